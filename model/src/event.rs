@@ -1,0 +1,139 @@
+//! The record stream: the only thing that reports are made from.
+//!
+//! One JSON object a line. `docs/events.md` is its reference for readers in other languages; a
+//! snapshot test there keeps the two alike. Fields are only ever added within a version.
+
+use serde::{Deserialize, Serialize};
+
+use crate::case::CaseId;
+use crate::grid::Grid;
+use crate::rule::RuleEntry;
+
+/// The version of the stream: raised when a field changes its meaning or goes away.
+pub const VERSION: u32 = 1;
+
+/// One line of the stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of the stream.
+    pub v: u32,
+    /// Microseconds since the writer began.
+    pub us: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// How a case ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The kernel kept the promise.
+    Pass,
+    /// The kernel lacks what the case needs; nothing was checked.
+    Skip,
+    /// The kernel broke the promise.
+    Fail,
+    /// We could not tell: a lab that would not build, a control that did not arrive.
+    Error,
+    /// The program died: a signal, a kernel that stopped.
+    Crash,
+    /// The deadline passed.
+    Hang,
+}
+
+impl Outcome {
+    /// One word, as it is written in reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Skip => "skip",
+            Self::Fail => "fail",
+            Self::Error => "error",
+            Self::Crash => "crash",
+            Self::Hang => "hang",
+        }
+    }
+
+    /// Whether a run with this outcome in it has failed.
+    pub const fn is_bad(self) -> bool {
+        !matches!(self, Self::Pass | Self::Skip)
+    }
+}
+
+/// What can happen in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A suite program was asked what it holds.
+    Catalogue {
+        /// Its rules, in the program's own order.
+        rules: Vec<RuleEntry>,
+    },
+    /// A run begins.
+    RunStarted {
+        /// The suite program, as it was named.
+        program: String,
+        /// The kernel's release (`uname -r`).
+        kernel: String,
+        /// How many cases will run, repeats counted.
+        cases: usize,
+    },
+    /// A case begins.
+    CaseStarted {
+        /// Its id.
+        case: CaseId,
+        /// Its rule's id.
+        rule: String,
+    },
+    /// A lab stands and has settled.
+    LabBuilt {
+        /// The topology as text, see [`crate::Topology::wiring`].
+        wiring: String,
+        /// Microseconds from nothing to settled.
+        build_us: u64,
+    },
+    /// The case changed something in its lab.
+    Step {
+        /// What, in words: `sw:s0 hairpin on`.
+        text: String,
+    },
+    /// A grid was observed and held against its drawing.
+    Grid {
+        /// What was asked: the class, or the case's own words.
+        title: String,
+        /// What the kernel did.
+        observed: Grid,
+        /// The drawing that it was held against.
+        expected: String,
+        /// Whether they agree.
+        agrees: bool,
+    },
+    /// Something other than a grid was held against the promise.
+    Check {
+        /// The claim, in words.
+        claim: String,
+        /// What was seen, when it does not hold.
+        observed: Option<String>,
+    },
+    /// A case has ended.
+    CaseFinished {
+        /// Its id.
+        case: CaseId,
+        /// Its rule's id.
+        rule: String,
+        /// How.
+        outcome: Outcome,
+        /// Why, for all but a pass: one line that is the same for the same cause.
+        reason: Option<String>,
+        /// Microseconds from its start.
+        case_us: u64,
+    },
+    /// The run is over.
+    RunFinished {
+        /// How many cases ended in each way, bad ones last.
+        counts: Vec<(Outcome, usize)>,
+        /// Microseconds from its start.
+        run_us: u64,
+    },
+}

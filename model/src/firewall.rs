@@ -1,0 +1,188 @@
+//! What a namespace filters and translates: the part of nftables that Docker-style networks use.
+//!
+//! One [`Firewall`] is the whole ruleset of its namespace, for IPv4 and IPv6 alike; setting
+//! another replaces it.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// What happens to a packet that no rule decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// It passes.
+    #[default]
+    Accept,
+    /// It is dropped without a word.
+    Drop,
+}
+
+/// Where in a packet's way a rule looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hook {
+    /// Packets for the namespace itself.
+    Input,
+    /// Packets that it routes.
+    Forward,
+    /// Packets that it sends.
+    Output,
+}
+
+/// What a rule does with a packet that it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It passes.
+    Accept,
+    /// It is dropped without a word.
+    Drop,
+    /// It is answered by ICMP(v6) port unreachable.
+    Reject,
+}
+
+/// A transport protocol that rules can name a port of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// What a packet must be for a rule to take it. Empty matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Match {
+    /// The link that it came in by.
+    pub input: Option<String>,
+    /// The link that it leaves by.
+    pub output: Option<String>,
+    /// The addresses that it comes from.
+    pub source: Option<IpNet>,
+    /// The addresses that it goes to.
+    pub destination: Option<IpNet>,
+    /// The protocol and destination UDP or TCP port.
+    pub port: Option<(Protocol, u16)>,
+    /// Only packets of a connection that is established or related to one.
+    pub established: bool,
+}
+
+impl Match {
+    /// Everything.
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// Only what came in by this link.
+    #[must_use]
+    pub fn from_link(mut self, link: &str) -> Self {
+        self.input = Some(link.into());
+        self
+    }
+
+    /// Only what leaves by this link.
+    #[must_use]
+    pub fn to_link(mut self, link: &str) -> Self {
+        self.output = Some(link.into());
+        self
+    }
+
+    /// Only what comes from these addresses.
+    #[must_use]
+    pub fn from(mut self, net: IpNet) -> Self {
+        self.source = Some(net);
+        self
+    }
+
+    /// Only what goes to these addresses.
+    #[must_use]
+    pub fn to(mut self, net: IpNet) -> Self {
+        self.destination = Some(net);
+        self
+    }
+
+    /// Only this destination port.
+    #[must_use]
+    pub fn port(mut self, protocol: Protocol, port: u16) -> Self {
+        self.port = Some((protocol, port));
+        self
+    }
+
+    /// Only packets of connections that are established or related to one.
+    #[must_use]
+    pub fn established(mut self) -> Self {
+        self.established = true;
+        self
+    }
+}
+
+/// One filter rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterRule {
+    /// Where it looks.
+    pub hook: Hook,
+    /// What it takes.
+    pub matches: Match,
+    /// What it does.
+    pub action: Action,
+}
+
+/// A published port: what reaches `matches` is sent on to `to`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dnat {
+    /// What it takes; must name a port.
+    pub matches: Match,
+    /// Where it sends it.
+    pub to: SocketAddr,
+}
+
+/// The whole ruleset of one namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Firewall {
+    /// The policy of the forward hook, as Docker's `iptables -P FORWARD`.
+    pub forward: Policy,
+    /// Filter rules, first match decides.
+    pub rules: Vec<FilterRule>,
+    /// What leaves with the router's own address as source.
+    pub masquerade: Vec<Match>,
+    /// Published ports.
+    pub dnat: Vec<Dnat>,
+}
+
+impl Firewall {
+    /// A ruleset that lets everything pass.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the policy for what the namespace routes.
+    #[must_use]
+    pub fn forward(mut self, policy: Policy) -> Self {
+        self.forward = policy;
+        self
+    }
+
+    /// Adds a filter rule behind those that are there.
+    #[must_use]
+    pub fn rule(mut self, hook: Hook, matches: Match, action: Action) -> Self {
+        self.rules.push(FilterRule { hook, matches, action });
+        self
+    }
+
+    /// Gives what matches the router's own address as source.
+    #[must_use]
+    pub fn masquerade(mut self, matches: Match) -> Self {
+        self.masquerade.push(matches);
+        self
+    }
+
+    /// Publishes a port: what matches is sent on to `to`.
+    #[must_use]
+    pub fn dnat(mut self, matches: Match, to: SocketAddr) -> Self {
+        self.dnat.push(Dnat { matches, to });
+        self
+    }
+}

@@ -1,0 +1,615 @@
+//! A network as a value: namespaces, links, addresses, routes, sysctls.
+//!
+//! Links are named `netns:link`. The builder methods never fail; what is wrong with a topology is
+//! told all at once by [`Topology::check`], which every lab calls before it touches the kernel.
+//!
+//! ```
+//! use hairpin_model::topology::{Mode, Topology};
+//! let lan = Topology::new("lan")
+//!     .host("c1").host("e").netns("p").netns("sw")
+//!     .bridge("sw:br0")
+//!     .cable("sw:s0", "p:p0").port("sw:s0", "br0")
+//!     .cable("sw:s1", "e:e0").port("sw:s1", "br0")
+//!     .macvlan("c1:c0", "p:p0", Mode::Vepa)
+//!     .address("c1:c0", "192.0.2.11/24")
+//!     .address("e:e0", "192.0.2.9/24");
+//! assert!(lan.check().is_ok());
+//! ```
+
+mod check;
+mod wiring;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::class::Family;
+use crate::firewall::Firewall;
+
+/// An Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// `ff:ff:ff:ff:ff:ff`.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for Mac {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes: Result<Vec<u8>, _> = text
+            .split(':')
+            .map(|part| {
+                u8::from_str_radix(part, 16).map_err(|_| format!("`{text}` is no MAC address"))
+            })
+            .collect();
+        let bytes: [u8; 6] =
+            bytes?.try_into().map_err(|_| format!("`{text}` is no MAC address"))?;
+        Ok(Self(bytes))
+    }
+}
+
+/// A link and the namespace that it is in, written `netns:link`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LinkName {
+    /// The namespace.
+    pub netns: String,
+    /// The link's name there.
+    pub link: String,
+}
+
+impl LinkName {
+    /// The link of that name in that namespace.
+    pub fn new(netns: impl Into<String>, link: impl Into<String>) -> Self {
+        Self { netns: netns.into(), link: link.into() }
+    }
+}
+
+impl fmt::Display for LinkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.netns, self.link)
+    }
+}
+
+impl From<&str> for LinkName {
+    /// A text without `:` becomes a link in a namespace without a name, which
+    /// [`Topology::check`] refuses with the text in its message.
+    fn from(text: &str) -> Self {
+        let (netns, link) = text.split_once(':').unwrap_or(("", text));
+        Self::new(netns, link)
+    }
+}
+
+impl From<&String> for LinkName {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<&LinkName> for LinkName {
+    fn from(name: &LinkName) -> Self {
+        name.clone()
+    }
+}
+
+/// How a macvlan child deals with its siblings and its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Siblings may not talk, not even by way of a reflecting switch.
+    Private,
+    /// Siblings talk by way of a switch that reflects.
+    Vepa,
+    /// Siblings talk directly.
+    Bridge,
+    /// One child owns the parent.
+    Passthru,
+    /// The child hears the senders on its list.
+    Source,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Private => "private",
+            Self::Vepa => "vepa",
+            Self::Bridge => "bridge",
+            Self::Passthru => "passthru",
+            Self::Source => "source",
+        })
+    }
+}
+
+/// A macvlan child's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Macvlan {
+    /// The mode.
+    pub mode: Mode,
+    /// Passthru: do not make the parent promiscuous.
+    pub nopromisc: bool,
+    /// Source: consume the frames of listed senders.
+    pub nodst: bool,
+    /// Source: the senders that are heard.
+    pub senders: Vec<Mac>,
+    /// The length of the parent's broadcast queue that this child asks for, in frames.
+    pub bc_queue: Option<u32>,
+}
+
+impl From<Mode> for Macvlan {
+    fn from(mode: Mode) -> Self {
+        Self { mode, nopromisc: false, nodst: false, senders: Vec::new(), bc_queue: None }
+    }
+}
+
+impl Macvlan {
+    /// Sets the `nopromisc` flag (passthru).
+    #[must_use]
+    pub fn nopromisc(mut self) -> Self {
+        self.nopromisc = true;
+        self
+    }
+
+    /// Sets the `nodst` flag (source).
+    #[must_use]
+    pub fn nodst(mut self) -> Self {
+        self.nodst = true;
+        self
+    }
+
+    /// Adds a sender that is heard (source).
+    #[must_use]
+    pub fn sender(mut self, mac: Mac) -> Self {
+        self.senders.push(mac);
+        self
+    }
+
+    /// Asks for a broadcast queue of that many frames.
+    #[must_use]
+    pub fn bc_queue(mut self, frames: u32) -> Self {
+        self.bc_queue = Some(frames);
+        self
+    }
+}
+
+/// A bridge's settings. `Default` is the kernel's own, but for STP's forward delay: 0, so that
+/// ports forward at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bridge {
+    /// How long a learned address is kept, in hundredths of a second; 0 learns nothing.
+    pub ageing: Option<u32>,
+    /// Whether group memberships are followed (IGMP and MLD snooping).
+    pub mcast_snooping: Option<bool>,
+    /// Whether the bridge keeps VLANs apart.
+    pub vlan_filtering: bool,
+    /// Whether bridged IP packets pass the namespace's IP firewall (`br_netfilter`).
+    pub nf_call: bool,
+}
+
+impl Bridge {
+    /// Sets how long a learned address is kept, in hundredths of a second; 0 learns nothing.
+    #[must_use]
+    pub fn ageing(mut self, centiseconds: u32) -> Self {
+        self.ageing = Some(centiseconds);
+        self
+    }
+
+    /// Follows group memberships, or floods all groups.
+    #[must_use]
+    pub fn mcast_snooping(mut self, on: bool) -> Self {
+        self.mcast_snooping = Some(on);
+        self
+    }
+
+    /// Keeps VLANs apart.
+    #[must_use]
+    pub fn vlan_filtering(mut self) -> Self {
+        self.vlan_filtering = true;
+        self
+    }
+
+    /// Sends bridged IP packets through the namespace's IP firewall.
+    #[must_use]
+    pub fn nf_call(mut self) -> Self {
+        self.nf_call = true;
+        self
+    }
+}
+
+/// A bridge port's flags. `None` is what the kernel chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortFlags {
+    /// Send a frame back out of the port it came in by (reflective relay).
+    pub hairpin: Option<bool>,
+    /// Never forward to another isolated port.
+    pub isolated: Option<bool>,
+    /// Learn the addresses that send here.
+    pub learning: Option<bool>,
+    /// Forward unicast to unknown addresses out of this port.
+    pub flood: Option<bool>,
+    /// Forward broadcast out of this port.
+    pub bcast_flood: Option<bool>,
+    /// Forward unregistered multicast out of this port.
+    pub mcast_flood: Option<bool>,
+    /// Drop what comes from an address that has no entry on this port.
+    pub locked: Option<bool>,
+}
+
+macro_rules! port_flag {
+    ($($name:ident: $doc:literal),* $(,)?) => {
+        impl PortFlags {
+            $(
+                #[doc = $doc]
+                #[must_use]
+                pub fn $name(mut self, on: bool) -> Self {
+                    self.$name = Some(on);
+                    self
+                }
+            )*
+
+            /// The flags that are set, by name.
+            pub fn named(&self) -> Vec<(&'static str, bool)> {
+                [$((stringify!($name), self.$name)),*]
+                    .into_iter()
+                    .filter_map(|(name, flag)| Some((name, flag?)))
+                    .collect()
+            }
+        }
+    };
+}
+
+port_flag! {
+    hairpin: "Sends a frame back out of the port it came in by, or not.",
+    isolated: "Cuts the port off from other isolated ports, or not.",
+    learning: "Learns the addresses that send here, or not.",
+    flood: "Forwards unicast to unknown addresses out of this port, or not.",
+    bcast_flood: "Forwards broadcast out of this port, or not.",
+    mcast_flood: "Forwards unregistered multicast out of this port, or not.",
+    locked: "Drops what comes from addresses without an entry on this port, or not.",
+}
+
+/// What a link is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// One end of a cable.
+    Veth {
+        /// The other end.
+        peer: LinkName,
+    },
+    /// A bridge.
+    Bridge(Bridge),
+    /// A macvlan child; its parent may be in another namespace.
+    Macvlan {
+        /// The parent.
+        parent: LinkName,
+        /// The child's settings.
+        settings: Macvlan,
+    },
+    /// A VLAN on top of a link of the same namespace.
+    Vlan {
+        /// The link below.
+        parent: LinkName,
+        /// The VLAN id, 1 to 4094.
+        id: u16,
+    },
+}
+
+impl Kind {
+    /// The kernel's name of the driver.
+    pub const fn driver(&self) -> &'static str {
+        match self {
+            Self::Veth { .. } => "veth",
+            Self::Bridge(_) => "bridge",
+            Self::Macvlan { .. } => "macvlan",
+            Self::Vlan { .. } => "vlan",
+        }
+    }
+
+    /// The link that this one stands on.
+    pub const fn parent(&self) -> Option<&LinkName> {
+        match self {
+            Self::Macvlan { parent, .. } | Self::Vlan { parent, .. } => Some(parent),
+            Self::Veth { .. } | Self::Bridge(_) => None,
+        }
+    }
+}
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Its name.
+    pub name: LinkName,
+    /// What it is.
+    pub kind: Kind,
+    /// Its address; `None` takes the one that the topology assigns by the link's place.
+    pub mac: Option<Mac>,
+    /// Its MTU in bytes; `None` is the kernel's.
+    pub mtu: Option<u32>,
+    /// Its IP addresses.
+    pub addresses: Vec<IpNet>,
+    /// The bridge that it is a port of, in its own namespace, and its flags there.
+    pub port: Option<(String, PortFlags)>,
+    /// Whether it is brought up.
+    pub up: bool,
+}
+
+/// A route of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Where to; a prefix of length 0 is the default route.
+    pub to: IpNet,
+    /// By way of which router.
+    pub via: IpAddr,
+}
+
+/// A network namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Netns {
+    /// Its name in the topology; the kernel knows it by file descriptor only.
+    pub name: String,
+    /// Whether it acts as an endpoint: has a row and a column in grids.
+    pub host: bool,
+    /// Its routes beyond those of its addresses.
+    pub routes: Vec<Route>,
+    /// Its sysctls below `net.`, `ipv4.ip_forward` for example, beyond those every lab pins.
+    pub sysctls: BTreeMap<String, String>,
+    /// Its ruleset, if it has one.
+    pub firewall: Option<Firewall>,
+}
+
+/// A network as a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topology {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its namespaces, in the order of a grid's rows.
+    pub netns: Vec<Netns>,
+    /// Its links, in the order in which they are made.
+    pub links: Vec<Link>,
+    /// What the builder was given and could not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<crate::topology::check::Unread>,
+}
+
+impl Topology {
+    /// An empty network.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), netns: Vec::new(), links: Vec::new(), unread: Vec::new() }
+    }
+
+    /// Adds a namespace that acts as an endpoint.
+    #[must_use]
+    pub fn host(self, name: &str) -> Self {
+        self.add_netns(name, true)
+    }
+
+    /// Adds a namespace that does not: a switch, a parent's keeper.
+    #[must_use]
+    pub fn netns(self, name: &str) -> Self {
+        self.add_netns(name, false)
+    }
+
+    fn add_netns(mut self, name: &str, host: bool) -> Self {
+        self.netns.push(Netns { name: name.into(), host, ..Netns::default() });
+        self
+    }
+
+    /// Adds a bridge with the kernel's settings.
+    #[must_use]
+    pub fn bridge(self, name: impl Into<LinkName>) -> Self {
+        self.bridge_with(name, Bridge::default())
+    }
+
+    /// Adds a bridge.
+    #[must_use]
+    pub fn bridge_with(self, name: impl Into<LinkName>, settings: Bridge) -> Self {
+        self.add_link(name, Kind::Bridge(settings))
+    }
+
+    /// Adds a cable: a veth pair, one end at each name.
+    #[must_use]
+    pub fn cable(self, a: impl Into<LinkName>, b: impl Into<LinkName>) -> Self {
+        let (a, b) = (a.into(), b.into());
+        self.add_link(a.clone(), Kind::Veth { peer: b.clone() }).add_link(b, Kind::Veth { peer: a })
+    }
+
+    /// Makes a link a port of a bridge in its own namespace.
+    #[must_use]
+    pub fn port(self, link: impl Into<LinkName>, bridge: &str) -> Self {
+        self.port_with(link, bridge, PortFlags::default())
+    }
+
+    /// Makes a link a port of a bridge in its own namespace, with flags.
+    #[must_use]
+    pub fn port_with(self, link: impl Into<LinkName>, bridge: &str, flags: PortFlags) -> Self {
+        self.edit_link(link, |link| link.port = Some((bridge.into(), flags)))
+    }
+
+    /// Adds a macvlan child of a parent, which may be in another namespace.
+    #[must_use]
+    pub fn macvlan(
+        self,
+        name: impl Into<LinkName>,
+        parent: impl Into<LinkName>,
+        settings: impl Into<Macvlan>,
+    ) -> Self {
+        let kind = Kind::Macvlan { parent: parent.into(), settings: settings.into() };
+        self.add_link(name, kind)
+    }
+
+    /// Adds a VLAN on top of a link of the same namespace.
+    #[must_use]
+    pub fn vlan(self, name: impl Into<LinkName>, parent: impl Into<LinkName>, id: u16) -> Self {
+        self.add_link(name, Kind::Vlan { parent: parent.into(), id })
+    }
+
+    fn add_link(mut self, name: impl Into<LinkName>, kind: Kind) -> Self {
+        let link = Link {
+            name: name.into(),
+            kind,
+            mac: None,
+            mtu: None,
+            addresses: Vec::new(),
+            port: None,
+            up: true,
+        };
+        self.links.push(link);
+        self
+    }
+
+    /// Gives a link an IP address, written `192.0.2.1/24`.
+    #[must_use]
+    pub fn address(mut self, link: impl Into<LinkName>, address: &str) -> Self {
+        let link = link.into();
+        match address.parse() {
+            Ok(net) => self.edit_link(link, |link| link.addresses.push(net)),
+            Err(_) => {
+                self.unread.push(check::Unread::new("address", address, &link.to_string()));
+                self
+            }
+        }
+    }
+
+    /// Gives a link an Ethernet address.
+    #[must_use]
+    pub fn mac(self, link: impl Into<LinkName>, mac: Mac) -> Self {
+        self.edit_link(link, |link| link.mac = Some(mac))
+    }
+
+    /// Gives a link an MTU in bytes.
+    #[must_use]
+    pub fn mtu(self, link: impl Into<LinkName>, bytes: u32) -> Self {
+        self.edit_link(link, |link| link.mtu = Some(bytes))
+    }
+
+    /// Leaves a link down.
+    #[must_use]
+    pub fn down(self, link: impl Into<LinkName>) -> Self {
+        self.edit_link(link, |link| link.up = false)
+    }
+
+    fn edit_link(mut self, name: impl Into<LinkName>, edit: impl FnOnce(&mut Link)) -> Self {
+        let name = name.into();
+        match self.links.iter_mut().find(|link| link.name == name) {
+            Some(link) => edit(link),
+            None => {
+                self.unread.push(check::Unread::new("link", &name.to_string(), &name.netns));
+            }
+        }
+        self
+    }
+
+    /// Adds a route to a namespace: `route("a", "198.51.100.0/24", "192.0.2.1")`.
+    #[must_use]
+    pub fn route(mut self, netns: &str, to: &str, via: &str) -> Self {
+        match (to.parse(), via.parse()) {
+            (Ok(to), Ok(via)) => {
+                self.edit_netns(netns, |netns| netns.routes.push(Route { to, via }))
+            }
+            _ => {
+                let text = format!("{to} via {via}");
+                self.unread.push(check::Unread::new("route", &text, netns));
+                self
+            }
+        }
+    }
+
+    /// Sets a sysctl of a namespace, named below `net.`: `sysctl("r", "ipv4.ip_forward", "1")`.
+    #[must_use]
+    pub fn sysctl(self, netns: &str, name: &str, value: &str) -> Self {
+        self.edit_netns(netns, |netns| {
+            netns.sysctls.insert(name.into(), value.into());
+        })
+    }
+
+    /// Gives a namespace a ruleset.
+    #[must_use]
+    pub fn firewall(self, netns: &str, firewall: Firewall) -> Self {
+        self.edit_netns(netns, |netns| netns.firewall = Some(firewall))
+    }
+
+    fn edit_netns(mut self, name: &str, edit: impl FnOnce(&mut Netns)) -> Self {
+        match self.netns.iter_mut().find(|netns| netns.name == name) {
+            Some(netns) => edit(netns),
+            None => self.unread.push(check::Unread::new("namespace", name, &self.name)),
+        }
+        self
+    }
+
+    /// The link of that name.
+    pub fn link(&self, name: &LinkName) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == *name)
+    }
+
+    /// The links of a namespace, in the order in which they are made.
+    pub fn links_of(&self, netns: &str) -> impl Iterator<Item = &Link> + use<'_> {
+        let netns = netns.to_owned();
+        self.links.iter().filter(move |link| link.name.netns == netns)
+    }
+
+    /// The endpoints, in the order of a grid's rows.
+    pub fn hosts(&self) -> impl Iterator<Item = &Netns> {
+        self.netns.iter().filter(|netns| netns.host)
+    }
+
+    /// The link that a host sends from and is reached at: its first with an address, or its first.
+    pub fn endpoint(&self, host: &str) -> Option<&Link> {
+        self.links_of(host)
+            .find(|link| !link.addresses.is_empty())
+            .or_else(|| self.links_of(host).next())
+    }
+
+    /// The address of that family at which a host is reached.
+    pub fn address_of(&self, host: &str, family: Family) -> Option<IpAddr> {
+        let of_family = |net: &IpNet| match family {
+            Family::V4 => net.addr().is_ipv4(),
+            Family::V6 => net.addr().is_ipv6(),
+        };
+        self.links_of(host)
+            .flat_map(|link| &link.addresses)
+            .copied()
+            .find(of_family)
+            .map(|n| n.addr())
+    }
+
+    /// The interface index of a link: its place in the topology, so no two links of a lab share
+    /// one and every run has the same. 0 for a link that is not there.
+    pub fn ifindex(&self, name: &LinkName) -> u32 {
+        let place = self.links.iter().position(|link| link.name == *name);
+        place.and_then(|i| u32::try_from(i).ok()).map_or(0, |i| i + FIRST_IFINDEX)
+    }
+
+    /// The Ethernet address of a link: its own, or one made from its place in the topology.
+    /// A passthru child has its parent's.
+    pub fn mac_of(&self, name: &LinkName) -> Mac {
+        let Some(link) = self.link(name) else {
+            return Mac([0; 6]);
+        };
+        match (&link.kind, link.mac) {
+            (Kind::Macvlan { parent, settings }, _) if settings.mode == Mode::Passthru => {
+                self.mac_of(parent)
+            }
+            (_, Some(mac)) => mac,
+            (_, None) => {
+                let [_, _, hi, lo] = self.ifindex(name).to_be_bytes();
+                Mac([0x02, b'h', b'p', 0, hi, lo])
+            }
+        }
+    }
+}
+
+/// The index of a lab's first link: above the loopback's 1.
+const FIRST_IFINDEX: u32 = 10;
