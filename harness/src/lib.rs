@@ -1,1 +1,47 @@
-//! TODO
+//! Builds throwaway Linux networks with netlink, and proves who reaches whom.
+//!
+//! A complete test program: a rule, its case, and one line that makes it a *suite program*, which
+//! `cargo test` runs as it is and `hairpin check --suite` runs with progress, pictures and reports.
+//!
+//! ```no_run
+#![doc = include_str!("../examples/isolated_ports.rs")]
+//! ```
+//!
+//! | start here | when you need |
+//! |---|---|
+//! | [`suite!`], [`check`], [`CaseLab::expect`] | a case: build, observe, hold against a drawing |
+//! | [`Lab`] | a live network without a case around it |
+//! | [`Topology`] | the network as a value, before any kernel has heard of it |
+//! | [`Ns`] | one namespace, to open sockets of your own in |
+//!
+//! A lab needs root or unprivileged user namespaces, touches nothing of the machine's own network,
+//! and is gone when its process is, however that ends.
+
+mod case;
+mod events;
+mod lab;
+mod needs;
+mod netlink;
+pub mod nft;
+mod ns;
+mod observe;
+#[doc(hidden)]
+pub mod program;
+mod report;
+pub mod sandbox;
+mod sys;
+pub mod sysctl;
+mod version;
+
+pub use case::{Case, CaseLab, Stop, check};
+pub use lab::Lab;
+pub use netlink::LinkState;
+pub use ns::Ns;
+pub use version::Kernel;
+
+pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};
+pub use hairpin_model::grid::{Grid, Refusal, Verdict};
+pub use hairpin_model::topology::{
+    self, Bridge, LinkName, Mac, Macvlan, Mode, PortFlags, Topology,
+};
+pub use hairpin_model::{Class, Error, Family, Need, Rule, Source, Strength};

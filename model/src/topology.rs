@@ -259,6 +259,12 @@ macro_rules! port_flag {
                 }
             )*
 
+            /// These flags where `over` leaves them open, and `over` where it does not.
+            #[must_use]
+            pub fn overlaid(self, over: Self) -> Self {
+                Self { $($name: over.$name.or(self.$name)),* }
+            }
+
             /// The flags that are set, by name.
             pub fn named(&self) -> Vec<(&'static str, bool)> {
                 [$((stringify!($name), self.$name)),*]
@@ -278,6 +284,15 @@ port_flag! {
     bcast_flood: "Forwards broadcast out of this port, or not.",
     mcast_flood: "Forwards unregistered multicast out of this port, or not.",
     locked: "Drops what comes from addresses without an entry on this port, or not.",
+}
+
+impl fmt::Display for PortFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.named();
+        let words =
+            words.iter().map(|(name, on)| format!("{name} {}", if *on { "on" } else { "off" }));
+        f.write_str(&words.collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// What a link is.

@@ -1,0 +1,315 @@
+//! A case: a rule, a lab, and what the kernel did held against what was promised.
+//!
+//! [`check`] runs one inside an ordinary test function. It makes the runtime, skips what the kernel
+//! lacks by name, writes the events, keeps *fail* (the kernel broke its promise) apart from *error*
+//! (we cannot tell), and at the end refuses a case that showed something blocked and never showed
+//! the same pair reachable.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::time::Instant;
+
+use futures::FutureExt;
+use hairpin_model::event::Outcome;
+use hairpin_model::grid::{Drawing, Grid, Verdict};
+use hairpin_model::{CaseId, Class, Error, Event, Rule, Topology};
+
+use crate::lab::Lab;
+use crate::{events, needs, report};
+
+/// Why a case ends before its last line.
+#[derive(Debug)]
+pub enum Stop {
+    /// The kernel broke the promise. First a line that is the same for the same cause, then the
+    /// whole story.
+    Fail(String, String),
+    /// We cannot tell.
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// A case that is being checked.
+#[derive(Debug)]
+pub struct Case {
+    state: Rc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    rule: &'static Rule,
+    id: CaseId,
+    /// What was seen of each pair: cut off, and reached.
+    pairs: RefCell<BTreeMap<(Class, String, String), (bool, bool)>>,
+    /// Whether anything at all was held against the promise.
+    claims: std::cell::Cell<usize>,
+}
+
+/// Checks one case. Panics, as a test does, unless the kernel kept the promise.
+pub fn check(rule: &'static Rule, body: impl AsyncFnOnce(&mut Case) -> Result<(), Stop>) {
+    let began = Instant::now();
+    let id = crate::program::this_case(rule);
+    events::emit(Event::CaseStarted { case: id.clone(), rule: rule.id.into() });
+    let state =
+        Rc::new(State { rule, id, pairs: RefCell::default(), claims: std::cell::Cell::default() });
+    let end = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(Rc::clone(&state), body)),
+        Err(error) => End::Error(Error::new(
+            format!("cannot make an async runtime: {error}"),
+            "this machine",
+            "look at the limits of the process (`ulimit -n`)",
+        )),
+    };
+    finish(&state, &end, began);
+    end.leave(&state);
+}
+
+/// How a case ended.
+enum End {
+    Pass,
+    Skip(Vec<String>),
+    Fail(String, String),
+    Error(Error),
+}
+
+async fn run(state: Rc<State>, body: impl AsyncFnOnce(&mut Case) -> Result<(), Stop>) -> End {
+    match needs::missing(state.rule.needs).await {
+        Err(error) => return End::Error(error),
+        Ok(missing) if !missing.is_empty() => {
+            return End::Skip(missing.iter().map(|(need, _)| need.to_string()).collect());
+        }
+        Ok(_) => {}
+    }
+    let mut case = Case { state: Rc::clone(&state) };
+    match AssertUnwindSafe(body(&mut case)).catch_unwind().await {
+        Ok(Ok(())) => state.complete(),
+        Ok(Err(Stop::Fail(line, story))) => End::Fail(line, story),
+        Ok(Err(Stop::Error(error))) => End::Error(error),
+        Err(panic) => End::Error(Error::new(
+            format!("the case panicked: {}", words(panic.as_ref())),
+            state.id.to_string(),
+            "a panic is a bug in the case or in Hairpin, not in the kernel",
+        )),
+    }
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
+}
+
+fn finish(state: &State, end: &End, began: Instant) {
+    let (outcome, reason) = match end {
+        End::Pass => (Outcome::Pass, None),
+        End::Skip(missing) => (Outcome::Skip, Some(missing.join(", "))),
+        End::Fail(line, _) => (Outcome::Fail, Some(line.clone())),
+        End::Error(error) => (Outcome::Error, Some(error.to_string())),
+    };
+    events::emit(Event::CaseFinished {
+        case: state.id.clone(),
+        rule: state.rule.id.into(),
+        outcome,
+        reason,
+        case_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+    });
+}
+
+impl End {
+    /// Leaves the test function the way libtest understands.
+    fn leave(self, state: &State) {
+        match self {
+            Self::Pass => {}
+            Self::Skip(missing) => {
+                let strict = std::env::var_os("HAIRPIN_STRICT").is_some_and(|value| value == "1");
+                let what =
+                    format!("skipped {}: this kernel lacks {}", state.id, missing.join(", "));
+                assert!(!strict, "{what}, and HAIRPIN_STRICT=1 allows no skip");
+                eprintln!("{what}");
+            }
+            Self::Fail(_, story) => {
+                panic!("{}\n{story}", report::head(state.rule, &state.id, "failed"))
+            }
+            Self::Error(error) => {
+                panic!("{}\n{error}", report::head(state.rule, &state.id, "error"))
+            }
+        }
+    }
+}
+
+impl State {
+    /// The end of a case whose body has come through.
+    fn complete(&self) -> End {
+        if self.claims.get() == 0 {
+            return End::Error(Error::new(
+                "the case holds nothing against the promise",
+                self.id.to_string(),
+                "use `expect` or `claim` in it",
+            ));
+        }
+        let pairs = self.pairs.borrow();
+        let alone = pairs.iter().find(|(_, (cut_off, reached))| *cut_off && !*reached);
+        match alone {
+            None => End::Pass,
+            Some(((class, from, to), _)) => End::Error(Error::new(
+                format!("{class} from `{from}` to `{to}` was cut off and never shown to arrive"),
+                self.id.to_string(),
+                "lift the one cause and expect the pair to be reached: without that twin the cable \
+                 may have been unplugged",
+            )),
+        }
+    }
+
+    /// Notes for the twin check what a grid shows.
+    fn note(&self, grid: &Grid) {
+        for (from, to, cell) in grid.pairs().filter(|(from, to, _)| from != to) {
+            let key = (grid.class, from.to_owned(), to.to_owned());
+            let mut pairs = self.pairs.borrow_mut();
+            let (cut_off, reached) = pairs.entry(key).or_default();
+            match cell.verdict {
+                Verdict::Delivered | Verdict::Duplicated(_) => *reached = true,
+                _ => *cut_off = true,
+            }
+        }
+    }
+}
+
+impl Case {
+    /// Builds a lab for the case.
+    pub async fn lab(&mut self, topology: &Topology) -> Result<CaseLab, Error> {
+        let began = Instant::now();
+        let mut lab = Lab::build(topology).await?;
+        lab.tell_steps(|text| events::emit(Event::Step { text }));
+        events::emit(Event::LabBuilt {
+            wiring: topology.wiring(),
+            build_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        });
+        Ok(CaseLab { lab, state: Rc::clone(&self.state) })
+    }
+
+    /// Holds a fact that needs no lab against the promise; `observed` is told when it does not hold.
+    pub fn claim(&self, claim: &str, holds: bool, observed: impl fmt::Display) -> Result<(), Stop> {
+        self.state.claim(claim, holds, &observed)
+    }
+}
+
+impl State {
+    fn claim(&self, claim: &str, holds: bool, observed: &dyn fmt::Display) -> Result<(), Stop> {
+        self.claims.set(self.claims.get() + 1);
+        let seen = (!holds).then(|| observed.to_string());
+        events::emit(Event::Check { claim: claim.into(), observed: seen.clone() });
+        match seen {
+            None => Ok(()),
+            Some(seen) => Err(Stop::Fail(
+                format!("not so: {claim}"),
+                format!("not so: {claim}\n  observed: {seen}"),
+            )),
+        }
+    }
+}
+
+/// A lab of a case: a [`Lab`] that can be held against the promise.
+#[derive(Debug)]
+pub struct CaseLab {
+    lab: Lab,
+    state: Rc<State>,
+}
+
+impl Deref for CaseLab {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.lab
+    }
+}
+
+impl DerefMut for CaseLab {
+    fn deref_mut(&mut self) -> &mut Lab {
+        &mut self.lab
+    }
+}
+
+impl CaseLab {
+    /// Observes a grid and holds it against the drawing. See [`hairpin_model::grid`] for the symbols.
+    pub async fn expect(&mut self, class: Class, drawing: &str) -> Result<Grid, Stop> {
+        let expected: Drawing = drawing.parse()?;
+        let grid = self.lab.observe(class).await?;
+        self.hold(&grid, &expected)?;
+        Ok(grid)
+    }
+
+    fn hold(&self, grid: &Grid, expected: &Drawing) -> Result<(), Stop> {
+        self.state.claims.set(self.state.claims.get() + 1);
+        let differences = grid.differences(expected)?;
+        events::emit(Event::Grid {
+            title: grid.class.to_string(),
+            observed: grid.clone(),
+            expected: expected.to_string(),
+            agrees: differences.is_empty(),
+        });
+        self.state.note(grid);
+        let Some((from, to, drawn, cell)) = differences.first() else { return Ok(()) };
+        let story = report::grid(self.lab.topology(), grid, expected, &differences);
+        if let Some((from, to, why)) = report::inconclusive(grid) {
+            self.keep(&story);
+            let what = format!("{} from `{from}` to `{to}` is inconclusive: {why}", grid.class);
+            return Err(
+                Error::new(what, self.state.id.to_string(), report::INCONCLUSIVE_HELP).into()
+            );
+        }
+        self.keep(&story);
+        let line = format!("{} {from} -> {to}: drawn `{drawn}`, {}", grid.class, cell.verdict);
+        Err(Stop::Fail(line, story))
+    }
+
+    /// Holds a fact against the promise; `observed` is told when it does not hold.
+    pub fn claim(&self, claim: &str, holds: bool, observed: impl fmt::Display) -> Result<(), Stop> {
+        let result = self.state.claim(claim, holds, &observed);
+        if let Err(Stop::Fail(_, story)) = &result {
+            self.keep(story);
+        }
+        result
+    }
+
+    /// Holds the way that frames of this kind took against a drawn one: `c1:c0> p:p0> sw:s0<`.
+    pub fn expect_path(
+        &self,
+        grid: &Grid,
+        from: &str,
+        to: &str,
+        what: &str,
+        path: &str,
+    ) -> Result<(), Stop> {
+        let cell = grid.cell(from, to).ok_or_else(|| {
+            Error::new(
+                format!("no cell `{from}` to `{to}`"),
+                self.state.id.to_string(),
+                "name hosts of the grid",
+            )
+        })?;
+        let claim = format!("the {what} from {from} to {to} passes {path}");
+        self.claim(&claim, cell.path(what) == path, format!("it passed {}", cell.path(what)))
+    }
+
+    /// With `HAIRPIN_KEEP=1`: tells how to enter the lab, and keeps it until the process is ended
+    /// or its input is.
+    fn keep(&self, story: &str) {
+        if std::env::var_os("HAIRPIN_KEEP").is_none_or(|value| value != "1") {
+            return;
+        }
+        eprintln!("{}\n{story}\n\nthe lab is kept; enter a host with", self.state.id);
+        for (name, line) in self.lab.entrances() {
+            eprintln!("  {name:<8} {line}");
+        }
+        eprintln!("press Enter (or end the input) to let it go");
+        // Whatever ends the wait ends the lab.
+        std::io::stdin().read_line(&mut String::new()).unwrap_or_default();
+    }
+}

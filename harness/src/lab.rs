@@ -1,0 +1,193 @@
+//! A live topology: built, settled, changed, read and dropped.
+//!
+//! A lab holds its namespaces by file descriptors. Dropping it, or killing the process, leaves
+//! nothing behind. Who reaches whom is asked by [`Lab::observe`]; everything else that a case can
+//! read or change is here.
+
+mod build;
+mod change;
+mod settle;
+
+use std::net::IpAddr;
+
+use hairpin_model::grid::Grid;
+use hairpin_model::topology::LinkName;
+use hairpin_model::{Class, Error, Mac, Topology};
+
+use crate::netlink::{LinkState, Netlink};
+use crate::ns::Ns;
+use crate::observe::{Listeners, observe};
+
+/// One namespace of a lab.
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) ns: Ns,
+    pub(crate) netlink: Netlink,
+}
+
+/// A live topology.
+///
+/// ```
+/// use hairpin_harness::{Class, Family, Lab, Topology};
+/// # hairpin_harness::sandbox::enter();
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let pair = Topology::new("pair")
+///     .host("a").host("b")
+///     .cable("a:eth0", "b:eth0")
+///     .address("a:eth0", "192.0.2.1/24")
+///     .address("b:eth0", "192.0.2.2/24");
+/// let mut lab = Lab::build(&pair).await?;
+/// let grid = lab.observe(Class::ping(Family::V4)).await?;
+/// assert_eq!(grid.to_string(), "   a b\na  . +\nb  + .");
+/// # Ok::<(), hairpin_harness::Error>(()) }).unwrap();
+/// ```
+pub struct Lab {
+    topology: Topology,
+    nodes: Vec<Node>,
+    listeners: Option<Listeners>,
+    traced: bool,
+    /// Who is told of each change.
+    steps: Option<fn(String)>,
+    /// The number of the next probe: no two frames of a lab carry the same.
+    next_probe: u32,
+}
+
+impl std::fmt::Debug for Lab {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lab").field("topology", &self.topology).finish_non_exhaustive()
+    }
+}
+
+impl Lab {
+    /// Builds the topology and waits until every link that can carry frames does.
+    ///
+    /// Must be called in a current-thread tokio runtime. Nothing is left behind when it fails.
+    pub async fn build(topology: &Topology) -> Result<Self, Error> {
+        topology.check()?;
+        let nodes = build::build(topology).await?;
+        let lab = Self {
+            topology: topology.clone(),
+            nodes,
+            listeners: None,
+            traced: true,
+            steps: None,
+            next_probe: 0,
+        };
+        lab.settle().await?;
+        Ok(lab)
+    }
+
+    /// Observes without noting the way of each frame: for grids of many hosts, where that costs
+    /// more than the probes.
+    #[must_use]
+    pub fn untraced(mut self) -> Self {
+        self.traced = false;
+        self
+    }
+
+    /// The topology as it is now, changes included.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Asks every host to reach every other with traffic of that class.
+    pub async fn observe(&mut self, class: Class) -> Result<Grid, Error> {
+        observe(self, class).await
+    }
+
+    /// A link as the kernel has it now.
+    pub async fn link(&self, link: impl Into<LinkName>) -> Result<LinkState, Error> {
+        let link = link.into();
+        let index = self.index(&link)?;
+        let found = self.node(&link.netns)?.netlink.link(index).await;
+        found.map_err(|refused| refused.error("show a link", &link))
+    }
+
+    /// Where a bridge has learned or been told that an address is: the port's name.
+    pub async fn fdb_port(&self, netns: &str, mac: Mac) -> Result<Option<String>, Error> {
+        let entries = self.node(netns)?.netlink.fdb().await;
+        let entries = entries.map_err(|refused| refused.error("show the fdb", netns))?;
+        let entry = entries.iter().find(|entry| entry.mac == mac && !entry.own);
+        Ok(entry.and_then(|entry| {
+            let port = self
+                .topology
+                .links_of(netns)
+                .find(|l| self.topology.ifindex(&l.name) == entry.port);
+            Some(port?.name.link.clone())
+        }))
+    }
+
+    /// The Ethernet address that a host has resolved an IP address to, if it has.
+    pub async fn neighbour(&self, host: &str, ip: IpAddr) -> Result<Option<Mac>, Error> {
+        let found = self.node(host)?.netlink.neighbour(ip).await;
+        found.map_err(|refused| refused.error("show the neighbours", host))
+    }
+
+    /// Runs `work` inside a namespace of the lab: sockets made there stay there.
+    pub fn inside<T>(&self, netns: &str, work: impl FnOnce() -> T) -> Result<T, Error> {
+        Ok(self.node(netns)?.ns.enter(work))
+    }
+
+    /// How to enter each namespace from another terminal, while this process lives.
+    pub fn entrances(&self) -> Vec<(String, String)> {
+        let pid = std::process::id();
+        let user = if crate::sandbox::is_rootless() {
+            format!("--user=/proc/{pid}/ns/user --preserve-credentials ")
+        } else {
+            String::new()
+        };
+        let line = |node: &Node| format!("nsenter {user}--net=/proc/{pid}/fd/{}", node.ns.raw());
+        self.nodes.iter().map(|node| (node.name.clone(), line(node))).collect()
+    }
+
+    /// Has each change told, in words.
+    pub(crate) fn tell_steps(&mut self, steps: fn(String)) {
+        self.steps = Some(steps);
+    }
+
+    fn tell(&self, step: impl FnOnce() -> String) {
+        if let Some(tell) = self.steps {
+            tell(step());
+        }
+    }
+
+    pub(crate) fn is_traced(&self) -> bool {
+        self.traced
+    }
+
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub(crate) fn listeners_mut(&mut self) -> &mut Option<Listeners> {
+        &mut self.listeners
+    }
+
+    /// Numbers that no other probe of this lab has.
+    pub(crate) fn take_probe(&mut self) -> u32 {
+        self.next_probe += 1;
+        self.next_probe
+    }
+
+    pub(crate) fn node(&self, name: &str) -> Result<&Node, Error> {
+        self.nodes
+            .iter()
+            .find(|node| node.name == name)
+            .ok_or_else(|| self.unknown("namespace", name))
+    }
+
+    pub(crate) fn index(&self, link: &LinkName) -> Result<u32, Error> {
+        match self.topology.ifindex(link) {
+            0 => Err(self.unknown("link", &link.to_string())),
+            index => Ok(index),
+        }
+    }
+
+    fn unknown(&self, kind: &str, name: &str) -> Error {
+        Error::new(
+            format!("there is no {kind} `{name}`"),
+            format!("lab of topology `{}`", self.topology.name),
+            "name one that the topology has; links are `netns:link`",
+        )
+    }
+}

@@ -1,0 +1,171 @@
+//! From a topology to namespaces and links, in the order that the kernel needs.
+//!
+//! Bridges first, so that a cable's near end can be born as a port; children after their parents,
+//! as the topology lists them; addresses before routes.
+
+use std::collections::HashMap;
+
+use hairpin_model::topology::{Kind, Link, LinkName};
+use hairpin_model::{Error, Topology};
+
+use super::Node;
+use crate::netlink::{Birth, Netlink, Refused};
+use crate::ns::Ns;
+use crate::{nft, sysctl};
+
+/// Builds everything. What fails is dropped with all that was built before it.
+pub(super) async fn build(topology: &Topology) -> Result<Vec<Node>, Error> {
+    let nodes = make_nodes(topology).await?;
+    let builder =
+        Builder { topology, by_name: nodes.iter().map(|n| (n.name.as_str(), n)).collect() };
+    for link in &topology.links {
+        if matches!(link.kind, Kind::Bridge(_)) {
+            builder.make(link).await?;
+        }
+    }
+    for link in &topology.links {
+        if !matches!(link.kind, Kind::Bridge(_)) {
+            builder.make(link).await?;
+        }
+    }
+    for link in &topology.links {
+        builder.furnish(link).await?;
+    }
+    builder.furnish_namespaces().await?;
+    Ok(nodes)
+}
+
+async fn make_nodes(topology: &Topology) -> Result<Vec<Node>, Error> {
+    let mut nodes = Vec::new();
+    for netns in &topology.netns {
+        let ns = Ns::new()?;
+        ns.enter(sysctl::pin)?;
+        let netlink = Netlink::connect(&ns)?;
+        let up = netlink.set_up(LOOPBACK, true).await;
+        up.map_err(|refused| refused.error("bring the loopback up", &netns.name))?;
+        nodes.push(Node { name: netns.name.clone(), ns, netlink });
+    }
+    Ok(nodes)
+}
+
+/// The index of `lo` in every namespace.
+pub(super) const LOOPBACK: u32 = 1;
+
+/// Makes links of a topology in the nodes of its lab.
+pub(super) struct Builder<'l> {
+    pub(super) topology: &'l Topology,
+    pub(super) by_name: HashMap<&'l str, &'l Node>,
+}
+
+impl<'l> Builder<'l> {
+    fn node(&self, netns: &str) -> &'l Node {
+        self.by_name.get(netns).expect("a checked topology has the namespace of each of its links")
+    }
+
+    fn birth<'t>(&self, link: &'t Link) -> Birth<'t> {
+        Birth {
+            name: &link.name.link,
+            index: self.topology.ifindex(&link.name),
+            mac: Some(self.topology.mac_of(&link.name)),
+            mtu: link.mtu,
+            up: link.up,
+        }
+    }
+
+    /// Makes one link. Both ends of a cable are made at the first.
+    pub(super) async fn make(&self, link: &Link) -> Result<(), Error> {
+        let netlink = &self.node(&link.name.netns).netlink;
+        let birth = self.birth(link);
+        let made = match &link.kind {
+            Kind::Bridge(settings) => netlink.add_bridge(&birth, settings).await,
+            Kind::Veth { peer } => self.make_cable(link, peer).await,
+            Kind::Macvlan { parent, settings } => {
+                let above = &self.node(&parent.netns).netlink;
+                let ns = &self.node(&link.name.netns).ns;
+                above.add_macvlan(&birth, self.topology.ifindex(parent), settings, ns).await
+            }
+            Kind::Vlan { parent, id } => {
+                netlink.add_vlan(&birth, self.topology.ifindex(parent), *id).await
+            }
+        };
+        made.map_err(|refused| self.refused(link, &refused))
+    }
+
+    async fn make_cable(&self, link: &Link, peer: &LinkName) -> Result<(), Refused> {
+        let far = self.topology.link(peer).expect("a cable has two ends");
+        if self.topology.ifindex(peer) < self.topology.ifindex(&link.name) {
+            return Ok(());
+        }
+        let (near_node, far_node) = (self.node(&link.name.netns), self.node(&peer.netns));
+        let (near_birth, far_birth) = (self.birth(link), self.birth(far));
+        near_node
+            .netlink
+            .add_veth(&near_birth, self.bridge_of(link), &far_birth, &far_node.ns)
+            .await?;
+        if let Some(bridge) = self.bridge_of(far) {
+            far_node.netlink.set_bridge(far_birth.index, Some(bridge)).await?;
+        }
+        if far.up {
+            far_node.netlink.set_up(far_birth.index, true).await?;
+        }
+        Ok(())
+    }
+
+    fn bridge_of(&self, link: &Link) -> Option<u32> {
+        let (bridge, _) = link.port.as_ref()?;
+        Some(self.topology.ifindex(&LinkName::new(&link.name.netns, bridge)))
+    }
+
+    /// Makes a link what the topology says beyond its birth.
+    pub(super) async fn furnish(&self, link: &Link) -> Result<(), Error> {
+        let netlink = &self.node(&link.name.netns).netlink;
+        let index = self.topology.ifindex(&link.name);
+        if let Some((_, flags)) = &link.port {
+            if !matches!(link.kind, Kind::Veth { .. }) {
+                let joined = netlink.set_bridge(index, self.bridge_of(link)).await;
+                joined.map_err(|refused| self.refused(link, &refused))?;
+            }
+            if !flags.named().is_empty() {
+                let set = netlink.set_port(index, flags).await;
+                set.map_err(|refused| refused.error("set the port's flags", self.place(link)))?;
+            }
+        }
+        for address in &link.addresses {
+            let added = netlink.add_address(index, *address).await;
+            added.map_err(|refused| refused.error(&format!("add {address}"), self.place(link)))?;
+        }
+        Ok(())
+    }
+
+    async fn furnish_namespaces(&self) -> Result<(), Error> {
+        for netns in &self.topology.netns {
+            let node = self.node(&netns.name);
+            for (name, value) in &netns.sysctls {
+                node.ns.enter(|| sysctl::set(name, value))?;
+            }
+            for route in &netns.routes {
+                let what = format!("add the route {} via {}", route.to, route.via);
+                let added = node.netlink.add_route(route).await;
+                added.map_err(|refused| refused.error(&what, &netns.name))?;
+            }
+            if let Some(firewall) = &netns.firewall {
+                node.ns.enter(|| nft::apply(firewall))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, link: &Link) -> String {
+        format!("topology `{}`, `{}`", self.topology.name, link.name)
+    }
+
+    fn refused(&self, link: &Link, refused: &Refused) -> Error {
+        let what = match &link.kind {
+            Kind::Macvlan { parent, settings } => {
+                format!("make `{}`, a macvlan in {} mode on `{parent}`", link.name, settings.mode)
+            }
+            kind => format!("make `{}`, a {}", link.name, kind.driver()),
+        };
+        refused.error(&what, self.place(link))
+    }
+}

@@ -1,0 +1,198 @@
+//! What a case can change in a live lab. Each change is made in the kernel and in the topology
+//! value, so that the two stay alike, and the lab has settled again when it returns.
+
+use hairpin_model::firewall::Firewall;
+use hairpin_model::topology::{Kind, Link, LinkName, Macvlan, Netns, PortFlags, Route};
+use hairpin_model::{Error, Mac, Topology};
+
+use super::Lab;
+use super::build::Builder;
+use crate::{nft, sysctl};
+
+impl Lab {
+    /// Brings a link up or down.
+    pub async fn set_up(&mut self, link: impl Into<LinkName>, up: bool) -> Result<(), Error> {
+        let link = link.into();
+        let index = self.index(&link)?;
+        let done = self.node(&link.netns)?.netlink.set_up(index, up).await;
+        done.map_err(|refused| {
+            refused.error(if up { "bring it up" } else { "bring it down" }, &link)
+        })?;
+        self.edit(&link, |link| link.up = up);
+        self.tell(|| format!("{link} {}", if up { "up" } else { "down" }));
+        self.settle().await
+    }
+
+    /// Sets the flags that are named on a bridge port; the others stay as they are.
+    pub async fn set_port(
+        &mut self,
+        link: impl Into<LinkName>,
+        flags: PortFlags,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let index = self.index(&link)?;
+        let done = self.node(&link.netns)?.netlink.set_port(index, &flags).await;
+        done.map_err(|refused| refused.error("set the port's flags", &link))?;
+        self.edit(&link, |link| {
+            if let Some((_, port)) = &mut link.port {
+                *port = port.overlaid(flags);
+            }
+        });
+        self.tell(|| format!("{link} {}", flags));
+        self.settle().await
+    }
+
+    /// Takes a port out of its bridge, or puts a link into one.
+    pub async fn set_bridge(
+        &mut self,
+        link: impl Into<LinkName>,
+        bridge: Option<&str>,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let index = self.index(&link)?;
+        let of =
+            bridge.map(|bridge| self.index(&LinkName::new(&link.netns, bridge))).transpose()?;
+        let done = self.node(&link.netns)?.netlink.set_bridge(index, of).await;
+        done.map_err(|refused| refused.error("change its bridge", &link))?;
+        self.edit(&link, |link| {
+            link.port = bridge.map(|bridge| (bridge.to_owned(), PortFlags::default()));
+        });
+        self.tell(|| {
+            format!("{link} {}", bridge.map_or("out of its bridge".into(), |b| format!("into {b}")))
+        });
+        self.settle().await
+    }
+
+    /// Changes the mode, flags and senders of a macvlan child.
+    pub async fn set_macvlan(
+        &mut self,
+        link: impl Into<LinkName>,
+        settings: impl Into<Macvlan>,
+    ) -> Result<(), Error> {
+        let (link, settings): (LinkName, Macvlan) = (link.into(), settings.into());
+        let mode = settings.mode;
+        let index = self.index(&link)?;
+        let done = self.node(&link.netns)?.netlink.set_macvlan(index, &settings).await;
+        done.map_err(|refused| {
+            refused.error(&format!("change it to {} mode", settings.mode), &link)
+        })?;
+        self.edit(&link, |link| {
+            if let Kind::Macvlan { settings: old, .. } = &mut link.kind {
+                *old = settings;
+            }
+        });
+        self.tell(|| format!("{link} mode {mode}"));
+        self.settle().await
+    }
+
+    /// Gives a link an Ethernet address.
+    pub async fn set_mac(&mut self, link: impl Into<LinkName>, mac: Mac) -> Result<(), Error> {
+        let link = link.into();
+        let index = self.index(&link)?;
+        let done = self.node(&link.netns)?.netlink.set_mac(index, mac).await;
+        done.map_err(|refused| refused.error(&format!("give it the address {mac}"), &link))?;
+        self.edit(&link, |link| link.mac = Some(mac));
+        self.tell(|| format!("{link} address {mac}"));
+        self.settle().await
+    }
+
+    /// Pins an Ethernet address to a bridge port.
+    pub async fn pin_fdb(&mut self, port: impl Into<LinkName>, mac: Mac) -> Result<(), Error> {
+        let port = port.into();
+        let index = self.index(&port)?;
+        let done = self.node(&port.netns)?.netlink.pin_fdb(index, mac).await;
+        done.map_err(|refused| refused.error(&format!("pin {mac} to it"), &port))
+    }
+
+    /// Adds the links that `grow` adds to the topology; namespaces cannot be added to a live lab.
+    pub async fn grow(&mut self, grow: impl FnOnce(Topology) -> Topology) -> Result<(), Error> {
+        let grown = grow(self.topology.clone());
+        grown.check()?;
+        let by_name = self.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
+        let builder = Builder { topology: &grown, by_name };
+        let new: Vec<&Link> = grown.links.iter().skip(self.topology.links.len()).collect();
+        for link in &new {
+            builder.make(link).await?;
+        }
+        for link in &new {
+            builder.furnish(link).await?;
+        }
+        self.topology = grown;
+
+        self.settle().await
+    }
+
+    /// Deletes the link that was added last.
+    pub async fn delete_last(&mut self) -> Result<(), Error> {
+        let Some(link) = self.topology.links.last().map(|link| link.name.clone()) else {
+            return Ok(());
+        };
+        let index = self.index(&link)?;
+        let done = self.node(&link.netns)?.netlink.delete_link(index).await;
+        done.map_err(|refused| refused.error("delete it", &link))?;
+        self.topology.links.pop();
+        self.tell(|| format!("{link} deleted"));
+        self.settle().await
+    }
+
+    /// Sets a sysctl of a namespace, named below `net.`.
+    pub fn set_sysctl(&mut self, netns: &str, name: &str, value: &str) -> Result<(), Error> {
+        self.node(netns)?.ns.enter(|| sysctl::set(name, value))?;
+        self.edit_netns(netns, |netns| {
+            netns.sysctls.insert(name.into(), value.into());
+        });
+        self.tell(|| format!("{netns} {name}={value}"));
+        Ok(())
+    }
+
+    /// Replaces a namespace's ruleset.
+    pub fn set_firewall(&mut self, netns: &str, firewall: Firewall) -> Result<(), Error> {
+        self.node(netns)?.ns.enter(|| nft::apply(&firewall))?;
+        self.edit_netns(netns, |netns| netns.firewall = Some(firewall));
+        self.tell(|| format!("{netns} has another ruleset"));
+        Ok(())
+    }
+
+    /// Adds a route, written as [`Topology::route`] has it.
+    pub async fn add_route(&mut self, netns: &str, to: &str, via: &str) -> Result<(), Error> {
+        let route = parse(netns, to, via)?;
+        let done = self.node(netns)?.netlink.add_route(&route).await;
+        done.map_err(|refused| refused.error(&format!("add the route {to} via {via}"), netns))?;
+        self.edit_netns(netns, |netns| netns.routes.push(route));
+        self.tell(|| format!("{netns} route {to} via {via} added"));
+        Ok(())
+    }
+
+    /// Takes a route away.
+    pub async fn delete_route(&mut self, netns: &str, to: &str, via: &str) -> Result<(), Error> {
+        let route = parse(netns, to, via)?;
+        let done = self.node(netns)?.netlink.delete_route(&route).await;
+        done.map_err(|refused| refused.error(&format!("delete the route {to} via {via}"), netns))?;
+        self.edit_netns(netns, |netns| netns.routes.retain(|r| *r != route));
+        self.tell(|| format!("{netns} route {to} via {via} deleted"));
+        Ok(())
+    }
+
+    fn edit(&mut self, name: &LinkName, edit: impl FnOnce(&mut Link)) {
+        if let Some(link) = self.topology.links.iter_mut().find(|link| link.name == *name) {
+            edit(link);
+        }
+    }
+
+    fn edit_netns(&mut self, name: &str, edit: impl FnOnce(&mut Netns)) {
+        if let Some(netns) = self.topology.netns.iter_mut().find(|netns| netns.name == name) {
+            edit(netns);
+        }
+    }
+}
+
+fn parse(netns: &str, to: &str, via: &str) -> Result<Route, Error> {
+    match (to.parse(), via.parse()) {
+        (Ok(to), Ok(via)) => Ok(Route { to, via }),
+        _ => Err(Error::new(
+            format!("`{to} via {via}` is no route"),
+            netns,
+            "write a prefix and a router: `198.51.100.0/24`, `192.0.2.1`",
+        )),
+    }
+}

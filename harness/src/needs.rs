@@ -1,0 +1,73 @@
+//! Whether the running kernel has what a rule needs.
+//!
+//! Asked of the kernel itself, in the sandbox's own empty namespace: a driver that answers anything
+//! but "not supported" is there.
+
+use std::path::Path;
+
+use hairpin_model::{Error, Need};
+
+use crate::netlink::{Birth, Netlink, Refused};
+use crate::ns::Ns;
+
+/// Asks for each need; gives those that are missing, with the kernel's words.
+pub(crate) async fn missing(needs: &[Need]) -> Result<Vec<(Need, String)>, Error> {
+    crate::sandbox::status()?;
+    if needs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let here = Ns::current()?;
+    let netlink = Netlink::connect(&here)?;
+    let mut missing = Vec::new();
+    for need in needs {
+        if let Err(words) = probe(&netlink, *need).await? {
+            missing.push((*need, words));
+        }
+    }
+    Ok(missing)
+}
+
+/// The name and index of the link that is made to see whether it can be.
+const PROBE: (&str, u32) = ("probe", 7000);
+
+async fn probe(netlink: &Netlink, need: Need) -> Result<Result<(), String>, Error> {
+    match need {
+        Need::Driver(kind) => {
+            let made = netlink.add_plain(PROBE.0, PROBE.1, kind).await;
+            settle(netlink, made).await
+        }
+        Need::VlanFiltering => {
+            let settings = hairpin_model::topology::Bridge::default().vlan_filtering();
+            let birth = Birth { name: PROBE.0, index: PROBE.1, mac: None, mtu: None, up: false };
+            let made = netlink.add_bridge(&birth, &settings).await;
+            settle(netlink, made).await
+        }
+        Need::Nftables => Ok(match crate::nft::supported() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("the kernel has no nf_tables, or none with NAT".into()),
+            Err(error) => Err(error.to_string()),
+        }),
+        Need::BrNetfilter => {
+            let switch = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+            let there = Path::new(switch).exists();
+            Ok(if there { Ok(()) } else { Err(format!("there is no {switch}")) })
+        }
+    }
+}
+
+/// Reads the kernel's answer, and takes the link away again if one was made.
+async fn settle(netlink: &Netlink, made: Result<(), Refused>) -> Result<Result<(), String>, Error> {
+    match made {
+        Ok(()) => {
+            let gone = netlink.delete_link(PROBE.1).await;
+            gone.map_err(|refused| refused.error("delete a link again", "the sandbox"))?;
+            Ok(Ok(()))
+        }
+        Err(refused) if refused.is_missing() => Ok(Err(refused.words)),
+        Err(refused) if refused.errno == libc::EPERM => {
+            Err(refused.error("make a link in a namespace of our own", "this machine"))
+        }
+        // It complains about what we left out: so it is there.
+        Err(_) => Ok(Ok(())),
+    }
+}

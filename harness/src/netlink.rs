@@ -1,0 +1,208 @@
+//! One rtnetlink connection into one namespace, and the kernel's errors in words.
+//!
+//! The only module that names rtnetlink's types, which change with every release.
+
+mod link;
+mod read;
+
+use std::net::IpAddr;
+
+use futures::TryStreamExt;
+use hairpin_model::topology::Route;
+use hairpin_model::{Error, Mac};
+use ipnet::IpNet;
+use rtnetlink::packet_route::address::AddressHeaderFlags;
+use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
+use rtnetlink::packet_route::route::RouteType;
+use rtnetlink::sys::AsyncSocket;
+use rtnetlink::{Handle, RouteMessageBuilder};
+use tokio::task::JoinHandle;
+
+use crate::ns::Ns;
+
+pub(crate) use link::Birth;
+pub use read::LinkState;
+
+/// A connection into one namespace.
+pub(crate) struct Netlink {
+    handle: Handle,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Netlink {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Netlink {
+    /// Connects to the kernel in that namespace.
+    pub(crate) fn connect(ns: &Ns) -> Result<Self, Error> {
+        let open = || {
+            let (mut connection, handle, _) = rtnetlink::new_connection()?;
+            let socket = connection.socket_mut().socket_mut();
+            socket.set_ext_ack(true)?;
+            socket.set_cap_ack(true)?;
+            Ok((connection, handle))
+        };
+        let (connection, handle) = ns.enter(open).map_err(|error: std::io::Error| {
+            Error::new(
+                format!("cannot open a netlink socket: {error}"),
+                "this machine",
+                "see `hairpin doctor`",
+            )
+        })?;
+        Ok(Self { handle, driver: tokio::spawn(connection) })
+    }
+
+    /// Gives a link an address; IPv6 ones are usable at once (no duplicate address detection).
+    pub(crate) async fn add_address(&self, index: u32, net: IpNet) -> Result<(), Refused> {
+        let mut request = self.handle.address().add(index, net.addr(), net.prefix_len());
+        request.message_mut().header.flags = AddressHeaderFlags::Nodad;
+        Ok(request.execute().await?)
+    }
+
+    /// Adds a route.
+    pub(crate) async fn add_route(&self, route: &Route) -> Result<(), Refused> {
+        Ok(self.handle.route().add(route_message(route)?).execute().await?)
+    }
+
+    /// Takes a route away.
+    pub(crate) async fn delete_route(&self, route: &Route) -> Result<(), Refused> {
+        Ok(self.handle.route().del(route_message(route)?).execute().await?)
+    }
+
+    /// Forgets every neighbour that was learned.
+    pub(crate) async fn forget_neighbours(&self) -> Result<(), Refused> {
+        let found: Vec<NeighbourMessage> =
+            self.handle.neighbours().get().execute().try_collect().await?;
+        for entry in found.into_iter().filter(is_learned) {
+            match self.handle.neighbours().del(entry).execute().await.map_err(Refused::from) {
+                // It timed out, or its link went, between the dump and the deletion.
+                Err(refused) if refused.errno == libc::ENOENT || refused.errno == libc::ENODEV => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The Ethernet address that the namespace has resolved an IP address to.
+    pub(crate) async fn neighbour(&self, ip: IpAddr) -> Result<Option<Mac>, Refused> {
+        let found: Vec<NeighbourMessage> =
+            self.handle.neighbours().get().execute().try_collect().await?;
+        Ok(found.iter().find(|entry| destination(entry) == Some(ip)).and_then(|entry| {
+            entry.attributes.iter().find_map(|attribute| match attribute {
+                NeighbourAttribute::LinkLayerAddress(bytes) => mac(bytes),
+                _ => None,
+            })
+        }))
+    }
+}
+
+fn is_learned(entry: &NeighbourMessage) -> bool {
+    use rtnetlink::packet_route::neighbour::NeighbourState;
+    !matches!(entry.header.state, NeighbourState::Permanent | NeighbourState::Noarp)
+        && entry.header.kind == RouteType::Unicast
+}
+
+fn destination(entry: &NeighbourMessage) -> Option<IpAddr> {
+    entry.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => Some(IpAddr::V4(*ip)),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip)) => Some(IpAddr::V6(*ip)),
+        _ => None,
+    })
+}
+
+fn mac(bytes: &[u8]) -> Option<Mac> {
+    bytes.try_into().ok().map(Mac)
+}
+
+fn route_message(route: &Route) -> Result<rtnetlink::packet_route::route::RouteMessage, Refused> {
+    let mixed = || Refused {
+        errno: libc::EINVAL,
+        words: format!("`{}` and `{}` are of two families", route.to, route.via),
+    };
+    let message = RouteMessageBuilder::<IpAddr>::new()
+        .destination_prefix(route.to.addr(), route.to.prefix_len())
+        .map_err(|_| mixed())?
+        .gateway(route.via)
+        .map_err(|_| mixed())?;
+    Ok(message.build())
+}
+
+/// What the kernel said when it refused a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    /// The error number, positive; 0 when the request never got to the kernel.
+    pub(crate) errno: i32,
+    /// The kernel's own words: its extended acknowledgement if it gave one, else the errno's.
+    pub(crate) words: String,
+}
+
+impl Refused {
+    /// Whether the kernel lacks what was asked for.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self.errno, libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT)
+    }
+
+    /// As an error of a lab.
+    pub(crate) fn error(&self, what: &str, place: impl std::fmt::Display) -> Error {
+        let help = match self.errno {
+            libc::EOPNOTSUPP => "this kernel lacks the driver or the feature: see `hairpin doctor`",
+            libc::EPERM => "the lab lost its privilege: see `hairpin doctor`",
+            libc::EBUSY => "the link already serves another purpose (bridge port, macvlan parent)",
+            libc::EADDRINUSE => "another link of the same parent has this address",
+            _ => "the kernel refuses this topology: change it, or assert the refusal",
+        };
+        Error::new(format!("the kernel refused to {what}: {}", self.words), place.to_string(), help)
+    }
+}
+
+impl From<rtnetlink::Error> for Refused {
+    fn from(error: rtnetlink::Error) -> Self {
+        match error {
+            rtnetlink::Error::NetlinkError(message) => {
+                let errno = message.raw_code().abs();
+                let errno_words = nix::errno::Errno::from_raw(errno).desc();
+                let words = match ext_ack(&message.header) {
+                    Some(text) => format!("{text} ({errno_words})"),
+                    None => errno_words.to_owned(),
+                };
+                Self { errno, words }
+            }
+            other => Self { errno: 0, words: other.to_string() },
+        }
+    }
+}
+
+/// The text of an extended acknowledgement, which follows the 16-byte header of the request.
+fn ext_ack(echoed: &[u8]) -> Option<String> {
+    const REQUEST_HEADER: usize = 16;
+    const MESSAGE: u16 = 1;
+    let mut rest = echoed.get(REQUEST_HEADER..)?;
+    while rest.len() >= 4 {
+        let length = usize::from(u16::from_ne_bytes([rest[0], rest[1]]));
+        let kind = u16::from_ne_bytes([rest[2], rest[3]]);
+        let value = rest.get(4..length)?;
+        if kind == MESSAGE {
+            return Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned());
+        }
+        rest = rest.get(length.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ext_ack;
+
+    #[test]
+    fn the_kernels_words_are_found_behind_the_request() {
+        let mut echoed = vec![0; 16];
+        echoed.extend([8, 0, 2, 0, 0, 0, 0, 0]);
+        echoed.extend([7, 0, 1, 0, b'n', b'o', 0, 0]);
+        assert_eq!(ext_ack(&echoed).as_deref(), Some("no"));
+        assert_eq!(ext_ack(&echoed[..24]), None);
+        assert_eq!(ext_ack(&[]), None);
+    }
+}

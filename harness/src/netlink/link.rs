@@ -1,0 +1,234 @@
+//! Making and changing links.
+
+use hairpin_model::Mac;
+use hairpin_model::topology::{Bridge, Macvlan, Mode, PortFlags};
+use rtnetlink::packet_route::link::{
+    InfoData, InfoMacVlan, InfoVeth, LinkMessage, MacVlanFlags, MacVlanMacAddressMode, MacVlanMode,
+};
+use rtnetlink::{
+    LinkBridge, LinkBridgePort, LinkMacVlan, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan,
+};
+
+use super::{Netlink, Refused};
+use crate::ns::Ns;
+
+/// What every new link is given at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Birth<'t> {
+    pub(crate) name: &'t str,
+    pub(crate) index: u32,
+    /// `None` leaves the address to the driver.
+    pub(crate) mac: Option<Mac>,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) up: bool,
+}
+
+impl Birth<'_> {
+    fn apply<T>(&self, builder: LinkMessageBuilder<T>) -> LinkMessageBuilder<T> {
+        let mut builder = builder.index(self.index);
+        if let Some(mac) = self.mac {
+            builder = builder.address(mac.0.to_vec());
+        }
+        if let Some(mtu) = self.mtu {
+            builder = builder.mtu(mtu);
+        }
+        if self.up { builder.up() } else { builder.down() }
+    }
+}
+
+impl Netlink {
+    async fn add(&self, message: LinkMessage) -> Result<(), Refused> {
+        Ok(self.handle.link().add(message).execute().await?)
+    }
+
+    async fn set(&self, message: LinkMessage) -> Result<(), Refused> {
+        Ok(self.handle.link().set(message).execute().await?)
+    }
+
+    /// Makes a bridge.
+    pub(crate) async fn add_bridge(
+        &self,
+        birth: &Birth<'_>,
+        settings: &Bridge,
+    ) -> Result<(), Refused> {
+        // The forward delay has no effect without STP but on old kernels; ports forward at once.
+        let mut builder = LinkMessageBuilder::<LinkBridge>::new(birth.name).forward_delay(0);
+        if let Some(ageing) = settings.ageing {
+            builder = builder.ageing_time(ageing);
+        }
+        if let Some(on) = settings.mcast_snooping {
+            builder = builder.mcast_snooping(on);
+        }
+        if settings.vlan_filtering {
+            builder = builder.vlan_filtering(true);
+        }
+        if settings.nf_call {
+            builder = builder.nf_call_iptables(true).nf_call_ip6tables(true);
+        }
+        self.add(birth.apply(builder).build()).await
+    }
+
+    /// Makes a cable; the far end is born in `far_ns`, and is brought up apart: the kernel refuses
+    /// to do so in one message.
+    pub(crate) async fn add_veth(
+        &self,
+        near: &Birth<'_>,
+        bridge: Option<u32>,
+        far: &Birth<'_>,
+        far_ns: &Ns,
+    ) -> Result<(), Refused> {
+        let mut peer = LinkMessageBuilder::<LinkUnspec>::new()
+            .name(far.name)
+            .index(far.index)
+            .setns_by_fd(far_ns.raw());
+        if let Some(mac) = far.mac {
+            peer = peer.address(mac.0.to_vec());
+        }
+        if let Some(mtu) = far.mtu {
+            peer = peer.mtu(mtu);
+        }
+        let builder = LinkMessageBuilder::<LinkVeth>::new(near.name, far.name)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())));
+        let mut builder = near.apply(builder);
+        if let Some(bridge) = bridge {
+            builder = builder.controller(bridge);
+        }
+        self.add(builder.build()).await
+    }
+
+    /// Makes a macvlan child in `ns` of a parent in this namespace.
+    pub(crate) async fn add_macvlan(
+        &self,
+        birth: &Birth<'_>,
+        parent: u32,
+        settings: &Macvlan,
+        ns: &Ns,
+    ) -> Result<(), Refused> {
+        let mut builder = LinkMessageBuilder::<LinkMacVlan>::new(birth.name).link(parent);
+        for info in macvlan_data(settings) {
+            builder = builder.append_info_data(info);
+        }
+        self.add(birth.apply(builder.setns_by_fd(ns.raw())).build()).await
+    }
+
+    /// Changes a macvlan child's mode, flags and list of senders.
+    pub(crate) async fn set_macvlan(&self, index: u32, settings: &Macvlan) -> Result<(), Refused> {
+        let data = InfoData::MacVlan(macvlan_data(settings));
+        let builder = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(
+            rtnetlink::packet_route::link::InfoKind::MacVlan,
+        );
+        // A driver's settings are changed by RTM_NEWLINK without the flags that create.
+        let message = builder.index(index).set_info_data(data).build();
+        Ok(self.handle.link().change(message).execute().await?)
+    }
+
+    /// Makes a VLAN on top of a link of this namespace.
+    pub(crate) async fn add_vlan(
+        &self,
+        birth: &Birth<'_>,
+        parent: u32,
+        id: u16,
+    ) -> Result<(), Refused> {
+        let builder = LinkMessageBuilder::<LinkVlan>::new(birth.name).link(parent).id(id);
+        self.add(birth.apply(builder).build()).await
+    }
+
+    /// Makes a link of a kind without settings, to learn whether the kernel has the driver.
+    pub(crate) async fn add_plain(
+        &self,
+        name: &str,
+        index: u32,
+        kind: &str,
+    ) -> Result<(), Refused> {
+        let kind = rtnetlink::packet_route::link::InfoKind::Other(kind.into());
+        let builder =
+            LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind).name(name).index(index);
+        self.add(builder.build()).await
+    }
+
+    /// Brings a link up or down.
+    pub(crate) async fn set_up(&self, index: u32, up: bool) -> Result<(), Refused> {
+        let builder = LinkUnspec::new_with_index(index);
+        self.set(if up { builder.up() } else { builder.down() }.build()).await
+    }
+
+    /// Gives a link an Ethernet address.
+    pub(crate) async fn set_mac(&self, index: u32, mac: Mac) -> Result<(), Refused> {
+        self.set(LinkUnspec::new_with_index(index).address(mac.0.to_vec()).build()).await
+    }
+
+    /// Makes a link a port of a bridge, or (`None`) of none.
+    pub(crate) async fn set_bridge(&self, index: u32, bridge: Option<u32>) -> Result<(), Refused> {
+        let builder = LinkUnspec::new_with_index(index);
+        let message = match bridge {
+            Some(bridge) => builder.controller(bridge),
+            None => builder.nocontroller(),
+        };
+        self.set(message.build()).await
+    }
+
+    /// Sets a bridge port's flags; those that are not named stay as they are.
+    pub(crate) async fn set_port(&self, index: u32, flags: &PortFlags) -> Result<(), Refused> {
+        let mut builder = LinkBridgePort::new(index);
+        type Setter =
+            fn(LinkMessageBuilder<LinkBridgePort>, bool) -> LinkMessageBuilder<LinkBridgePort>;
+        let flags: [(Option<bool>, Setter); 7] = [
+            (flags.hairpin, LinkMessageBuilder::<LinkBridgePort>::hairpin),
+            (flags.isolated, LinkMessageBuilder::<LinkBridgePort>::isolated),
+            (flags.learning, LinkMessageBuilder::<LinkBridgePort>::learning),
+            (flags.flood, LinkMessageBuilder::<LinkBridgePort>::flood),
+            (flags.bcast_flood, LinkMessageBuilder::<LinkBridgePort>::bcast_flood),
+            (flags.mcast_flood, LinkMessageBuilder::<LinkBridgePort>::mcast_flood),
+            (flags.locked, LinkMessageBuilder::<LinkBridgePort>::locked),
+        ];
+        for (flag, set) in flags {
+            if let Some(on) = flag {
+                builder = set(builder, on);
+            }
+        }
+        Ok(self.handle.link().set_port(builder.build()).execute().await?)
+    }
+
+    /// Pins an address to a bridge port.
+    pub(crate) async fn pin_fdb(&self, port: u32, mac: Mac) -> Result<(), Refused> {
+        use rtnetlink::packet_route::neighbour::{NeighbourFlags, NeighbourState};
+        let request = self.handle.neighbours().add_bridge(port, &mac.0);
+        let request = request.flags(NeighbourFlags::Controller).state(NeighbourState::Noarp);
+        Ok(request.replace().execute().await?)
+    }
+
+    /// Deletes a link.
+    pub(crate) async fn delete_link(&self, index: u32) -> Result<(), Refused> {
+        Ok(self.handle.link().del(index).execute().await?)
+    }
+}
+
+fn macvlan_data(settings: &Macvlan) -> Vec<InfoMacVlan> {
+    let mode = match settings.mode {
+        Mode::Private => MacVlanMode::Private,
+        Mode::Vepa => MacVlanMode::Vepa,
+        Mode::Bridge => MacVlanMode::Bridge,
+        Mode::Passthru => MacVlanMode::Passthrough,
+        Mode::Source => MacVlanMode::Source,
+    };
+    let mut data = vec![InfoMacVlan::Mode(mode)];
+    let mut flags = MacVlanFlags::empty();
+    flags.set(MacVlanFlags::from_bits_retain(NOPROMISC), settings.nopromisc);
+    flags.set(MacVlanFlags::from_bits_retain(NODST), settings.nodst);
+    if !flags.is_empty() {
+        data.push(InfoMacVlan::Flags(flags));
+    }
+    if settings.mode == Mode::Source {
+        data.push(InfoMacVlan::MacAddrMode(MacVlanMacAddressMode::Set));
+        let senders = settings.senders.iter().map(|mac| InfoMacVlan::MacAddr(mac.0)).collect();
+        data.push(InfoMacVlan::MacAddrData(senders));
+    }
+    if let Some(frames) = settings.bc_queue {
+        data.push(InfoMacVlan::BcQueueLen(frames));
+    }
+    data
+}
+
+/// `MACVLAN_FLAG_NOPROMISC` and `MACVLAN_FLAG_NODST` of `<linux/if_link.h>`.
+const NOPROMISC: u16 = 1;
+const NODST: u16 = 2;

@@ -1,0 +1,100 @@
+//! Reading links and forwarding entries back from the kernel.
+
+use futures::TryStreamExt;
+use hairpin_model::Mac;
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
+
+use super::{Netlink, Refused, mac};
+
+/// A link as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// Its Ethernet address.
+    pub mac: Mac,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// Whether it has carrier (`LOWER_UP`).
+    pub carrier: bool,
+    /// Whether the kernel holds it ready to send (`RUNNING`): up, carrier, and told so.
+    pub running: bool,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// How many asked for it to be promiscuous.
+    pub promiscuity: u32,
+}
+
+/// An entry of a bridge's forwarding database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FdbEntry {
+    /// The address.
+    pub(crate) mac: Mac,
+    /// The index of the port.
+    pub(crate) port: u32,
+    /// Whether it is the bridge's or a port's own address.
+    pub(crate) own: bool,
+}
+
+impl Netlink {
+    /// One link, by its index.
+    pub(crate) async fn link(&self, index: u32) -> Result<LinkState, Refused> {
+        let found = self.handle.link().get().match_index(index).execute().try_next().await?;
+        found
+            .as_ref()
+            .map(state)
+            .ok_or(Refused { errno: libc::ENODEV, words: "no such link".into() })
+    }
+
+    /// What the bridges of the namespace know.
+    pub(crate) async fn fdb(&self) -> Result<Vec<FdbEntry>, Refused> {
+        let request = self.handle.neighbours().get().set_address_family(AddressFamily::Bridge);
+        let found: Vec<NeighbourMessage> = request.execute().try_collect().await?;
+        Ok(found.iter().filter_map(entry).collect())
+    }
+}
+
+fn state(message: &LinkMessage) -> LinkState {
+    let flags = message.header.flags;
+    let mut state = LinkState {
+        name: String::new(),
+        index: message.header.index,
+        mac: Mac([0; 6]),
+        up: flags.contains(LinkFlags::Up),
+        carrier: flags.contains(LinkFlags::LowerUp),
+        running: flags.contains(LinkFlags::Running),
+        mtu: 0,
+        promiscuity: 0,
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => state.name.clone_from(name),
+            LinkAttribute::Address(bytes) => state.mac = mac(bytes).unwrap_or(state.mac),
+            LinkAttribute::Mtu(mtu) => state.mtu = *mtu,
+            LinkAttribute::Promiscuity(count) => state.promiscuity = *count,
+            _ => {}
+        }
+    }
+    state
+}
+
+/// A forwarding entry; the entries of links that are no ports have no bridge and are left out.
+fn entry(message: &NeighbourMessage) -> Option<FdbEntry> {
+    use rtnetlink::packet_route::neighbour::NeighbourState;
+    let mut address = None;
+    let mut bridge = false;
+    for attribute in &message.attributes {
+        match attribute {
+            NeighbourAttribute::LinkLayerAddress(bytes) => address = mac(bytes),
+            NeighbourAttribute::Controller(_) => bridge = true,
+            _ => {}
+        }
+    }
+    let own = message.header.state == NeighbourState::Permanent;
+    bridge.then_some(())?;
+    Some(FdbEntry { mac: address?, port: message.header.ifindex, own })
+}

@@ -1,0 +1,75 @@
+//! A network namespace, held by a file descriptor and by nothing else.
+//!
+//! A socket belongs to the namespace that it was made in, for good. So one thread serves a whole
+//! lab: it steps into a namespace to make a socket or to write a sysctl, and out again.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use hairpin_model::Error;
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// A network namespace that exists as long as this value, or a socket made in it, does.
+#[derive(Debug)]
+pub struct Ns(OwnedFd);
+
+impl Ns {
+    /// Makes a new, empty namespace.
+    pub fn new() -> Result<Self, Error> {
+        crate::sandbox::status()?;
+        let home = current()?;
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| {
+            Error::new(
+                format!("cannot make a network namespace: {}", errno.desc()),
+                "this machine",
+                "see `hairpin doctor`; `sysctl user.max_net_namespaces` is the limit",
+            )
+        })?;
+        let made = current();
+        go(home.as_fd());
+        made.map(Self)
+    }
+
+    /// The namespace that the calling thread is in.
+    pub(crate) fn current() -> Result<Self, Error> {
+        current().map(Self)
+    }
+
+    /// Runs `work` inside the namespace. It is not async on purpose: nothing can be awaited while
+    /// the thread is away from home.
+    pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        let home = current().expect("the thread's own namespace can be opened");
+        // Also on a panic the thread must come home.
+        let _back = Back(home);
+        go(self.0.as_fd());
+        work()
+    }
+
+    /// The descriptor, for netlink messages that move links, and for `nsenter`.
+    pub fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+struct Back(OwnedFd);
+
+impl Drop for Back {
+    fn drop(&mut self) {
+        go(self.0.as_fd());
+    }
+}
+
+fn current() -> Result<OwnedFd, Error> {
+    File::open("/proc/thread-self/ns/net").map(OwnedFd::from).map_err(|error| {
+        Error::new(
+            format!("cannot open the thread's network namespace: {error}"),
+            "/proc/thread-self/ns/net",
+            "mount /proc",
+        )
+    })
+}
+
+/// Enters a namespace that we hold. Failing would leave the thread where it must not be.
+fn go(ns: BorrowedFd<'_>) {
+    setns(ns, CloneFlags::CLONE_NEWNET).expect("a namespace that we hold can be entered");
+}

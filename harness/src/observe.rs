@@ -1,0 +1,117 @@
+//! Asking every host to reach every other, and proving what did not arrive.
+//!
+//! Nothing is ever concluded from silence. A frame that did not arrive is *blocked* only if, after
+//! it was sent,
+//!
+//! - **the sender's side is flushed**: a later frame of the same class from the same sender, sent
+//!   by the same thread on the same CPU, has arrived somewhere, or was seen further down its way
+//!   than its own link, or the sender's link is known to be unable to send; and
+//! - **the receiver's side is alive and flushed**: a still later frame of the same class has come
+//!   out of the very socket that the first one is missing from.
+//!
+//! Queues between the two are first in, first out within a class, so whatever was going to arrive
+//! has. If a control is missing the cell is inconclusive, which no drawing accepts.
+//!
+//! `frame` does this for bare Ethernet frames, `ping` for ICMP echo.
+
+mod controls;
+mod decode;
+mod ears;
+mod frame;
+mod ping;
+mod trace;
+
+use hairpin_model::grid::Grid;
+use hairpin_model::topology::{Kind, LinkName};
+use hairpin_model::{Class, Error, Mac};
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::lab::Lab;
+
+pub(crate) use ears::Listeners;
+
+/// A host as the probes see it.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) name: String,
+    /// The place of its namespace in the lab.
+    pub(crate) node: usize,
+    /// The link that it sends from and is reached at.
+    pub(crate) link: LinkName,
+    pub(crate) index: u32,
+    pub(crate) mac: Mac,
+    /// The parent, if the link is a macvlan child: its siblings share that parent's queue.
+    pub(crate) parent: Option<LinkName>,
+    /// Whether the link can send and receive at all.
+    pub(crate) running: bool,
+}
+
+/// Observes one grid.
+pub(crate) async fn observe(lab: &mut Lab, class: Class) -> Result<Grid, Error> {
+    let hosts = endpoints(lab).await?;
+    let mut listeners = lab.listeners_mut().take().unwrap_or_default();
+    let pinned = Pinned::here();
+    let grid = match class.family() {
+        Some(family) => ping::observe(lab, &mut listeners, &hosts, family).await,
+        None => frame::observe(lab, &mut listeners, &hosts, class),
+    };
+    drop(pinned);
+    *lab.listeners_mut() = Some(listeners);
+    grid
+}
+
+async fn endpoints(lab: &Lab) -> Result<Vec<Endpoint>, Error> {
+    let topology = lab.topology();
+    let mut endpoints = Vec::new();
+    for host in topology.hosts() {
+        let link = topology.endpoint(&host.name).ok_or_else(|| {
+            Error::new(
+                format!("the host `{}` has no link", host.name),
+                format!("topology `{}`", topology.name),
+                "give it a link, or make it a `netns`: those have no row in a grid",
+            )
+        })?;
+        let state = lab.link(&link.name).await?;
+        let node = lab.nodes().iter().position(|node| node.name == host.name);
+        endpoints.push(Endpoint {
+            name: host.name.clone(),
+            node: node.expect("a lab has a node for each host"),
+            link: link.name.clone(),
+            index: state.index,
+            mac: state.mac,
+            parent: matches!(link.kind, Kind::Macvlan { .. })
+                .then(|| link.kind.parent().cloned())
+                .flatten(),
+            running: state.running,
+        });
+    }
+    Ok(endpoints)
+}
+
+/// Keeps the thread on one CPU: what it sends first is then queued first.
+struct Pinned(Option<CpuSet>);
+
+impl Pinned {
+    fn here() -> Self {
+        let me = Pid::from_raw(0);
+        let pin = || -> nix::Result<CpuSet> {
+            let before = sched_getaffinity(me)?;
+            let mut one = CpuSet::new();
+            one.set(sched_getcpu()?)?;
+            sched_setaffinity(me, &one)?;
+            Ok(before)
+        };
+        // Where pinning is not allowed the controls still hold: they only lose an easy argument.
+        Self(pin().ok())
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            // Staying on one CPU is slower, not wrong.
+            sched_setaffinity(Pid::from_raw(0), before).unwrap_or_default();
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Frames: building our own, and recognising those that belong to a probe.
+//!
+//! A probe carries a number that no other frame of its lab has, so that the chatter of neighbour
+//! discovery, multicast reports and earlier probes is never taken for it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use etherparse::{LinkExtSlice, NetSlice, SlicedPacket, TransportSlice};
+use hairpin_model::Mac;
+
+/// IEEE 802's "local experimental ethertype 1": nothing else in a lab speaks it.
+pub(super) const ETHERTYPE: u16 = 0x88b5;
+
+/// What every probe carries, before its number.
+const MARK: &[u8; 8] = b"hairpin\x01";
+
+/// The shortest Ethernet frame, without its check sum.
+const SHORTEST: usize = 60;
+
+/// One of our frames.
+pub(super) fn frame(to: Mac, from: Mac, number: u32) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(SHORTEST);
+    frame.extend(to.0);
+    frame.extend(from.0);
+    frame.extend(ETHERTYPE.to_be_bytes());
+    frame.extend(payload(number));
+    frame.resize(SHORTEST, 0);
+    frame
+}
+
+/// What a probe of that number carries.
+pub(super) fn payload(number: u32) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(MARK);
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+/// The number of a probe, from what it carries.
+pub(super) fn number(payload: &[u8]) -> Option<u32> {
+    let rest = payload.strip_prefix(MARK)?;
+    Some(u32::from_be_bytes(rest.get(..4)?.try_into().ok()?))
+}
+
+/// A frame that may belong to a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// One of our own frames.
+    Frame(u32),
+    /// An address being asked for or told: ARP or neighbour discovery.
+    Resolution {
+        what: &'static str,
+        /// Who speaks, where the message says so.
+        from: Option<IpAddr>,
+        /// The address that it is about.
+        about: IpAddr,
+    },
+    /// An ICMP echo request or reply.
+    Echo { what: &'static str, number: u32, ttl: u8 },
+    /// An ICMP error about an echo request.
+    IcmpError { number: u32 },
+}
+
+impl Heard {
+    /// What it is called in a path.
+    pub(super) const fn what(&self) -> &'static str {
+        match self {
+            Self::Frame(_) => "frame",
+            Self::Resolution { what, .. } | Self::Echo { what, .. } => what,
+            Self::IcmpError { .. } => "icmp error",
+        }
+    }
+}
+
+/// Recognises a frame, or says that it is none of ours.
+pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
+    let packet = SlicedPacket::from_ethernet(frame).ok()?;
+    match (&packet.net, &packet.transport) {
+        (None, _) => own_frame(frame, &packet),
+        (Some(NetSlice::Arp(arp)), _) => {
+            let sender = ipv4(arp.sender_protocol_addr())?;
+            let target = ipv4(arp.target_protocol_addr())?;
+            let (what, about) = match arp.operation().0 {
+                1 => ("arp request", target),
+                _ => ("arp reply", sender),
+            };
+            Some(Heard::Resolution { what, from: Some(sender), about })
+        }
+        (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Icmpv4(icmp))) => {
+            let ttl = ip.header().ttl();
+            match icmp.type_u8() {
+                8 => echo("echo request", icmp.payload(), ttl),
+                0 => echo("echo reply", icmp.payload(), ttl),
+                _ => quoted(icmp.payload()),
+            }
+        }
+        (Some(NetSlice::Ipv6(ip)), Some(TransportSlice::Icmpv6(icmp))) => {
+            let ttl = ip.header().hop_limit();
+            let from = IpAddr::V6(ip.header().source_addr());
+            match icmp.type_u8() {
+                128 => echo("echo request", icmp.payload(), ttl),
+                129 => echo("echo reply", icmp.payload(), ttl),
+                135 => discovery("neighbour solicitation", from, icmp.payload()),
+                136 => discovery("neighbour advertisement", from, icmp.payload()),
+                1..=4 => quoted(icmp.payload()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn own_frame(frame: &[u8], packet: &SlicedPacket<'_>) -> Option<Heard> {
+    let tags = packet.link_exts.iter().filter(|ext| matches!(ext, LinkExtSlice::Vlan(_))).count();
+    let body = frame.get(14 + 4 * tags..)?;
+    number(body).map(Heard::Frame)
+}
+
+fn echo(what: &'static str, payload: &[u8], ttl: u8) -> Option<Heard> {
+    Some(Heard::Echo { what, number: number(payload)?, ttl })
+}
+
+/// The number of the echo request that an ICMP error quotes.
+fn quoted(payload: &[u8]) -> Option<Heard> {
+    let at = payload.windows(MARK.len()).position(|window| window == MARK)?;
+    Some(Heard::IcmpError { number: number(&payload[at..])? })
+}
+
+fn discovery(what: &'static str, from: IpAddr, payload: &[u8]) -> Option<Heard> {
+    let target: [u8; 16] = payload.get(..16)?.try_into().ok()?;
+    Some(Heard::Resolution { what, from: Some(from), about: Ipv6Addr::from(target).into() })
+}
+
+fn ipv4(bytes: &[u8]) -> Option<IpAddr> {
+    let bytes: [u8; 4] = bytes.try_into().ok()?;
+    Some(Ipv4Addr::from(bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
+
+    #[test]
+    fn a_frame_of_ours_is_recognised() {
+        let sent = frame(Mac::BROADCAST, A, 7);
+        assert_eq!(sent.len(), SHORTEST);
+        assert_eq!(hear(&sent), Some(Heard::Frame(7)));
+    }
+
+    #[test]
+    fn a_tagged_frame_of_ours_is_recognised() {
+        let mut sent = frame(Mac::BROADCAST, A, 7);
+        sent.splice(12..12, [0x81, 0x00, 0x00, 0x0a]);
+        assert_eq!(hear(&sent), Some(Heard::Frame(7)));
+    }
+
+    #[test]
+    fn an_echo_request_is_known_by_its_number() {
+        let builder = etherparse::PacketBuilder::ethernet2(A.0, A.0)
+            .ipv4([192, 0, 2, 1], [192, 0, 2, 2], 63)
+            .icmpv4_echo_request(1, 1);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, &payload(9)).unwrap();
+        assert_eq!(hear(&frame), Some(Heard::Echo { what: "echo request", number: 9, ttl: 63 }));
+    }
+
+    #[test]
+    fn chatter_is_none_of_ours() {
+        let builder = etherparse::PacketBuilder::ethernet2(A.0, A.0)
+            .ipv4([192, 0, 2, 1], [192, 0, 2, 2], 63)
+            .udp(1, 2);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, b"hello").unwrap();
+        assert_eq!(hear(&frame), None);
+        assert_eq!(hear(&[]), None);
+        assert_eq!(hear(&[0; 60]), None);
+    }
+}

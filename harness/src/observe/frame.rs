@@ -1,0 +1,342 @@
+//! Grids of bare Ethernet frames: unicast, broadcast, multicast.
+//!
+//! Three rounds, each a frame from every sender (to every receiver, for unicast). The first is the
+//! probe. What arrived of it is sent again twice, each time awaited: the second round flushes every
+//! way out of the senders, the third every way into the receivers. See the parent module for why
+//! that proves what is missing of the first, and that what arrived arrived once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use hairpin_model::grid::{Cell, Direction, Grid, Sighting, Verdict};
+use hairpin_model::{Class, Error, Mac};
+
+use super::controls::{Receiver, Sender, blocked};
+use super::decode::{Heard, frame, number};
+use super::ears::{Listeners, broken, wait_readable};
+use super::{Endpoint, trace};
+use crate::lab::Lab;
+use crate::sys::{Kind, PacketSocket};
+
+/// A group that no protocol uses, in the range for IPv4 documentation groups (233.252.0.1).
+const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x01]);
+
+/// How long a frame may be under way before a control counts as lost. The worst seen on a loaded
+/// machine is a hundredth of it.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long to wait for the first frame of a host that may be deaf or mute. Only hosts without any
+/// working way pay for it.
+const FIRST: Duration = Duration::from_millis(250);
+
+/// Sender, and receiver for unicast (`None` for a group), of each frame by its number.
+type Sent = HashMap<u32, (usize, Option<usize>)>;
+
+/// One round's frames and where they arrived, how often.
+#[derive(Default)]
+struct Round {
+    sent: Sent,
+    refused: BTreeMap<(usize, Option<usize>), String>,
+    arrived: BTreeMap<(usize, usize), u32>,
+}
+
+impl Round {
+    fn count(&self, from: usize, to: usize) -> u32 {
+        self.arrived.get(&(from, to)).copied().unwrap_or(0)
+    }
+}
+
+/// Observes one grid.
+pub(super) fn observe(
+    lab: &mut Lab,
+    listeners: &mut Listeners,
+    hosts: &[Endpoint],
+    class: Class,
+) -> Result<Grid, Error> {
+    listeners.open_frames(lab, hosts)?;
+    listeners.open_taps(lab)?;
+    let ears = &listeners.frames;
+    if class == Class::Multicast {
+        for (host, ear) in hosts.iter().zip(ears) {
+            ear.join(host.index, GROUP).map_err(|error| broken("join a group", &error))?;
+        }
+    }
+    let mut probing =
+        Probing { lab, hosts, ears, class, rounds: Vec::new(), heard_itself: BTreeSet::new() };
+    probing.forget()?;
+    probing.announce()?;
+    trace::read(probing.lab, &listeners.taps)?;
+    probing.rounds()?;
+    probing.drain()?;
+    let seen = trace::read(probing.lab, &listeners.taps)?;
+    probing.judge(&seen)
+}
+
+struct Probing<'l> {
+    lab: &'l mut Lab,
+    hosts: &'l [Endpoint],
+    ears: &'l [PacketSocket],
+    class: Class,
+    rounds: Vec<Round>,
+    heard_itself: BTreeSet<usize>,
+}
+
+impl Probing<'_> {
+    /// Empties the ears of what earlier grids left.
+    fn forget(&mut self) -> Result<(), Error> {
+        let mut buffer = [0; 64];
+        for ear in self.ears {
+            while ear.receive(&mut buffer).map_err(|e| broken("read a frame", &e))?.is_some() {}
+            // Reading the counter sets it to zero.
+            ear.dropped().map_err(|e| broken("read a socket's statistics", &e))?;
+        }
+        Ok(())
+    }
+
+    /// Before unicast, every host says where it is, so that switches forward and do not flood.
+    fn announce(&mut self) -> Result<(), Error> {
+        if self.class != Class::Unicast {
+            return Ok(());
+        }
+        for (host, ear) in self.hosts.iter().zip(self.ears) {
+            let number = self.lab.take_probe();
+            // A link that cannot send is dealt with where the probes are.
+            ear.send(host.index, &frame(Mac::BROADCAST, host.mac, number)).unwrap_or_default();
+        }
+        self.forget()
+    }
+
+    fn rounds(&mut self) -> Result<(), Error> {
+        self.send()?;
+        self.await_first()?;
+        for _ in 0..2 {
+            let expected: Vec<(usize, usize)> = self.rounds[0].arrived.keys().copied().collect();
+            self.send()?;
+            let round = self.rounds.len() - 1;
+            self.wait(DEADLINE, |probing| {
+                expected.iter().all(|&(from, to)| probing.rounds[round].count(from, to) > 0)
+            })?;
+        }
+        for host in self.unheard() {
+            self.loop_back(host)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a frame from everyone to everyone, as a new round.
+    fn send(&mut self) -> Result<(), Error> {
+        let mut round = Round::default();
+        for from in 0..self.hosts.len() {
+            let receivers: Vec<Option<usize>> = if self.class.is_group() {
+                vec![None]
+            } else {
+                (0..self.hosts.len()).filter(|to| *to != from).map(Some).collect()
+            };
+            for to in receivers {
+                let number = self.lab.take_probe();
+                let host = &self.hosts[from];
+                let frame = frame(self.destination(to), host.mac, number);
+                round.sent.insert(number, (from, to));
+                if let Err(error) = self.ears[from].send(host.index, &frame) {
+                    round.refused.insert((from, to), error.to_string());
+                }
+            }
+        }
+        self.rounds.push(round);
+        self.drain()
+    }
+
+    fn destination(&self, to: Option<usize>) -> Mac {
+        match (to, self.class) {
+            (Some(to), _) => self.hosts[to].mac,
+            (None, Class::Multicast) => GROUP,
+            (None, _) => Mac::BROADCAST,
+        }
+    }
+
+    /// Gives every host that may have a working way the time to show it.
+    fn await_first(&mut self) -> Result<(), Error> {
+        let running: Vec<usize> =
+            (0..self.hosts.len()).filter(|host| self.hosts[*host].running).collect();
+        self.wait(FIRST, |probing| {
+            let arrived = &probing.rounds[0].arrived;
+            running.iter().all(|&host| {
+                arrived.keys().any(|&(from, to)| from == host && to != host)
+                    && arrived.keys().any(|&(_, to)| to == host)
+            })
+        })
+    }
+
+    /// Reads until `done`, at most so long.
+    fn wait(&mut self, at_most: Duration, done: impl Fn(&Self) -> bool) -> Result<(), Error> {
+        let until = Instant::now() + at_most;
+        self.drain()?;
+        while !done(self) && Instant::now() < until {
+            wait_readable(self.ears, until);
+            self.drain()?;
+        }
+        Ok(())
+    }
+
+    /// Takes everything out of the ears.
+    fn drain(&mut self) -> Result<(), Error> {
+        let mut buffer = [0; 64];
+        for (to, ear) in self.ears.iter().enumerate() {
+            while let Some(arrival) =
+                ear.receive(&mut buffer).map_err(|e| broken("read a frame", &e))?
+            {
+                let Some(number) = number(&buffer[14..]) else { continue };
+                if arrival.ifindex == LOOPBACK && arrival.kind == self.kind() {
+                    self.heard_itself.insert(to);
+                } else if arrival.ifindex == self.hosts[to].index && arrival.kind == self.kind() {
+                    self.count(number, to);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a frame of this class is to a link that it is for.
+    fn kind(&self) -> Kind {
+        match self.class {
+            Class::Broadcast => Kind::Broadcast,
+            Class::Multicast => Kind::Multicast,
+            _ => Kind::Host,
+        }
+    }
+
+    fn count(&mut self, number: u32, at: usize) {
+        for round in &mut self.rounds {
+            if let Some(&(from, to)) = round.sent.get(&number)
+                && to.is_none_or(|to| to == at)
+            {
+                *round.arrived.entry((from, at)).or_default() += 1;
+            }
+        }
+    }
+
+    /// The hosts that no control reached.
+    fn unheard(&self) -> Vec<usize> {
+        let last = &self.rounds[2].arrived;
+        (0..self.hosts.len()).filter(|host| !last.keys().any(|&(_, to)| to == *host)).collect()
+    }
+
+    /// Lets a host's ear hear a frame of this class over the host's own loopback.
+    fn loop_back(&mut self, host: usize) -> Result<(), Error> {
+        let number = self.lab.take_probe();
+        let to = match self.class {
+            Class::Broadcast => Mac::BROADCAST,
+            Class::Multicast => GROUP,
+            _ => Mac([0; 6]),
+        };
+        let sent = self.ears[host].send(LOOPBACK, &frame(to, Mac([0; 6]), number));
+        sent.map_err(|error| broken("send a frame over a loopback", &error))?;
+        self.wait(DEADLINE, |probing| probing.heard_itself.contains(&host))
+    }
+
+    fn judge(&self, seen: &[trace::Seen]) -> Result<Grid, Error> {
+        let mut dropped = Vec::new();
+        for ear in self.ears {
+            dropped.push(ear.dropped().map_err(|e| broken("read a socket's statistics", &e))?);
+        }
+        let mut grid =
+            Grid::undecided(self.class, self.hosts.iter().map(|host| host.name.clone()).collect());
+        for from in 0..self.hosts.len() {
+            for to in 0..self.hosts.len() {
+                if from != to || self.class.is_group() {
+                    grid.cells[from][to] = self.cell(from, to, dropped[to], seen);
+                }
+            }
+        }
+        Ok(grid)
+    }
+
+    fn cell(&self, from: usize, to: usize, dropped: u32, seen: &[trace::Seen]) -> Cell {
+        let receiver = (!self.class.is_group()).then_some(to);
+        let probe = self.sighted(0, from, receiver, seen);
+        let (verdict, proof) = match self.rounds[0].count(from, to) {
+            1 => (Verdict::Delivered, None),
+            0 => self.missing(from, to, dropped, &probe, seen),
+            n => (Verdict::Duplicated(n), None),
+        };
+        Cell { verdict, proof, seen: probe, ttl: None }
+    }
+
+    fn missing(
+        &self,
+        from: usize,
+        to: usize,
+        dropped: u32,
+        probe: &[Sighting],
+        seen: &[trace::Seen],
+    ) -> (Verdict, Option<String>) {
+        if dropped > 0 {
+            let why = format!("the socket of `{}` lost {dropped} frames", self.hosts[to].name);
+            return (Verdict::Inconclusive(why), None);
+        }
+        let queued = self.class.is_group()
+            && self.hosts[to].parent.as_ref().is_some_and(|parent| {
+                let parent = parent.to_string();
+                !self.lab.is_traced()
+                    || probe.iter().any(|s| s.link == parent && s.direction == Direction::In)
+            });
+        let sender = self.sender(from, to, seen);
+        match blocked(self.hosts, to, &sender, &self.receiver(to), queued) {
+            Ok(_) if from == to => (Verdict::Own, None),
+            Ok(proof) => (Verdict::Blocked, Some(proof)),
+            Err(why) => (Verdict::Inconclusive(why), None),
+        }
+    }
+
+    /// What the second round shows of the sender.
+    fn sender(&self, from: usize, to: usize, seen: &[trace::Seen]) -> Sender {
+        let receiver = (!self.class.is_group()).then_some(to);
+        if let Some(error) = self.rounds[0].refused.get(&(from, receiver)) {
+            return Sender::Mute(format!("the sender's kernel refused to send it: {error}"));
+        }
+        let reached =
+            self.rounds[1].arrived.keys().filter(|(s, z)| *s == from && *z != to && *z != from);
+        let reached: Vec<usize> = reached.map(|&(_, z)| z).collect();
+        if !reached.is_empty() {
+            return Sender::Reached(reached);
+        }
+        let own = self.hosts[from].link.to_string();
+        let beyond = self.sighted(1, from, receiver, seen).into_iter().rfind(|s| s.link != own);
+        if let Some(sighting) = beyond {
+            return Sender::SeenOn(sighting.link);
+        }
+        if !self.hosts[from].running {
+            return Sender::Mute(format!("`{own}` has no carrier"));
+        }
+        Sender::Unknown
+    }
+
+    /// What the third round shows of the receiver.
+    fn receiver(&self, to: usize) -> Receiver {
+        let heard = self.rounds[2].arrived.keys().find(|&&(y, at)| at == to && y != to);
+        match heard {
+            Some(&(from, _)) => Receiver::HeardFrom(from),
+            None if self.heard_itself.contains(&to) => Receiver::HeardItself,
+            None => Receiver::Deaf,
+        }
+    }
+
+    /// Where the taps saw a round's frame.
+    fn sighted(
+        &self,
+        round: usize,
+        from: usize,
+        to: Option<usize>,
+        seen: &[trace::Seen],
+    ) -> Vec<Sighting> {
+        let sent = &self.rounds[round].sent;
+        let ours = |heard: &Heard| match heard {
+            Heard::Frame(number) => sent.get(number) == Some(&(from, to)),
+            _ => false,
+        };
+        seen.iter().filter(|seen| ours(&seen.heard)).map(|seen| seen.sighting.clone()).collect()
+    }
+}
+
+/// The index of `lo` in every namespace.
+const LOOPBACK: u32 = 1;

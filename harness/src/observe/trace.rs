@@ -1,0 +1,46 @@
+//! The way that frames took: what the taps of a lab saw, in order of time.
+
+use hairpin_model::Error;
+use hairpin_model::grid::{Direction, Sighting};
+
+use super::decode::{Heard, hear};
+use super::ears::broken;
+use crate::lab::Lab;
+use crate::sys::{Kind, PacketSocket};
+
+/// A frame that a tap saw.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) heard: Heard,
+    pub(super) sighting: Sighting,
+    at: u64,
+}
+
+/// Takes everything out of the taps, oldest first.
+pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error> {
+    let mut seen = Vec::new();
+    let mut buffer = [0; 2048];
+    for (node, tap) in lab.nodes().iter().zip(taps) {
+        while let Some(arrival) =
+            tap.receive(&mut buffer).map_err(|error| broken("read from a tap", &error))?
+        {
+            let Some(heard) = hear(&buffer[..arrival.len.min(buffer.len())]) else { continue };
+            let Some(link) = lab
+                .topology()
+                .links_of(&node.name)
+                .find(|link| lab.topology().ifindex(&link.name) == arrival.ifindex)
+            else {
+                continue;
+            };
+            let out = arrival.kind == Kind::Outgoing;
+            let sighting = Sighting {
+                link: link.name.to_string(),
+                direction: if out { Direction::Out } else { Direction::In },
+                what: heard.what().into(),
+            };
+            seen.push(Seen { heard, sighting, at: arrival.at });
+        }
+    }
+    seen.sort_by_key(|seen| seen.at);
+    Ok(seen)
+}

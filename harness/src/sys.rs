@@ -1,0 +1,241 @@
+//! The system calls that no safe wrapper covers: packet sockets, and code that runs before `main`.
+//!
+//! The only file of the workspace's test side that holds `unsafe`; everything it offers is safe.
+#![expect(unsafe_code, reason = "packet sockets and their addresses have no safe wrapper in nix")]
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use hairpin_model::Mac;
+
+/// A packet socket of the namespace that it was opened in, for all of its links.
+#[derive(Debug)]
+pub(crate) struct PacketSocket(OwnedFd);
+
+/// What the kernel says about a frame that it hands over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// The link, by its index.
+    pub(crate) ifindex: u32,
+    /// For whom it was: one of `PACKET_HOST`, `PACKET_BROADCAST` ….
+    pub(crate) kind: Kind,
+    /// When the kernel first saw it, in nanoseconds of the real-time clock.
+    pub(crate) at: u64,
+    /// How many bytes of the buffer it fills.
+    pub(crate) len: usize,
+}
+
+/// For whom a frame was, in the receiving link's eyes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// For this link's own address.
+    Host,
+    /// For all.
+    Broadcast,
+    /// For a group.
+    Multicast,
+    /// For somebody else.
+    OtherHost,
+    /// Sent by this link.
+    Outgoing,
+}
+
+/// Every protocol (`ETH_P_ALL`): such a socket sees frames before bridges and parents take them,
+/// and those that leave.
+pub(crate) const ALL: u16 = 0x0003;
+
+impl PacketSocket {
+    /// Opens a socket for one ethertype, or for [`ALL`], on every link of the current namespace.
+    pub(crate) fn open(protocol: u16) -> io::Result<Self> {
+        // SAFETY: plain system call; a protocol of 0 receives nothing until the bind below.
+        let fd = unsafe {
+            libc::socket(
+                libc::AF_PACKET,
+                libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
+                0,
+            )
+        };
+        let fd = owned(fd)?;
+        let socket = Self(fd);
+        socket.option(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+        socket.option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 8 << 20).or_else(|_| {
+            // Rootless: the forced size needs CAP_NET_ADMIN of the machine, the plain one nothing.
+            socket.option(libc::SOL_SOCKET, libc::SO_RCVBUF, 8 << 20)
+        })?;
+        let address = link_address(0, protocol);
+        // SAFETY: the address is a valid sockaddr_ll of the length given.
+        let rc = unsafe {
+            libc::bind(
+                socket.raw(),
+                (&raw const address).cast(),
+                size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+            )
+        };
+        check(rc)?;
+        Ok(socket)
+    }
+
+    /// Makes the link take frames for this group.
+    pub(crate) fn join(&self, ifindex: u32, group: Mac) -> io::Result<()> {
+        // SAFETY: all-zero is a valid packet_mreq.
+        let mut request: libc::packet_mreq = unsafe { zeroed() };
+        request.mr_ifindex = ifindex as libc::c_int;
+        request.mr_type = libc::PACKET_MR_MULTICAST as libc::c_ushort;
+        request.mr_alen = 6;
+        request.mr_address[..6].copy_from_slice(&group.0);
+        // SAFETY: the option's value is a packet_mreq of the length given.
+        let rc = unsafe {
+            libc::setsockopt(
+                self.raw(),
+                libc::SOL_PACKET,
+                libc::PACKET_ADD_MEMBERSHIP,
+                (&raw const request).cast(),
+                size_of::<libc::packet_mreq>() as libc::socklen_t,
+            )
+        };
+        check(rc).map(|_| ())
+    }
+
+    /// Sends a whole frame out of a link.
+    pub(crate) fn send(&self, ifindex: u32, frame: &[u8]) -> io::Result<()> {
+        let address = link_address(ifindex, 0);
+        // SAFETY: buffer and address are valid for the lengths given.
+        let rc = unsafe {
+            libc::sendto(
+                self.raw(),
+                frame.as_ptr().cast(),
+                frame.len(),
+                0,
+                (&raw const address).cast(),
+                size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+            )
+        };
+        if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Takes the next frame out of the queue, if there is one.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+        // SAFETY: all-zero is a valid sockaddr_ll and msghdr.
+        let (mut from, mut header): (libc::sockaddr_ll, libc::msghdr) = unsafe { zeroed() };
+        let mut control = [0u64; 8];
+        let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        header.msg_name = (&raw mut from).cast();
+        header.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        header.msg_control = control.as_mut_ptr().cast();
+        header.msg_controllen = size_of_val(&control);
+        // SAFETY: every pointer of the header is to a live buffer of the length beside it.
+        let rc = unsafe { libc::recvmsg(self.raw(), &raw mut header, 0) };
+        let Ok(len) = usize::try_from(rc) else {
+            let error = io::Error::last_os_error();
+            return match error.kind() {
+                io::ErrorKind::WouldBlock => Ok(None),
+                // A link went down while we listened; the queue itself is sound.
+                _ if error.raw_os_error() == Some(libc::ENETDOWN) => self.receive(buffer),
+                _ => Err(error),
+            };
+        };
+        let ifindex = from.sll_ifindex as u32;
+        Ok(Some(Arrival { ifindex, kind: kind(from.sll_pkttype), at: stamp(&header), len }))
+    }
+
+    /// How many frames the kernel dropped because nobody took them out in time.
+    pub(crate) fn dropped(&self) -> io::Result<u32> {
+        // SAFETY: all-zero is a valid tpacket_stats.
+        let mut stats: libc::tpacket_stats = unsafe { zeroed() };
+        let mut len = size_of::<libc::tpacket_stats>() as libc::socklen_t;
+        // SAFETY: the value is a tpacket_stats of the length given.
+        let rc = unsafe {
+            libc::getsockopt(
+                self.raw(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut stats).cast(),
+                &raw mut len,
+            )
+        };
+        check(rc).map(|_| stats.tp_drops)
+    }
+
+    fn option(&self, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+        // SAFETY: the value is an int of the length given.
+        let rc = unsafe {
+            libc::setsockopt(
+                self.raw(),
+                level,
+                name,
+                (&raw const value).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            )
+        };
+        check(rc).map(|_| ())
+    }
+
+    fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl std::os::fd::AsFd for PacketSocket {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Takes over a descriptor that the environment names, if it is open.
+pub(crate) fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl on any number is harmless; it fails for one that is not open.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, and the caller was told by its parent that it is ours alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn owned(fd: RawFd) -> io::Result<OwnedFd> {
+    check(fd)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
+    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(rc) }
+}
+
+fn link_address(ifindex: u32, protocol: u16) -> libc::sockaddr_ll {
+    // SAFETY: all-zero is a valid sockaddr_ll.
+    let mut address: libc::sockaddr_ll = unsafe { zeroed() };
+    address.sll_family = libc::AF_PACKET as libc::c_ushort;
+    address.sll_protocol = protocol.to_be();
+    address.sll_ifindex = ifindex as libc::c_int;
+    address
+}
+
+fn kind(pkttype: u8) -> Kind {
+    match pkttype {
+        libc::PACKET_HOST => Kind::Host,
+        libc::PACKET_BROADCAST => Kind::Broadcast,
+        libc::PACKET_MULTICAST => Kind::Multicast,
+        libc::PACKET_OUTGOING => Kind::Outgoing,
+        _ => Kind::OtherHost,
+    }
+}
+
+/// The time stamp among a message's control data.
+fn stamp(header: &libc::msghdr) -> u64 {
+    // SAFETY: recvmsg has filled the header; the CMSG macros walk within its control buffer.
+    unsafe {
+        let mut control = libc::CMSG_FIRSTHDR(header);
+        while !control.is_null() {
+            if (*control).cmsg_level == libc::SOL_SOCKET
+                && (*control).cmsg_type == libc::SCM_TIMESTAMPNS
+            {
+                let time: libc::timespec =
+                    libc::CMSG_DATA(control).cast::<libc::timespec>().read_unaligned();
+                return time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64;
+            }
+            control = libc::CMSG_NXTHDR(header, control);
+        }
+    }
+    0
+}
