@@ -33,7 +33,7 @@ const PROBE: (&str, u32) = ("probe", 7000);
 async fn probe(netlink: &Netlink, need: Need) -> Result<Result<(), String>, Error> {
     match need {
         Need::Driver(kind) => {
-            let made = netlink.add_plain(PROBE.0, PROBE.1, kind).await;
+            let made = netlink.ask_for_impossible(PROBE.0, kind).await;
             settle(netlink, made).await
         }
         Need::VlanFiltering => {

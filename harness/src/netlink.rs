@@ -86,6 +86,16 @@ impl Netlink {
         Ok(())
     }
 
+    /// Forgets one neighbour, if it is known.
+    pub(crate) async fn forget_neighbour(&self, index: u32, ip: IpAddr) -> Result<(), Refused> {
+        let mut entry = self.handle.neighbours().add(index, ip);
+        let message = std::mem::take(entry.message_mut());
+        match self.handle.neighbours().del(message).execute().await.map_err(Refused::from) {
+            Err(refused) if refused.errno == libc::ENOENT => Ok(()),
+            other => other,
+        }
+    }
+
     /// The Ethernet address that the namespace has resolved an IP address to.
     pub(crate) async fn neighbour(&self, ip: IpAddr) -> Result<Option<Mac>, Refused> {
         let found: Vec<NeighbourMessage> =

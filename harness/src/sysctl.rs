@@ -25,6 +25,8 @@ pub const PINNED: &[(&str, &str)] = &[
     // Addresses are exactly those of the topology, and usable at once.
     ("ipv6.conf.all.disable_ipv6", "0"),
     ("ipv6.conf.default.disable_ipv6", "0"),
+    ("ipv6.conf.all.keep_addr_on_down", "1"),
+    ("ipv6.conf.default.keep_addr_on_down", "1"),
     ("ipv6.conf.default.accept_dad", "0"),
     ("ipv6.conf.default.accept_ra", "0"),
     ("ipv6.conf.default.router_solicitations", "0"),

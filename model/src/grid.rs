@@ -163,6 +163,9 @@ pub struct Cell {
     /// Where the frames were seen, in order of time; empty when the grid was observed untraced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<Sighting>,
+    /// Other hosts whose stack took the frame although it was not for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overheard: Vec<String>,
     /// The IPv4 TTL or IPv6 hop limit that the request arrived with, if it was seen arriving.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u8>,
@@ -171,7 +174,7 @@ pub struct Cell {
 impl Cell {
     /// A cell with nothing but its verdict.
     pub fn new(verdict: Verdict) -> Self {
-        Self { verdict, proof: None, seen: Vec::new(), ttl: None }
+        Self { verdict, proof: None, seen: Vec::new(), overheard: Vec::new(), ttl: None }
     }
 
     /// The way that frames of this kind took, as `c1:eth0> p:eth0> sw:s0<`: `>` is out of the

@@ -133,17 +133,13 @@ impl Netlink {
         self.add(birth.apply(builder).build()).await
     }
 
-    /// Makes a link of a kind without settings, to learn whether the kernel has the driver.
-    pub(crate) async fn add_plain(
-        &self,
-        name: &str,
-        index: u32,
-        kind: &str,
-    ) -> Result<(), Refused> {
+    /// Asks for a link of this kind that no driver would make: its MTU is beyond all. What comes
+    /// back tells whether there is a driver to refuse it, and no link has to be taken away again,
+    /// which would cost a grace period.
+    pub(crate) async fn ask_for_impossible(&self, name: &str, kind: &str) -> Result<(), Refused> {
         let kind = rtnetlink::packet_route::link::InfoKind::Other(kind.into());
-        let builder =
-            LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind).name(name).index(index);
-        self.add(builder.build()).await
+        let builder = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind);
+        self.add(builder.name(name).mtu(i32::MAX.unsigned_abs()).build()).await
     }
 
     /// Brings a link up or down.

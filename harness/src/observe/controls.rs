@@ -48,18 +48,29 @@ pub(super) fn blocked(
             );
         }
     };
+    if queued && !shares_queue(hosts, to, sender) && !passes_queue(hosts, to, receiver) {
+        return Err(format!(
+            "nothing proves that the broadcast queue before `{}` is empty",
+            name(to)
+        ));
+    }
     let heard = match receiver {
         Receiver::HeardFrom(from) => format!("its socket then heard `{}`", name(*from)),
-        Receiver::HeardItself if queued && !shares_queue(hosts, to, sender) => {
-            return Err(format!(
-                "nobody reaches `{}`, so nothing proves that its parent's broadcast queue is empty",
-                name(to)
-            ));
-        }
         Receiver::HeardItself => "its socket then heard itself over its loopback".into(),
         Receiver::Deaf => return Err(format!("the socket of `{}` heard no control", name(to))),
     };
     Ok(format!("{sent}, {heard}"))
+}
+
+/// Whether a control from this host to the other comes out of the other's parent's queue: siblings
+/// hand over to each other beside it.
+pub(super) fn flushes(hosts: &[Endpoint], from: usize, to: usize) -> bool {
+    hosts[from].parent != hosts[to].parent
+}
+
+/// Whether the control that the receiver heard came out of the queue that the probe would wait in.
+fn passes_queue(hosts: &[Endpoint], to: usize, receiver: &Receiver) -> bool {
+    matches!(receiver, Receiver::HeardFrom(from) if flushes(hosts, *from, to))
 }
 
 /// Whether a later frame of the sender came out of the queue that the receiver's would wait in.
@@ -93,8 +104,8 @@ mod tests {
 
     #[test]
     fn both_controls_make_a_proof() {
-        let proof = blocked(&hosts(), 1, &Sender::Reached(vec![3]), &Receiver::HeardFrom(2), true);
-        assert_eq!(proof.unwrap(), "a later one reached `x`, its socket then heard `c2`");
+        let proof = blocked(&hosts(), 1, &Sender::Reached(vec![3]), &Receiver::HeardFrom(3), true);
+        assert_eq!(proof.unwrap(), "a later one reached `x`, its socket then heard `x`");
     }
 
     #[test]
@@ -102,6 +113,15 @@ mod tests {
         let hosts = hosts();
         assert!(blocked(&hosts, 1, &Sender::Unknown, &Receiver::HeardFrom(2), false).is_err());
         assert!(blocked(&hosts, 1, &Sender::Reached(vec![3]), &Receiver::Deaf, false).is_err());
+    }
+
+    #[test]
+    fn a_sibling_proves_nothing_of_the_queue_beside_it() {
+        let hosts = hosts();
+        let aside = Sender::Reached(vec![3]);
+        assert!(blocked(&hosts, 1, &aside, &Receiver::HeardFrom(2), true).is_err());
+        assert!(blocked(&hosts, 1, &aside, &Receiver::HeardFrom(3), true).is_ok());
+        assert!(blocked(&hosts, 1, &aside, &Receiver::HeardFrom(2), false).is_ok());
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub(super) enum Heard {
         from: Option<IpAddr>,
         /// The address that it is about.
         about: IpAddr,
+        /// Who is told, for an answer.
+        to: Option<IpAddr>,
     },
     /// An ICMP echo request or reply.
     Echo { what: &'static str, number: u32, ttl: u8 },
@@ -80,11 +82,11 @@ pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
         (Some(NetSlice::Arp(arp)), _) => {
             let sender = ipv4(arp.sender_protocol_addr())?;
             let target = ipv4(arp.target_protocol_addr())?;
-            let (what, about) = match arp.operation().0 {
-                1 => ("arp request", target),
-                _ => ("arp reply", sender),
+            let (what, about, to) = match arp.operation().0 {
+                1 => ("arp request", target, None),
+                _ => ("arp reply", sender, Some(target)),
             };
-            Some(Heard::Resolution { what, from: Some(sender), about })
+            Some(Heard::Resolution { what, from: Some(sender), about, to })
         }
         (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Icmpv4(icmp))) => {
             let ttl = ip.header().ttl();
@@ -97,11 +99,12 @@ pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
         (Some(NetSlice::Ipv6(ip)), Some(TransportSlice::Icmpv6(icmp))) => {
             let ttl = ip.header().hop_limit();
             let from = IpAddr::V6(ip.header().source_addr());
+            let to = IpAddr::V6(ip.header().destination_addr());
             match icmp.type_u8() {
                 128 => echo("echo request", icmp.payload(), ttl),
                 129 => echo("echo reply", icmp.payload(), ttl),
-                135 => discovery("neighbour solicitation", from, icmp.payload()),
-                136 => discovery("neighbour advertisement", from, icmp.payload()),
+                135 => discovery("neighbour solicitation", from, None, icmp.payload()),
+                136 => discovery("neighbour advertisement", from, Some(to), icmp.payload()),
                 1..=4 => quoted(icmp.payload()),
                 _ => None,
             }
@@ -126,9 +129,15 @@ fn quoted(payload: &[u8]) -> Option<Heard> {
     Some(Heard::IcmpError { number: number(&payload[at..])? })
 }
 
-fn discovery(what: &'static str, from: IpAddr, payload: &[u8]) -> Option<Heard> {
+fn discovery(
+    what: &'static str,
+    from: IpAddr,
+    to: Option<IpAddr>,
+    payload: &[u8],
+) -> Option<Heard> {
     let target: [u8; 16] = payload.get(..16)?.try_into().ok()?;
-    Some(Heard::Resolution { what, from: Some(from), about: Ipv6Addr::from(target).into() })
+    let about = Ipv6Addr::from(target).into();
+    Some(Heard::Resolution { what, from: Some(from), about, to })
 }
 
 fn ipv4(bytes: &[u8]) -> Option<IpAddr> {

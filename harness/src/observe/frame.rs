@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hairpin_model::grid::{Cell, Direction, Grid, Sighting, Verdict};
 use hairpin_model::{Class, Error, Mac};
 
-use super::controls::{Receiver, Sender, blocked};
+use super::controls::{Receiver, Sender, blocked, flushes};
 use super::decode::{Heard, frame, number};
 use super::ears::{Listeners, broken, wait_readable};
 use super::{Endpoint, trace};
@@ -38,6 +38,8 @@ struct Round {
     sent: Sent,
     refused: BTreeMap<(usize, Option<usize>), String>,
     arrived: BTreeMap<(usize, usize), u32>,
+    /// Sender, receiver, and another host whose stack took it.
+    overheard: BTreeSet<(usize, usize, usize)>,
 }
 
 impl Round {
@@ -154,17 +156,30 @@ impl Probing<'_> {
         }
     }
 
-    /// Gives every host that may have a working way the time to show it.
+    /// Gives the first round the time to show where controls can come from. What is missing then
+    /// is missing, or the proof will be.
     fn await_first(&mut self) -> Result<(), Error> {
-        let running: Vec<usize> =
-            (0..self.hosts.len()).filter(|host| self.hosts[*host].running).collect();
         self.wait(FIRST, |probing| {
-            let arrived = &probing.rounds[0].arrived;
-            running.iter().all(|&host| {
-                arrived.keys().any(|&(from, to)| from == host && to != host)
-                    && arrived.keys().any(|&(_, to)| to == host)
-            })
+            let n = probing.hosts.len();
+            (0..n).all(|from| (0..n).all(|to| probing.is_provable(from, to)))
         })
+    }
+
+    /// Whether the pair's probe has arrived, or there are pairs to take controls from.
+    fn is_provable(&self, from: usize, to: usize) -> bool {
+        let running = self.hosts[from].running && self.hosts[to].running;
+        let arrived = &self.rounds[0].arrived;
+        if !running || (from == to && !self.class.is_group()) || arrived.contains_key(&(from, to)) {
+            return true;
+        }
+        let out = || arrived.keys().filter(|(s, z)| *s == from && *z != to && *z != from);
+        let into = || arrived.keys().filter(|(y, at)| *at == to && *y != to);
+        let queue = self.class.is_group() && self.hosts[to].parent.is_some();
+        let flushed = || {
+            into().any(|(y, _)| flushes(self.hosts, *y, to))
+                || out().any(|(_, z)| self.hosts[*z].parent == self.hosts[to].parent)
+        };
+        out().next().is_some() && into().next().is_some() && (!queue || flushed())
     }
 
     /// Reads until `done`, at most so long.
@@ -186,7 +201,7 @@ impl Probing<'_> {
                 ear.receive(&mut buffer).map_err(|e| broken("read a frame", &e))?
             {
                 let Some(number) = number(&buffer[14..]) else { continue };
-                if arrival.ifindex == LOOPBACK && arrival.kind == self.kind() {
+                if arrival.ifindex == LOOPBACK {
                     self.heard_itself.insert(to);
                 } else if arrival.ifindex == self.hosts[to].index && arrival.kind == self.kind() {
                     self.count(number, to);
@@ -207,10 +222,12 @@ impl Probing<'_> {
 
     fn count(&mut self, number: u32, at: usize) {
         for round in &mut self.rounds {
-            if let Some(&(from, to)) = round.sent.get(&number)
-                && to.is_none_or(|to| to == at)
-            {
-                *round.arrived.entry((from, at)).or_default() += 1;
+            match round.sent.get(&number) {
+                Some(&(from, Some(to))) if to != at => {
+                    round.overheard.insert((from, to, at));
+                }
+                Some(&(from, _)) => *round.arrived.entry((from, at)).or_default() += 1,
+                None => {}
             }
         }
     }
@@ -259,7 +276,9 @@ impl Probing<'_> {
             0 => self.missing(from, to, dropped, &probe, seen),
             n => (Verdict::Duplicated(n), None),
         };
-        Cell { verdict, proof, seen: probe, ttl: None }
+        let overheard = self.rounds[0].overheard.iter().filter(|(s, r, _)| (*s, *r) == (from, to));
+        let overheard = overheard.map(|(_, _, at)| self.hosts[*at].name.clone()).collect();
+        Cell { verdict, proof, seen: probe, overheard, ttl: None }
     }
 
     fn missing(
@@ -311,11 +330,11 @@ impl Probing<'_> {
         Sender::Unknown
     }
 
-    /// What the third round shows of the receiver.
+    /// What the third round shows of the receiver; best a control that came out of its queue.
     fn receiver(&self, to: usize) -> Receiver {
-        let heard = self.rounds[2].arrived.keys().find(|&&(y, at)| at == to && y != to);
-        match heard {
-            Some(&(from, _)) => Receiver::HeardFrom(from),
+        let heard = self.rounds[2].arrived.keys().filter(|&&(y, at)| at == to && y != to);
+        match heard.map(|(y, _)| *y).max_by_key(|y| flushes(self.hosts, *y, to)) {
+            Some(from) => Receiver::HeardFrom(from),
             None if self.heard_itself.contains(&to) => Receiver::HeardItself,
             None => Receiver::Deaf,
         }

@@ -4,25 +4,28 @@
 //! *ear*, tells whether a request arrived that was not answered. An echo between cold caches is a
 //! chain: a broadcast (or multicast) that asks for the address, its unicast answer, the request,
 //! the reply. A control is the same chain between a pair that works. Two rounds of them, out of
-//! every sender and then into every receiver that something is missing from, flush each step.
+//! the sender and then into the receiver, flush each step.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, poll};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt, poll};
 use hairpin_model::grid::{Cell, Direction, Grid, Refusal, Sighting, Verdict};
 use hairpin_model::{Class, Error, Family};
 use socket2::{Domain, Protocol, Socket, Type};
 use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, SurgeError};
+use tokio::time::timeout_at;
 
-use super::controls::{Receiver, Sender, blocked};
+use super::controls::{Receiver, Sender, blocked, flushes};
 use super::decode::{self, Heard};
 use super::ears::{Listeners, broken};
 use super::{Endpoint, trace};
 use crate::lab::Lab;
+use crate::sys::PacketSocket;
 
 /// How long an answer is waited for before the next pair is asked. No verdict depends on it: what
 /// comes later is found when the controls are through.
@@ -96,6 +99,9 @@ pub(super) async fn observe(
     };
     let addresses: Vec<IpAddr> =
         hosts.iter().map(|host| address(lab, host, family)).collect::<Result<_, _>>()?;
+    let topology = lab.topology();
+    let forwarding = topology.links.iter().filter(|link| routes(lab, &link.name.netns));
+    let routers = forwarding.flat_map(|link| &link.addresses).map(ipnet::IpNet::addr).collect();
     let mut asking = Asking {
         lab,
         hosts,
@@ -103,13 +109,11 @@ pub(super) async fn observe(
         addresses,
         pings: &pings,
         taps: &listeners.taps,
-        asked: BTreeMap::new(),
-        numbers: HashMap::new(),
+        routers,
+        works: BTreeSet::new(),
         heard: BTreeMap::new(),
     };
-    asking.drain_ears()?;
-    asking.ask_everyone().await?;
-    let grid = asking.decide().await;
+    let grid = asking.ask_everyone().await;
     *slot = Some(pings);
     grid
 }
@@ -134,11 +138,15 @@ enum Answer {
 
 type Pending = Pin<Box<dyn Future<Output = Answer>>>;
 
-/// A request and what is known of it.
+/// A request that is being decided.
 struct Asked {
+    from: usize,
+    to: usize,
     number: u32,
+    pending: Pending,
     answer: Option<Answer>,
-    pending: Option<Pending>,
+    /// Whether the question may wait in the queue of the receiver's parent.
+    queued: bool,
     seen: Vec<Sighting>,
     /// The request's TTL when it was seen entering the receiver.
     ttl: Option<u8>,
@@ -152,57 +160,76 @@ struct Asking<'l> {
     hosts: &'l [Endpoint],
     family: Family,
     addresses: Vec<IpAddr>,
+    /// The addresses of namespaces that route: they resolve others on behalf of a request.
+    routers: BTreeSet<IpAddr>,
     pings: &'l Pings,
-    taps: &'l [crate::sys::PacketSocket],
-    asked: BTreeMap<(usize, usize), Asked>,
-    numbers: HashMap<u32, (usize, usize)>,
+    taps: &'l [PacketSocket],
+    /// Pairs that are known to work: where controls come from.
+    works: BTreeSet<(usize, usize)>,
     heard: BTreeMap<(u32, usize), Hearing>,
 }
 
 impl Asking<'_> {
-    async fn ask_everyone(&mut self) -> Result<(), Error> {
+    async fn ask_everyone(&mut self) -> Result<Grid, Error> {
+        let names = self.hosts.iter().map(|host| host.name.clone()).collect();
+        let mut grid = Grid::undecided(Class::ping(self.family), names);
         for from in 0..self.hosts.len() {
             for to in 0..self.hosts.len() {
                 if from != to {
-                    self.ask_pair(from, to).await?;
+                    grid.cells[from][to] = self.decide(from, to).await?;
                 }
             }
         }
-        Ok(())
+        Ok(grid)
     }
 
-    /// Asks one pair from a cold cache and notes the way its frames took.
-    async fn ask_pair(&mut self, from: usize, to: usize) -> Result<(), Error> {
+    /// Asks one pair from cold caches, and does not go on before it is decided: the next pair's
+    /// cold caches would kill a request that still waits for its neighbour.
+    async fn decide(&mut self, from: usize, to: usize) -> Result<Cell, Error> {
         self.cool(from, to).await?;
-        trace::read(self.lab, self.taps)?;
-        let (number, mut pending) = self.ask(from, to);
-        let answer = within(GRACE, &mut pending).await;
+        self.heard.clear();
         self.drain_ears()?;
-        let mut asked =
-            Asked { number, answer, pending: Some(pending), seen: Vec::new(), ttl: None };
-        for seen in trace::read(self.lab, self.taps)? {
-            if self.belongs(&seen.heard, from, to, number) {
-                asked.note(seen, &self.hosts[to]);
-            }
+        trace::read(self.lab, self.taps)?;
+        let (number, pending) = self.ask(from, to);
+        let mut asked = Asked {
+            from,
+            to,
+            number,
+            pending,
+            answer: None,
+            queued: false,
+            seen: Vec::new(),
+            ttl: None,
+        };
+        asked.answer = within(GRACE, &mut asked.pending).await;
+        self.note(&mut asked)?;
+        asked.queued = self.is_queued(&asked);
+        let controls = match asked.answer {
+            Some(_) => None,
+            None => Some(self.run_controls(&mut asked).await?),
+        };
+        self.note(&mut asked)?;
+        let (verdict, proof) = self.verdict(&asked, controls);
+        if verdict == Verdict::Delivered {
+            self.works.insert((from, to));
         }
-        if asked.answer.is_some() {
-            asked.pending = None;
-        }
-        self.asked.insert((from, to), asked);
-        Ok(())
+        let ttl = self.hearing(number, to).1.or(asked.ttl);
+        Ok(Cell { verdict, proof, seen: asked.seen, overheard: Vec::new(), ttl })
     }
 
     /// Sends an echo request, and gives its number and what its answer will be.
     fn ask(&mut self, from: usize, to: usize) -> (u32, Pending) {
+        self.ask_address(from, self.addresses[to])
+    }
+
+    fn ask_address(&mut self, from: usize, address: IpAddr) -> (u32, Pending) {
         let number = self.lab.take_probe();
-        self.numbers.insert(number, (from, to));
         let client = self.pings.clients[from].clone();
-        let address = self.addresses[to];
         let pending = async move {
-            // Identifier and sequence number together are as unique as the probe's own number.
+            // Identifier and sequence number together are the probe's own number.
             let [a, b, c, d] = number.to_be_bytes();
-            let identifier = PingIdentifier(u16::from_be_bytes([a, b]) ^ 0x4850);
-            let mut pinger = client.pinger(address, identifier).await;
+            let mut pinger =
+                client.pinger(address, PingIdentifier(u16::from_be_bytes([a, b]))).await;
             pinger.timeout(FOREVER);
             let sequence = PingSequence(u16::from_be_bytes([c, d]));
             answer(address, pinger.ping(sequence, &decode::payload(number)).await)
@@ -214,7 +241,7 @@ impl Asking<'_> {
     async fn cool(&self, from: usize, to: usize) -> Result<(), Error> {
         for (place, node) in self.lab.nodes().iter().enumerate() {
             let ends = place == self.hosts[from].node || place == self.hosts[to].node;
-            if ends || self.routes(&node.name) {
+            if ends || routes(self.lab, &node.name) {
                 let forgot = node.netlink.forget_neighbours().await;
                 forgot.map_err(|refused| refused.error("forget the neighbours", &node.name))?;
             }
@@ -222,21 +249,36 @@ impl Asking<'_> {
         Ok(())
     }
 
-    fn routes(&self, netns: &str) -> bool {
-        let netns = self.lab.topology().netns.iter().find(|n| n.name == netns);
-        netns.is_some_and(|n| {
-            n.sysctls.keys().any(|name| name.ends_with("forward") || name.ends_with("forwarding"))
-        })
+    /// Makes two hosts forget each other, and nobody else: a request that still waits stays.
+    async fn cool_pair(&self, a: usize, b: usize) -> Result<(), Error> {
+        for (one, other) in [(a, b), (b, a)] {
+            let node = &self.lab.nodes()[self.hosts[one].node];
+            let forgot =
+                node.netlink.forget_neighbour(self.hosts[one].index, self.addresses[other]).await;
+            forgot.map_err(|refused| refused.error("forget a neighbour", &node.name))?;
+        }
+        Ok(())
     }
 
-    /// Whether a frame belongs to the request that was just sent.
-    fn belongs(&self, heard: &Heard, from: usize, to: usize, number: u32) -> bool {
-        let ends = [self.addresses[from], self.addresses[to]];
+    /// Takes what the ears and taps have, and what of it belongs to the request.
+    fn note(&mut self, asked: &mut Asked) -> Result<(), Error> {
+        self.drain_ears()?;
+        for seen in trace::read(self.lab, self.taps)? {
+            if self.belongs(&seen.heard, asked) {
+                asked.note(seen, &self.hosts[asked.to]);
+            }
+        }
+        Ok(())
+    }
+
+    fn belongs(&self, heard: &Heard, asked: &Asked) -> bool {
+        let ends = [self.addresses[asked.from], self.addresses[asked.to]];
+        let ours = |ip: &IpAddr| ends.contains(ip) || self.routers.contains(ip);
         match heard {
             Heard::Frame(_) => false,
-            Heard::Echo { number: n, .. } | Heard::IcmpError { number: n } => *n == number,
-            Heard::Resolution { from, about, .. } => {
-                ends.contains(about) || from.is_some_and(|from| ends.contains(&from))
+            Heard::Echo { number, .. } | Heard::IcmpError { number } => *number == asked.number,
+            Heard::Resolution { from, about, to, .. } => {
+                ours(about) && from.as_ref().is_none_or(ours) && to.as_ref().is_none_or(ours)
             }
         }
     }
@@ -265,138 +307,132 @@ impl Asking<'_> {
         self.heard.get(&(number, at)).copied().unwrap_or_default()
     }
 
-    /// Looks again at every request that is still open.
-    async fn look_again(&mut self) -> Result<(), Error> {
-        for asked in self.asked.values_mut() {
-            if let Some(pending) = &mut asked.pending
-                && let std::task::Poll::Ready(answer) = poll!(pending)
-            {
-                asked.answer = Some(answer);
-                asked.pending = None;
-            }
-        }
-        self.drain_ears()
-    }
-
-    fn open(&self) -> Vec<(usize, usize)> {
-        self.asked
-            .iter()
-            .filter(|(_, asked)| asked.answer.is_none())
-            .map(|(pair, _)| *pair)
-            .collect()
-    }
-
-    fn answered(&self, from: usize, to: usize) -> bool {
-        self.asked.get(&(from, to)).is_some_and(|asked| matches!(asked.answer, Some(Answer::Reply)))
-    }
-
-    /// A host whose echo requests `from` gets answered, other than `to`; best a sibling of `to`.
-    fn witness(&self, from: usize, to: usize) -> Option<usize> {
-        let mut reached: Vec<usize> =
-            (0..self.hosts.len()).filter(|z| *z != to && self.answered(from, *z)).collect();
-        reached.sort_by_key(|z| self.hosts[*z].parent != self.hosts[to].parent);
-        reached.first().copied()
-    }
-
-    /// A host that gets answers from `to`, other than `from`.
-    fn caller(&self, from: usize, to: usize) -> Option<usize> {
-        (0..self.hosts.len()).find(|y| *y != from && self.answered(*y, to))
-    }
-
-    /// Gives hosts without any working pair the time to show one.
-    async fn await_first(&mut self) -> Result<(), Error> {
-        let until = Instant::now() + FIRST;
-        let cut_off = |asking: &Self| {
-            asking.open().iter().any(|&(from, to)| {
-                let (a, b) = (&asking.hosts[from], &asking.hosts[to]);
-                a.running
-                    && b.running
-                    && (asking.witness(from, to).is_none() || asking.caller(from, to).is_none())
-            })
-        };
-        while cut_off(self) && Instant::now() < until {
-            tokio::time::timeout_at(until.into(), next_tick()).await.unwrap_or_default();
-            self.look_again().await?;
-        }
-        Ok(())
-    }
-
-    /// Runs the controls for every open request.
-    async fn run_controls(&mut self) -> Result<Controls, Error> {
+    /// Controls out of the sender and then into the receiver, twice; then looks whether the answer
+    /// has come after all.
+    async fn run_controls(&mut self, asked: &mut Asked) -> Result<Controls, Error> {
+        let (from, to) = (asked.from, asked.to);
+        let mut queued = asked.queued;
+        let into = self.find_into(from, to, queued).await?;
+        // One of the two must come out of the queue that the question may wait in.
+        queued &= !into.is_some_and(|y| flushes(self.hosts, y, to));
+        let out = self.find_out(from, to, queued).await?;
+        // Those two showed the way and flushed the question. What it set off is flushed by these.
         let mut controls = Controls::default();
-        for _ in 0..2 {
-            let mut done = BTreeSet::new();
-            for (from, to) in self.open() {
-                if let Some(z) = self.witness(from, to)
-                    && done.insert((from, z))
-                    && self.control(from, z).await?
-                {
-                    controls.out.insert((from, z));
-                }
-            }
-            let mut done = BTreeSet::new();
-            for (from, to) in self.open() {
-                let Some(y) = self.caller(from, to) else {
-                    if done.insert((to, to)) && self.hears_itself(to).await? {
-                        controls.itself.insert(to);
-                    }
-                    continue;
-                };
-                if done.insert((y, to)) && self.control(y, to).await? {
-                    controls.into.insert((y, to));
+        if let Some(z) = out {
+            controls.out = self.control(from, z).await?.then_some(z);
+        }
+        match into {
+            Some(y) => controls.into = self.control(y, to).await?.then_some(y),
+            None => controls.itself = self.hears_itself(to).await?,
+        }
+        if let std::task::Poll::Ready(answer) = poll!(asked.pending.as_mut()) {
+            asked.answer = Some(answer);
+        }
+        Ok(controls)
+    }
+
+    /// Whether the question may wait in the queue of the receiver's parent: groups do.
+    fn is_queued(&self, asked: &Asked) -> bool {
+        self.hosts[asked.to].parent.as_ref().is_some_and(|parent| {
+            let parent = parent.to_string();
+            let entered = |s: &Sighting| s.link == parent && s.direction == Direction::In;
+            !self.lab.is_traced() || asked.seen.iter().any(entered)
+        })
+    }
+
+    /// A host that answers the sender; one behind the receiver's queue if it must be.
+    async fn find_out(
+        &mut self,
+        from: usize,
+        to: usize,
+        queued: bool,
+    ) -> Result<Option<usize>, Error> {
+        let others = (0..self.hosts.len()).filter(|z| *z != from && *z != to);
+        let pairs = others.map(|z| (from, z)).collect();
+        let hosts = self.hosts;
+        let good = |(_, z): (usize, usize)| !queued || hosts[z].parent == hosts[to].parent;
+        Ok(self.first_control(pairs, good).await?.map(|(_, z)| z))
+    }
+
+    /// A host that gets answers from the receiver; one before its queue if it must be.
+    async fn find_into(
+        &mut self,
+        from: usize,
+        to: usize,
+        queued: bool,
+    ) -> Result<Option<usize>, Error> {
+        let others = (0..self.hosts.len()).filter(|y| *y != from && *y != to);
+        let pairs = others.map(|y| (y, to)).collect();
+        let hosts = self.hosts;
+        let good = |(y, _): (usize, usize)| !queued || flushes(hosts, y, to);
+        Ok(self.first_control(pairs, good).await?.map(|(y, _)| y))
+    }
+
+    /// The first good pair of these that a control comes through between, or any that one does.
+    /// Where none is known to work, all are asked at once.
+    async fn first_control(
+        &mut self,
+        pairs: Vec<(usize, usize)>,
+        good: impl Fn((usize, usize)) -> bool,
+    ) -> Result<Option<(usize, usize)>, Error> {
+        if let Some(&pair) = pairs.iter().find(|pair| self.works.contains(pair) && good(**pair)) {
+            return Ok(self.control(pair.0, pair.1).await?.then_some(pair));
+        }
+        let running = |host: usize| self.hosts[host].running;
+        let pairs: Vec<_> = pairs.into_iter().filter(|(a, b)| running(*a) && running(*b)).collect();
+        let mut open = FuturesUnordered::new();
+        for &(from, to) in &pairs {
+            self.cool_pair(from, to).await?;
+            let (number, pending) = self.ask(from, to);
+            open.push(pending.map(move |answer| (answer, number, from, to)));
+        }
+        let until = tokio::time::Instant::now() + FIRST;
+        let mut any = None;
+        while let Ok(Some((answer, number, from, to))) = timeout_at(until, open.next()).await {
+            self.drain_ears()?;
+            if matches!(answer, Answer::Reply) && self.hearing(number, to).0 > 0 {
+                any = Some((from, to));
+                if good((from, to)) {
+                    break;
                 }
             }
         }
-        self.look_again().await?;
-        Ok(controls)
+        Ok(any)
     }
 
     /// Runs one control between a pair that works: whether it came through and the receiver's ear
     /// heard it.
     async fn control(&mut self, from: usize, to: usize) -> Result<bool, Error> {
-        self.cool(from, to).await?;
-        let (number, pending) = self.ask(from, to);
+        self.cool_pair(from, to).await?;
+        let asked = self.ask(from, to);
+        self.comes_through(asked, to).await
+    }
+
+    /// Whether a host's ear hears a request over the host's own loopback.
+    async fn hears_itself(&mut self, host: usize) -> Result<bool, Error> {
+        let loopback = match self.family {
+            Family::V4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        };
+        let asked = self.ask_address(host, loopback);
+        self.comes_through(asked, host).await
+    }
+
+    async fn comes_through(&mut self, asked: (u32, Pending), to: usize) -> Result<bool, Error> {
+        let (number, pending) = asked;
         let answer = tokio::time::timeout(DEADLINE, pending).await;
         self.drain_ears()?;
         Ok(matches!(answer, Ok(Answer::Reply)) && self.hearing(number, to).0 > 0)
     }
 
-    /// Whether a host's ear hears a request from the host to itself.
-    async fn hears_itself(&mut self, host: usize) -> Result<bool, Error> {
-        let (number, pending) = self.ask(host, host);
-        tokio::time::timeout(DEADLINE, pending).map(drop).await;
-        self.drain_ears()?;
-        Ok(self.hearing(number, host).0 > 0)
-    }
-
-    async fn decide(&mut self) -> Result<Grid, Error> {
-        self.await_first().await?;
-        let controls =
-            if self.open().is_empty() { Controls::default() } else { self.run_controls().await? };
-        let names = self.hosts.iter().map(|host| host.name.clone()).collect();
-        let mut grid = Grid::undecided(Class::ping(self.family), names);
-        for (&(from, to), asked) in &self.asked {
-            let (verdict, proof) = self.verdict(from, to, asked, &controls);
-            let ttl = self.hearing(asked.number, to).1.or(asked.ttl);
-            grid.cells[from][to] = Cell { verdict, proof, seen: asked.seen.clone(), ttl };
-        }
-        Ok(grid)
-    }
-
-    fn verdict(
-        &self,
-        from: usize,
-        to: usize,
-        asked: &Asked,
-        controls: &Controls,
-    ) -> (Verdict, Option<String>) {
-        let times = self.hearing(asked.number, to).0;
+    fn verdict(&self, asked: &Asked, controls: Option<Controls>) -> (Verdict, Option<String>) {
+        let times = self.hearing(asked.number, asked.to).0;
         match &asked.answer {
             Some(Answer::Reply) if times > 1 => (Verdict::Duplicated(times), None),
             Some(Answer::Reply) => (Verdict::Delivered, None),
             Some(Answer::Refused(refusal)) => (Verdict::Refused(refusal.clone()), None),
             Some(Answer::Broken(words)) => (Verdict::Inconclusive(words.clone()), None),
-            None => match self.proof(from, to, asked, controls) {
+            None => match self.proof(asked, &controls.unwrap_or_default()) {
                 Ok(proof) if times > 0 => (Verdict::OneWay, Some(proof)),
                 Ok(proof) => (Verdict::Blocked, Some(proof)),
                 Err(why) => (Verdict::Inconclusive(why), None),
@@ -404,50 +440,37 @@ impl Asking<'_> {
         }
     }
 
-    fn proof(
-        &self,
-        from: usize,
-        to: usize,
-        asked: &Asked,
-        controls: &Controls,
-    ) -> Result<String, String> {
+    fn proof(&self, asked: &Asked, controls: &Controls) -> Result<String, String> {
+        let (from, to) = (asked.from, asked.to);
         let own = self.hosts[from].link.to_string();
-        let reached: Vec<usize> =
-            controls.out.iter().filter(|(s, z)| *s == from && *z != to).map(|(_, z)| *z).collect();
-        let beyond =
-            asked.seen.iter().rfind(|s| s.link != own && !s.link.starts_with(&self.hosts[to].name));
-        let sender = if !reached.is_empty() {
-            Sender::Reached(reached)
-        } else if let Some(sighting) = beyond {
-            Sender::SeenOn(sighting.link.clone())
-        } else if !self.hosts[from].running {
-            Sender::Mute(format!("`{own}` has no carrier"))
-        } else {
-            Sender::Unknown
+        let sender = match controls.out {
+            Some(z) => Sender::Reached(vec![z]),
+            None => match asked.seen.iter().rfind(|s| s.link != own) {
+                Some(sighting) => Sender::SeenOn(sighting.link.clone()),
+                None if !self.hosts[from].running => {
+                    Sender::Mute(format!("`{own}` has no carrier"))
+                }
+                None => Sender::Unknown,
+            },
         };
-        let receiver = match controls.into.iter().find(|(y, at)| *at == to && *y != from) {
-            Some((y, _)) => Receiver::HeardFrom(*y),
-            None if controls.itself.contains(&to) => Receiver::HeardItself,
+        let receiver = match controls.into {
+            Some(y) => Receiver::HeardFrom(y),
+            None if controls.itself => Receiver::HeardItself,
             None => Receiver::Deaf,
         };
-        let queued = self.hosts[to].parent.as_ref().is_some_and(|parent| {
-            let parent = parent.to_string();
-            !self.lab.is_traced()
-                || asked.seen.iter().any(|s| s.link == parent && s.direction == Direction::In)
-        });
-        blocked(self.hosts, to, &sender, &receiver, queued)
+        blocked(self.hosts, to, &sender, &receiver, asked.queued)
     }
 }
 
-/// The controls that came through.
+/// The controls of one request that came through.
 #[derive(Default)]
 struct Controls {
-    /// Out of senders that something is missing from: sender, host reached.
-    out: BTreeSet<(usize, usize)>,
-    /// Into receivers that something is missing at: host, receiver.
-    into: BTreeSet<(usize, usize)>,
-    /// Receivers that heard themselves.
-    itself: BTreeSet<usize>,
+    /// A host that the sender reached.
+    out: Option<usize>,
+    /// A host that reached the receiver.
+    into: Option<usize>,
+    /// The receiver heard itself.
+    itself: bool,
 }
 
 impl Asked {
@@ -460,6 +483,13 @@ impl Asked {
         }
         self.seen.push(seen.sighting);
     }
+}
+
+/// Whether a namespace routes: it is set to, or somebody's gateway.
+fn routes(lab: &Lab, netns: &str) -> bool {
+    let topology = lab.topology();
+    let found = topology.netns.iter().find(|n| n.name == netns);
+    found.is_some_and(|n| n.sysctls.keys().any(|name| name.contains("forward")))
 }
 
 /// Lets the runtime turn until the future is ready or the time is over, without sleeping: timers
@@ -475,13 +505,6 @@ async fn within(time: Duration, pending: &mut Pending) -> Option<Answer> {
         }
         tokio::task::yield_now().await;
     }
-}
-
-/// Lets the runtime's own tasks and sockets have a turn of a millisecond at most.
-async fn next_tick() {
-    tokio::time::timeout(Duration::from_millis(1), std::future::pending::<()>())
-        .await
-        .unwrap_or_default();
 }
 
 fn answer(target: IpAddr, result: Result<(IcmpPacket, Duration), SurgeError>) -> Answer {

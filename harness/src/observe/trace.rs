@@ -1,7 +1,9 @@
 //! The way that frames took: what the taps of a lab saw, in order of time.
 
 use hairpin_model::Error;
+use hairpin_model::Topology;
 use hairpin_model::grid::{Direction, Sighting};
+use hairpin_model::topology::{Kind as LinkKind, Link};
 
 use super::decode::{Heard, hear};
 use super::ears::broken;
@@ -14,6 +16,7 @@ pub(super) struct Seen {
     pub(super) heard: Heard,
     pub(super) sighting: Sighting,
     at: u64,
+    height: usize,
 }
 
 /// Takes everything out of the taps, oldest first.
@@ -38,9 +41,23 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
                 direction: if out { Direction::Out } else { Direction::In },
                 what: heard.what().into(),
             };
-            seen.push(Seen { heard, sighting, at: arrival.at });
+            let height = height(lab.topology(), link);
+            seen.push(Seen { heard, sighting, at: arrival.at, height });
         }
     }
-    seen.sort_by_key(|seen| seen.at);
+    // A frame that is handed up within a namespace keeps its stamp: lower links come first.
+    seen.sort_by_key(|seen| (seen.at, seen.height));
     Ok(seen)
+}
+
+/// How many links a link stands on.
+fn height(topology: &Topology, link: &Link) -> usize {
+    match &link.kind {
+        LinkKind::Veth { .. } => 0,
+        // Its ports are cables, or stand on some.
+        LinkKind::Bridge(_) => topology.links.len(),
+        LinkKind::Macvlan { parent, .. } | LinkKind::Vlan { parent, .. } => {
+            1 + topology.link(parent).map_or(0, |parent| height(topology, parent))
+        }
+    }
 }

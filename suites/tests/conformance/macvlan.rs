@@ -1,0 +1,53 @@
+//! macvlan, mode by mode. The network of most cases is `hairpin_fixtures::lan`:
+//!
+//! ```text
+//!     c1:c0   c2:c0            children
+//!         \   /
+//!         p:p0                 their parent
+//!           |
+//!         sw:s0 sw:br0 sw:s1   the switch outside; s0 reflects or does not
+//!                        |
+//!                       e:e0   another machine
+//! ```
+
+pub(crate) mod bridge;
+pub(crate) mod mixed;
+pub(crate) mod outside;
+pub(crate) mod parent;
+pub(crate) mod passthru;
+pub(crate) mod private;
+pub(crate) mod source;
+pub(crate) mod vepa;
+
+use hairpin_fixtures::reflecting;
+use hairpin_harness::{CaseLab, Class, Error, Mode, Need, Stop};
+
+/// What every case here needs.
+pub(crate) const NEEDS: &[Need] =
+    &[Need::Driver("veth"), Need::Driver("bridge"), Need::Driver("macvlan")];
+
+/// Puts both children into one mode.
+async fn in_mode(lab: &mut CaseLab, mode: Mode) -> Result<(), Error> {
+    lab.set_macvlan("c1:c0", mode).await?;
+    lab.set_macvlan("c2:c0", mode).await
+}
+
+/// The twin of whatever was cut off: vepa children behind a reflecting switch reach everybody.
+async fn expect_all_reached(lab: &mut CaseLab, class: Class) -> Result<(), Stop> {
+    in_mode(lab, Mode::Vepa).await?;
+    lab.set_port("sw:s0", reflecting()).await?;
+    let unicast = "
+            c1 c2 p e
+        c1  .  +  + +
+        c2  +  .  + +
+        p   +  +  . +
+        e   +  +  + .";
+    let group = "
+            c1 c2 p e
+        c1  .  +  + +
+        c2  +  .  + +
+        p   +  +  + +
+        e   +  +  + .";
+    lab.expect(class, if class.is_group() { group } else { unicast }).await?;
+    Ok(())
+}

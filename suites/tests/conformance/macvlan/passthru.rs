@@ -1,0 +1,3 @@
+//! x
+use hairpin_harness::Rule;
+pub(crate) const RULES: &[Rule] = &[];
