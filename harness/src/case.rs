@@ -43,12 +43,15 @@ pub struct Case {
     state: Rc<State>,
 }
 
+/// Class, sender, receiver: was the pair ever cut off, was it ever reached.
+type Pairs = BTreeMap<(Class, String, String), (bool, bool)>;
+
 #[derive(Debug)]
 struct State {
     rule: &'static Rule,
     id: CaseId,
     /// What was seen of each pair: cut off, and reached.
-    pairs: RefCell<BTreeMap<(Class, String, String), (bool, bool)>>,
+    pairs: RefCell<Pairs>,
     /// Whether anything at all was held against the promise.
     claims: std::cell::Cell<usize>,
 }

@@ -6,17 +6,20 @@
 
 mod build;
 mod change;
+mod process;
 mod settle;
 
 use std::net::IpAddr;
 
-use hairpin_model::grid::Grid;
+use hairpin_model::grid::{Cell, Grid};
 use hairpin_model::topology::LinkName;
-use hairpin_model::{Class, Error, Mac, Topology};
+use hairpin_model::{Class, Error, Family, Mac, Topology};
 
 use crate::netlink::{LinkState, Netlink};
 use crate::ns::Ns;
-use crate::observe::{Listeners, observe};
+pub use process::Sights;
+
+use crate::observe::{Listeners, observe, ping};
 
 /// One namespace of a lab.
 pub(crate) struct Node {
@@ -93,6 +96,11 @@ impl Lab {
     /// Asks every host to reach every other with traffic of that class.
     pub async fn observe(&mut self, class: Class) -> Result<Grid, Error> {
         observe(self, class).await
+    }
+
+    /// Asks one host to ping one other, from cold caches; what it resolved stays to be read.
+    pub async fn ping(&mut self, family: Family, from: &str, to: &str) -> Result<Cell, Error> {
+        ping(self, family, from, to).await
     }
 
     /// A link as the kernel has it now.

@@ -34,7 +34,7 @@ pub mod sysctl;
 mod version;
 
 pub use case::{Case, CaseLab, Stop, check};
-pub use lab::Lab;
+pub use lab::{Lab, Sights};
 pub use netlink::LinkState;
 pub use ns::Ns;
 pub use version::Kernel;

@@ -21,9 +21,9 @@ mod frame;
 mod ping;
 mod trace;
 
-use hairpin_model::grid::Grid;
+use hairpin_model::grid::{Cell, Grid};
 use hairpin_model::topology::{Kind, LinkName};
-use hairpin_model::{Class, Error, Mac};
+use hairpin_model::{Class, Error, Family, Mac};
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 
@@ -53,12 +53,38 @@ pub(crate) async fn observe(lab: &mut Lab, class: Class) -> Result<Grid, Error> 
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let pinned = Pinned::here();
     let grid = match class.family() {
-        Some(family) => ping::observe(lab, &mut listeners, &hosts, family).await,
+        Some(family) => ping::observe(lab, &mut listeners, &hosts, family, None).await,
         None => frame::observe(lab, &mut listeners, &hosts, class),
     };
     drop(pinned);
     *lab.listeners_mut() = Some(listeners);
     grid
+}
+
+/// Asks one host to ping one other. Its neighbour cache is as the ping has left it afterwards.
+pub(crate) async fn ping(
+    lab: &mut Lab,
+    family: Family,
+    from: &str,
+    to: &str,
+) -> Result<Cell, Error> {
+    let hosts = endpoints(lab).await?;
+    let place = |name: &str| {
+        hosts.iter().position(|host| host.name == name).ok_or_else(|| {
+            Error::new(
+                format!("there is no host `{name}`"),
+                format!("topology `{}`", lab.topology().name),
+                "name a `host` of the topology; a `netns` does not ping",
+            )
+        })
+    };
+    let pair = (place(from)?, place(to)?);
+    let mut listeners = lab.listeners_mut().take().unwrap_or_default();
+    let pinned = Pinned::here();
+    let grid = ping::observe(lab, &mut listeners, &hosts, family, Some(pair)).await;
+    drop(pinned);
+    *lab.listeners_mut() = Some(listeners);
+    Ok(grid?.cells[pair.0][pair.1].clone())
 }
 
 async fn endpoints(lab: &Lab) -> Result<Vec<Endpoint>, Error> {

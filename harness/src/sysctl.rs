@@ -30,6 +30,7 @@ pub const PINNED: &[(&str, &str)] = &[
     ("ipv6.conf.default.accept_dad", "0"),
     ("ipv6.conf.default.accept_ra", "0"),
     ("ipv6.conf.default.router_solicitations", "0"),
+    // No link-local addresses: the reports that come with them teach switches where hosts are.
     ("ipv6.conf.default.addr_gen_mode", "1"),
     // Each host answers for its own addresses only.
     ("ipv4.conf.all.proxy_arp", "0"),
@@ -48,6 +49,12 @@ pub(crate) fn pin() -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Gives the links of the current namespace link-local addresses: a router asks for its neighbours
+/// from there.
+pub(crate) fn make_router() -> Result<(), Error> {
+    set("ipv6.conf.default.addr_gen_mode", "0")
 }
 
 /// Sets one sysctl in the current namespace.

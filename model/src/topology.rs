@@ -575,6 +575,16 @@ impl Topology {
         self.links.iter().filter(move |link| link.name.netns == netns)
     }
 
+    /// Whether a namespace routes for others: it is told to, or it is somebody's gateway.
+    pub fn is_router(&self, netns: &str) -> bool {
+        let told = |netns: &Netns| netns.sysctls.keys().any(|name| name.contains("forward"));
+        let own = |ip: IpAddr| {
+            self.links_of(netns).any(|link| link.addresses.iter().any(|net| net.addr() == ip))
+        };
+        self.netns.iter().any(|n| n.name == netns && told(n))
+            || self.netns.iter().flat_map(|n| &n.routes).any(|route| own(route.via))
+    }
+
     /// The endpoints, in the order of a grid's rows.
     pub fn hosts(&self) -> impl Iterator<Item = &Netns> {
         self.netns.iter().filter(|netns| netns.host)

@@ -40,6 +40,9 @@ async fn make_nodes(topology: &Topology) -> Result<Vec<Node>, Error> {
     for netns in &topology.netns {
         let ns = Ns::new()?;
         ns.enter(sysctl::pin)?;
+        if topology.is_router(&netns.name) {
+            ns.enter(sysctl::make_router)?;
+        }
         let netlink = Netlink::connect(&ns)?;
         let up = netlink.set_up(LOOPBACK, true).await;
         up.map_err(|refused| refused.error("bring the loopback up", &netns.name))?;
@@ -149,7 +152,7 @@ impl<'l> Builder<'l> {
                 added.map_err(|refused| refused.error(&what, &netns.name))?;
             }
             if let Some(firewall) = &netns.firewall {
-                node.ns.enter(|| nft::apply(firewall))?;
+                node.ns.enter(|| nft::apply(firewall)).map_err(hairpin_model::Error::from)?;
             }
         }
         Ok(())

@@ -38,7 +38,7 @@ impl Lab {
                 *port = port.overlaid(flags);
             }
         });
-        self.tell(|| format!("{link} {}", flags));
+        self.tell(|| format!("{link} {flags}"));
         self.settle().await
     }
 
@@ -96,12 +96,24 @@ impl Lab {
         self.settle().await
     }
 
+    /// Makes a bridge forget what it has learned on a port.
+    pub async fn flush_fdb(&mut self, port: impl Into<LinkName>) -> Result<(), Error> {
+        let port = port.into();
+        let index = self.index(&port)?;
+        let done = self.node(&port.netns)?.netlink.flush_fdb(index).await;
+        done.map_err(|refused| refused.error("forget what it has learned", &port))?;
+        self.tell(|| format!("{port} forgets what it has learned"));
+        Ok(())
+    }
+
     /// Pins an Ethernet address to a bridge port.
     pub async fn pin_fdb(&mut self, port: impl Into<LinkName>, mac: Mac) -> Result<(), Error> {
         let port = port.into();
         let index = self.index(&port)?;
         let done = self.node(&port.netns)?.netlink.pin_fdb(index, mac).await;
-        done.map_err(|refused| refused.error(&format!("pin {mac} to it"), &port))
+        done.map_err(|refused| refused.error(&format!("pin {mac} to it"), &port))?;
+        self.tell(|| format!("{port} has {mac} pinned"));
+        Ok(())
     }
 
     /// Adds the links that `grow` adds to the topology; namespaces cannot be added to a live lab.
@@ -147,7 +159,7 @@ impl Lab {
 
     /// Replaces a namespace's ruleset.
     pub fn set_firewall(&mut self, netns: &str, firewall: Firewall) -> Result<(), Error> {
-        self.node(netns)?.ns.enter(|| nft::apply(&firewall))?;
+        self.node(netns)?.ns.enter(|| nft::apply(&firewall)).map_err(Error::from)?;
         self.edit_netns(netns, |netns| netns.firewall = Some(firewall));
         self.tell(|| format!("{netns} has another ruleset"));
         Ok(())

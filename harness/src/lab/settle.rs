@@ -5,11 +5,14 @@
 //! the topology implies, woken by the kernel's own link events; time only bounds the wait, and its
 //! end says what was waited for.
 
+use std::fs;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::StreamExt;
 use hairpin_model::topology::{Kind, Link, LinkName};
 use hairpin_model::{Error, Topology};
+use ipnet::IpNet;
 use rtnetlink::MulticastGroup;
 
 use super::{Lab, build};
@@ -18,6 +21,9 @@ use crate::ns::Ns;
 /// How long a link may take to come up. A loaded machine needs milliseconds, a slow guest tens.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// How often a state without an event of its own is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 impl Lab {
     /// Waits until every link runs that can, and none that cannot.
     pub(crate) async fn settle(&self) -> Result<(), Error> {
@@ -25,6 +31,11 @@ impl Lab {
             let should = runs(&self.topology, link);
             if self.link(&link.name).await?.running != should {
                 self.await_running(&link.name, should).await?;
+            }
+        }
+        for link in &self.topology.links {
+            if runs(&self.topology, link) && !self.listens(link)? {
+                self.await_listening(link).await?;
             }
         }
         // The flag is set an instant before the queue is switched on, both under the lock that
@@ -47,6 +58,48 @@ impl Lab {
             Ok(result) => result,
             Err(_) => Err(self.overdue(link, should).await),
         }
+    }
+
+    /// Whether the link takes the groups at which its IPv6 addresses are asked for. The kernel joins
+    /// them in a work queue, some time after it has acknowledged the address; until then nobody
+    /// can resolve it. A router also needs its link-local address, to ask from.
+    fn listens(&self, link: &Link) -> Result<bool, Error> {
+        let groups: Vec<String> = link.addresses.iter().filter_map(solicited_group).collect();
+        if groups.is_empty() {
+            return Ok(true);
+        }
+        let joined = self.inside(&link.name.netns, || (table("dev_mcast"), table("if_inet6")))?;
+        let (joined, addresses) = (joined.0?, joined.1?);
+        let index = self.topology.ifindex(&link.name);
+        let has_joined = |group: &String| {
+            joined.lines().map(|line| line.split_whitespace()).any(|mut words| {
+                words.next() == Some(&index.to_string()) && words.last() == Some(group)
+            })
+        };
+        let can_ask = !self.topology.is_router(&link.name.netns)
+            || addresses.lines().any(|line| is_link_local(line, index));
+        Ok(groups.iter().all(has_joined) && can_ask)
+    }
+
+    async fn await_listening(&self, link: &Link) -> Result<(), Error> {
+        let mut events = LinkEvents::subscribe(&self.node(&link.name.netns)?.ns)?;
+        let until = tokio::time::Instant::now() + DEADLINE;
+        while !self.listens(link)? {
+            // Woken by the address's own event; not every kernel sends one, so we also look again.
+            tokio::time::timeout(LOOK_AGAIN, events.next()).await.unwrap_or_default();
+            if tokio::time::Instant::now() > until {
+                return Err(Error::new(
+                    format!(
+                        "`{}` did not join its addresses' groups within {} s",
+                        link.name,
+                        DEADLINE.as_secs()
+                    ),
+                    format!("lab of topology `{}`", self.topology.name),
+                    "is IPv6 switched off on the link by one of the topology's sysctls?",
+                ));
+            }
+        }
+        Ok(())
     }
 
     async fn overdue(&self, link: &LinkName, should: bool) -> Error {
@@ -76,7 +129,9 @@ struct LinkEvents {
 
 impl LinkEvents {
     fn subscribe(ns: &Ns) -> Result<Self, Error> {
-        let open = ns.enter(|| rtnetlink::new_multicast_connection(&[MulticastGroup::Link]));
+        let open = ns.enter(|| {
+            rtnetlink::new_multicast_connection(&[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr])
+        });
         let (connection, _, messages) = open.map_err(|error| {
             Error::new(
                 format!("cannot listen for link events: {error}"),
@@ -97,6 +152,37 @@ impl Drop for LinkEvents {
     fn drop(&mut self) {
         self.driver.abort();
     }
+}
+
+/// One of the kernel's tables for the thread's own namespace: /proc/net has the first thread's.
+fn table(name: &str) -> Result<String, Error> {
+    let path = format!("/proc/thread-self/net/{name}");
+    fs::read_to_string(&path).map_err(|error| {
+        Error::new(
+            format!("cannot read the kernel's table: {error}"),
+            path,
+            "mount /proc; the kernel needs CONFIG_IPV6",
+        )
+    })
+}
+
+/// Whether a line of `if_inet6` is a link-local address of that link that is ready for use.
+fn is_link_local(line: &str, index: u32) -> bool {
+    const SCOPE: &str = "20";
+    const TENTATIVE: u32 = 0x40;
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let hex = |place: usize| words.get(place).and_then(|word| u32::from_str_radix(word, 16).ok());
+    hex(1) == Some(index)
+        && words.get(3) == Some(&SCOPE)
+        && hex(4).is_some_and(|flags| flags & TENTATIVE == 0)
+}
+
+/// The Ethernet group of an IPv6 address's solicited-node group (RFC 4291, 2.7.1; RFC 2464, 7), as
+/// the kernel lists it.
+fn solicited_group(address: &IpNet) -> Option<String> {
+    let IpAddr::V6(ip) = address.addr() else { return None };
+    let [.., a, b, c] = ip.octets();
+    Some(format!("3333ff{a:02x}{b:02x}{c:02x}"))
 }
 
 /// Whether a link of this topology will carry frames.

@@ -185,6 +185,12 @@ impl Netlink {
         Ok(self.handle.link().set_port(builder.build()).execute().await?)
     }
 
+    /// Makes a bridge forget what it has learned on a port.
+    pub(crate) async fn flush_fdb(&self, port: u32) -> Result<(), Refused> {
+        let message = LinkBridgePort::new(port).fdb_flush().build();
+        Ok(self.handle.link().set_port(message).execute().await?)
+    }
+
     /// Pins an address to a bridge port.
     pub(crate) async fn pin_fdb(&self, port: u32, mac: Mac) -> Result<(), Refused> {
         use rtnetlink::packet_route::neighbour::{NeighbourFlags, NeighbourState};

@@ -13,7 +13,7 @@ use hairpin_model::{Class, Error, Mac};
 
 use super::controls::{Receiver, Sender, blocked, flushes};
 use super::decode::{Heard, frame, number};
-use super::ears::{Listeners, broken, wait_readable};
+use super::ears::{LOOPBACK, Listeners, broken, wait_readable};
 use super::{Endpoint, trace};
 use crate::lab::Lab;
 use crate::sys::{Kind, PacketSocket};
@@ -259,9 +259,9 @@ impl Probing<'_> {
         let mut grid =
             Grid::undecided(self.class, self.hosts.iter().map(|host| host.name.clone()).collect());
         for from in 0..self.hosts.len() {
-            for to in 0..self.hosts.len() {
+            for (to, dropped) in dropped.iter().enumerate() {
                 if from != to || self.class.is_group() {
-                    grid.cells[from][to] = self.cell(from, to, dropped[to], seen);
+                    grid.cells[from][to] = self.cell(from, to, *dropped, seen);
                 }
             }
         }
@@ -356,6 +356,3 @@ impl Probing<'_> {
         seen.iter().filter(|seen| ours(&seen.heard)).map(|seen| seen.sighting.clone()).collect()
     }
 }
-
-/// The index of `lo` in every namespace.
-const LOOPBACK: u32 = 1;

@@ -18,7 +18,7 @@ use hairpin_model::grid::{Cell, Direction, Grid, Refusal, Sighting, Verdict};
 use hairpin_model::{Class, Error, Family};
 use socket2::{Domain, Protocol, Socket, Type};
 use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, SurgeError};
-use tokio::time::timeout_at;
+use tokio::time::sleep_until;
 
 use super::controls::{Receiver, Sender, blocked, flushes};
 use super::decode::{self, Heard};
@@ -84,12 +84,13 @@ fn ear(family: Family) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Observes one grid.
+/// Observes one grid, or only one pair of it.
 pub(super) async fn observe(
     lab: &mut Lab,
     listeners: &mut Listeners,
     hosts: &[Endpoint],
     family: Family,
+    only: Option<(usize, usize)>,
 ) -> Result<Grid, Error> {
     listeners.open_taps(lab)?;
     let slot = &mut listeners.pings[usize::from(family == Family::V6)];
@@ -100,7 +101,7 @@ pub(super) async fn observe(
     let addresses: Vec<IpAddr> =
         hosts.iter().map(|host| address(lab, host, family)).collect::<Result<_, _>>()?;
     let topology = lab.topology();
-    let forwarding = topology.links.iter().filter(|link| routes(lab, &link.name.netns));
+    let forwarding = topology.links.iter().filter(|link| topology.is_router(&link.name.netns));
     let routers = forwarding.flat_map(|link| &link.addresses).map(ipnet::IpNet::addr).collect();
     let mut asking = Asking {
         lab,
@@ -113,7 +114,7 @@ pub(super) async fn observe(
         works: BTreeSet::new(),
         heard: BTreeMap::new(),
     };
-    let grid = asking.ask_everyone().await;
+    let grid = asking.ask_everyone(only).await;
     *slot = Some(pings);
     grid
 }
@@ -145,8 +146,6 @@ struct Asked {
     number: u32,
     pending: Pending,
     answer: Option<Answer>,
-    /// Whether the question may wait in the queue of the receiver's parent.
-    queued: bool,
     seen: Vec<Sighting>,
     /// The request's TTL when it was seen entering the receiver.
     ttl: Option<u8>,
@@ -170,12 +169,12 @@ struct Asking<'l> {
 }
 
 impl Asking<'_> {
-    async fn ask_everyone(&mut self) -> Result<Grid, Error> {
+    async fn ask_everyone(&mut self, only: Option<(usize, usize)>) -> Result<Grid, Error> {
         let names = self.hosts.iter().map(|host| host.name.clone()).collect();
         let mut grid = Grid::undecided(Class::ping(self.family), names);
         for from in 0..self.hosts.len() {
             for to in 0..self.hosts.len() {
-                if from != to {
+                if from != to && only.is_none_or(|only| only == (from, to)) {
                     grid.cells[from][to] = self.decide(from, to).await?;
                 }
             }
@@ -191,19 +190,10 @@ impl Asking<'_> {
         self.drain_ears()?;
         trace::read(self.lab, self.taps)?;
         let (number, pending) = self.ask(from, to);
-        let mut asked = Asked {
-            from,
-            to,
-            number,
-            pending,
-            answer: None,
-            queued: false,
-            seen: Vec::new(),
-            ttl: None,
-        };
+        let mut asked =
+            Asked { from, to, number, pending, answer: None, seen: Vec::new(), ttl: None };
         asked.answer = within(GRACE, &mut asked.pending).await;
         self.note(&mut asked)?;
-        asked.queued = self.is_queued(&asked);
         let controls = match asked.answer {
             Some(_) => None,
             None => Some(self.run_controls(&mut asked).await?),
@@ -241,7 +231,7 @@ impl Asking<'_> {
     async fn cool(&self, from: usize, to: usize) -> Result<(), Error> {
         for (place, node) in self.lab.nodes().iter().enumerate() {
             let ends = place == self.hosts[from].node || place == self.hosts[to].node;
-            if ends || routes(self.lab, &node.name) {
+            if ends || self.lab.topology().is_router(&node.name) {
                 let forgot = node.netlink.forget_neighbours().await;
                 forgot.map_err(|refused| refused.error("forget the neighbours", &node.name))?;
             }
@@ -273,7 +263,9 @@ impl Asking<'_> {
 
     fn belongs(&self, heard: &Heard, asked: &Asked) -> bool {
         let ends = [self.addresses[asked.from], self.addresses[asked.to]];
-        let ours = |ip: &IpAddr| ends.contains(ip) || self.routers.contains(ip);
+        // A router asks from its link-local address; what it asks about tells for whom.
+        let link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let ours = |ip: &IpAddr| ends.contains(ip) || self.routers.contains(ip) || link_local(ip);
         match heard {
             Heard::Frame(_) => false,
             Heard::Echo { number, .. } | Heard::IcmpError { number } => *number == asked.number,
@@ -311,11 +303,14 @@ impl Asking<'_> {
     /// has come after all.
     async fn run_controls(&mut self, asked: &mut Asked) -> Result<Controls, Error> {
         let (from, to) = (asked.from, asked.to);
-        let mut queued = asked.queued;
-        let into = self.find_into(from, to, queued).await?;
+        let mut queued = self.is_queued(asked);
+        let into = self.find_into(asked, queued).await?;
         // One of the two must come out of the queue that the question may wait in.
         queued &= !into.is_some_and(|y| flushes(self.hosts, y, to));
-        let out = self.find_out(from, to, queued).await?;
+        let out = self.find_out(asked, queued).await?;
+        if asked.answer.is_some() {
+            return Ok(Controls::default());
+        }
         // Those two showed the way and flushed the question. What it set off is flushed by these.
         let mut controls = Controls::default();
         if let Some(z) = out {
@@ -331,47 +326,45 @@ impl Asking<'_> {
         Ok(controls)
     }
 
-    /// Whether the question may wait in the queue of the receiver's parent: groups do.
+    /// Whether the question may wait in the queue of the receiver's parent, where groups do: it was
+    /// seen going in, and not coming out.
     fn is_queued(&self, asked: &Asked) -> bool {
-        self.hosts[asked.to].parent.as_ref().is_some_and(|parent| {
-            let parent = parent.to_string();
-            let entered = |s: &Sighting| s.link == parent && s.direction == Direction::In;
-            !self.lab.is_traced() || asked.seen.iter().any(entered)
-        })
+        let receiver = &self.hosts[asked.to];
+        let Some(parent) = &receiver.parent else { return false };
+        let (parent, own) = (parent.to_string(), receiver.link.to_string());
+        let entered = |link: &String| {
+            let mut questions = asked.seen.iter().filter(|s| is_question(&s.what));
+            questions.any(|s| s.link == *link && s.direction == Direction::In)
+        };
+        !self.lab.is_traced() || (entered(&parent) && !entered(&own))
     }
 
     /// A host that answers the sender; one behind the receiver's queue if it must be.
-    async fn find_out(
-        &mut self,
-        from: usize,
-        to: usize,
-        queued: bool,
-    ) -> Result<Option<usize>, Error> {
+    async fn find_out(&mut self, asked: &mut Asked, queued: bool) -> Result<Option<usize>, Error> {
+        let (from, to) = (asked.from, asked.to);
         let others = (0..self.hosts.len()).filter(|z| *z != from && *z != to);
         let pairs = others.map(|z| (from, z)).collect();
         let hosts = self.hosts;
         let good = |(_, z): (usize, usize)| !queued || hosts[z].parent == hosts[to].parent;
-        Ok(self.first_control(pairs, good).await?.map(|(_, z)| z))
+        Ok(self.first_control(asked, pairs, good).await?.map(|(_, z)| z))
     }
 
     /// A host that gets answers from the receiver; one before its queue if it must be.
-    async fn find_into(
-        &mut self,
-        from: usize,
-        to: usize,
-        queued: bool,
-    ) -> Result<Option<usize>, Error> {
+    async fn find_into(&mut self, asked: &mut Asked, queued: bool) -> Result<Option<usize>, Error> {
+        let (from, to) = (asked.from, asked.to);
         let others = (0..self.hosts.len()).filter(|y| *y != from && *y != to);
         let pairs = others.map(|y| (y, to)).collect();
         let hosts = self.hosts;
         let good = |(y, _): (usize, usize)| !queued || flushes(hosts, y, to);
-        Ok(self.first_control(pairs, good).await?.map(|(y, _)| y))
+        Ok(self.first_control(asked, pairs, good).await?.map(|(y, _)| y))
     }
 
     /// The first good pair of these that a control comes through between, or any that one does.
-    /// Where none is known to work, all are asked at once.
+    /// Where none is known to work, all are asked at once. An answer to the question itself, late
+    /// but not too late, ends the search.
     async fn first_control(
         &mut self,
+        asked: &mut Asked,
         pairs: Vec<(usize, usize)>,
         good: impl Fn((usize, usize)) -> bool,
     ) -> Result<Option<(usize, usize)>, Error> {
@@ -388,13 +381,20 @@ impl Asking<'_> {
         }
         let until = tokio::time::Instant::now() + FIRST;
         let mut any = None;
-        while let Ok(Some((answer, number, from, to))) = timeout_at(until, open.next()).await {
-            self.drain_ears()?;
-            if matches!(answer, Answer::Reply) && self.hearing(number, to).0 > 0 {
-                any = Some((from, to));
-                if good((from, to)) {
-                    break;
+        while asked.answer.is_none() {
+            tokio::select! {
+                answer = &mut asked.pending => asked.answer = Some(answer),
+                found = open.next() => {
+                    let Some((answer, number, from, to)) = found else { break };
+                    self.drain_ears()?;
+                    if matches!(answer, Answer::Reply) && self.hearing(number, to).0 > 0 {
+                        any = Some((from, to));
+                        if good((from, to)) {
+                            break;
+                        }
+                    }
                 }
+                () = sleep_until(until) => break,
             }
         }
         Ok(any)
@@ -445,7 +445,7 @@ impl Asking<'_> {
         let own = self.hosts[from].link.to_string();
         let sender = match controls.out {
             Some(z) => Sender::Reached(vec![z]),
-            None => match asked.seen.iter().rfind(|s| s.link != own) {
+            None => match asked.seen.iter().rfind(|s| s.link != own && is_question(&s.what)) {
                 Some(sighting) => Sender::SeenOn(sighting.link.clone()),
                 None if !self.hosts[from].running => {
                     Sender::Mute(format!("`{own}` has no carrier"))
@@ -458,8 +458,13 @@ impl Asking<'_> {
             None if controls.itself => Receiver::HeardItself,
             None => Receiver::Deaf,
         };
-        blocked(self.hosts, to, &sender, &receiver, asked.queued)
+        blocked(self.hosts, to, &sender, &receiver, self.is_queued(asked))
     }
+}
+
+/// Whether a frame is the sender's own: not an answer to it.
+fn is_question(what: &str) -> bool {
+    matches!(what, "arp request" | "neighbour solicitation" | "echo request")
 }
 
 /// The controls of one request that came through.
@@ -483,13 +488,6 @@ impl Asked {
         }
         self.seen.push(seen.sighting);
     }
-}
-
-/// Whether a namespace routes: it is set to, or somebody's gateway.
-fn routes(lab: &Lab, netns: &str) -> bool {
-    let topology = lab.topology();
-    let found = topology.netns.iter().find(|n| n.name == netns);
-    found.is_some_and(|n| n.sysctls.keys().any(|name| name.contains("forward")))
 }
 
 /// Lets the runtime turn until the future is ready or the time is over, without sleeping: timers

@@ -2,11 +2,18 @@
 //!
 //! | area | about |
 //! |---|---|
+//! | [`host`] | processes that share one namespace |
+//! | [`bridge`] | Docker's default networks, and the flags of a bridge port |
 //! | [`macvlan`] | children, siblings, parents and the switch outside, mode by mode |
 
+mod bridge;
+mod host;
 mod macvlan;
 
 hairpin_harness::suite!(
+    host::RULES,
+    bridge::docker::RULES,
+    bridge::port::RULES,
     macvlan::bridge::RULES,
     macvlan::mixed::RULES,
     macvlan::outside::RULES,

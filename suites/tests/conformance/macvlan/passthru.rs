@@ -1,3 +1,206 @@
-//! x
-use hairpin_harness::Rule;
-pub(crate) const RULES: &[Rule] = &[];
+//! passthru: one child owns the parent.
+//!
+//! ```text
+//!   c1 === p0 --- s0     c1 has p0's address; p's own machine hears no unicast any more
+//! ```
+
+use hairpin_fixtures::lan::single_lan;
+use hairpin_harness::Class::{Ping4, Ping6, Unicast};
+use hairpin_harness::{Class, Mac, Mode, PortFlags, Rule, Source, Strength, check};
+use rstest::rstest;
+
+use super::NEEDS;
+
+pub(crate) const RULES: &[Rule] =
+    &[EXCLUSIVE, MAC_IS_SHARED, PARENT_IS_DEAF, PROMISCUITY_WHILE_DOWN, CLOUD_KNOWS_ONE_MAC];
+
+const EXCLUSIVE: Rule = Rule {
+    id: "macvlan.passthru.one-child-only",
+    promise: "a parent with a passthru child takes no other, a parent with another child takes no \
+              passthru one, and no child changes into or out of passthru",
+    source: Source {
+        cite: "macvlan_common_newlink and macvlan_changelink, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &["M10"],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::after_passthru(Mode::Passthru, Mode::Bridge)]
+#[case::passthru_twice(Mode::Passthru, Mode::Passthru)]
+#[case::before_passthru(Mode::Bridge, Mode::Passthru)]
+fn one_child_only(#[case] first: Mode, #[case] second: Mode) {
+    check(&EXCLUSIVE, async |case| {
+        let topology = single_lan(first).netns("other");
+        let mut lab = case.lab(&topology).await?;
+        let refused = lab.grow(|lan| lan.macvlan("other:c0", "p:p0", second)).await;
+        lab.claim(
+            &format!("a {second} child beside a {first} one is refused"),
+            refused.is_err(),
+            "it was made",
+        )?;
+        let into = if first == Mode::Passthru { Mode::Bridge } else { Mode::Passthru };
+        let refused = lab.set_macvlan("c1:c0", into).await;
+        lab.claim(
+            &format!("a change from {first} to {into} is refused"),
+            refused.is_err(),
+            "it was made",
+        )?;
+        // The twin: without the first child the second is taken.
+        lab.delete_last().await?;
+        let made = lab.grow(|lan| lan.macvlan("other:c0", "p:p0", second)).await;
+        lab.claim("without the first child the second is taken", made.is_ok(), format!("{made:?}"))
+    });
+}
+
+const MAC_IS_SHARED: Rule = Rule {
+    id: "macvlan.passthru.mac-follows-the-child",
+    promise: "the child's new MAC address becomes its parent's, and frames to it arrive; when the \
+              child is gone the parent has its old one again",
+    source: Source {
+        cite: "macvlan_set_mac_address and macvlan_uninit, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &["M10"],
+    needs: NEEDS,
+};
+
+/// An address that no link of the topology has.
+const NEW: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x01]);
+
+#[rstest]
+#[case::unicast(Unicast)]
+#[case::ping4(Ping4)]
+#[case::ping6(Ping6)]
+fn mac_follows_the_child(#[case] class: Class) {
+    check(&MAC_IS_SHARED, async |case| {
+        let mut lab = case.lab(&single_lan(Mode::Passthru)).await?;
+        let before = lab.link("p:p0").await?.mac;
+        let child = lab.link("c1:c0").await?.mac;
+        lab.claim("the child is born with its parent's address", child == before, child)?;
+        let reached = |grid: &hairpin_harness::Grid, from, to| {
+            grid.cell(from, to).is_some_and(|cell| cell.verdict.symbol() == '+')
+        };
+        for mac in [before, NEW] {
+            lab.set_mac("c1:c0", mac).await?;
+            let parent = lab.link("p:p0").await?.mac;
+            lab.claim(&format!("the parent has {mac}"), parent == mac, parent)?;
+            let grid = lab.observe(class).await?;
+            let both = reached(&grid, "e", "c1") && reached(&grid, "c1", "e");
+            lab.claim(&format!("e and c1 reach each other with {mac}"), both, format!("\n{grid}"))?;
+        }
+        lab.delete_last().await?;
+        let after = lab.link("p:p0").await?.mac;
+        lab.claim(&format!("the parent has {before} again"), after == before, after)
+    });
+}
+
+const PARENT_IS_DEAF: Rule = Rule {
+    id: "macvlan.passthru.parent-hears-no-unicast",
+    promise: "a passthru child takes every unicast frame that comes in, also those to the parent's \
+              own address: the machine itself is cut off until the child is gone",
+    source: Source {
+        cite: "macvlan_handle_frame, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &["M10", "M11"],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::unicast(Unicast)]
+#[case::ping4(Ping4)]
+#[case::ping6(Ping6)]
+fn parent_hears_no_unicast(#[case] class: Class) {
+    check(&PARENT_IS_DEAF, async |case| {
+        let mut lab = case.lab(&single_lan(Mode::Passthru)).await?;
+        // The parent still sends; whatever answers it is the child's.
+        let from_parent = if class == Unicast { '+' } else { '#' };
+        let owned = format!(
+            "   c1 p e
+            c1  .  # +
+            p   #  . {from_parent}
+            e   +  # ."
+        );
+        lab.expect(class, &owned).await?;
+        lab.delete_last().await?;
+        lab.grow(|lan| {
+            let lan = lan.macvlan("c1:c0", "p:p0", Mode::Vepa);
+            lan.address("c1:c0", "192.0.2.11/24").address("c1:c0", "2001:db8::11/64")
+        })
+        .await?;
+        lab.set_port("sw:s0", PortFlags::default().hairpin(true)).await?;
+        let shared = "
+                c1 p e
+            c1  .  + +
+            p   +  . +
+            e   +  + .";
+        lab.expect(class, shared).await?;
+        Ok(())
+    });
+}
+
+const PROMISCUITY_WHILE_DOWN: Rule = Rule {
+    id: "macvlan.passthru.nopromisc-while-down-counts-nothing",
+    promise: "setting nopromisc on a passthru child that is down leaves its parent's promiscuity \
+              at zero; before \"macvlan: fix passthru promiscuity accounting while down\" it \
+              becomes 4294967295",
+    source: Source {
+        cite: "macvlan_changelink, drivers/net/macvlan.c; fixed in 7.3.4 (Debian changelog 7.3.4-1)",
+        strength: Strength::Code,
+    },
+    article: &["M3", "M10"],
+    needs: NEEDS,
+};
+
+#[test]
+fn nopromisc_while_down_counts_nothing() {
+    check(&PROMISCUITY_WHILE_DOWN, async |case| {
+        let mut lab = case.lab(&single_lan(Mode::Passthru).down("c1:c0")).await?;
+        let nopromisc = hairpin_harness::Macvlan::from(Mode::Passthru).nopromisc();
+        lab.set_macvlan("c1:c0", nopromisc).await?;
+        let seen = lab.link("p:p0").await?.promiscuity;
+        lab.claim("the parent's promiscuity is 0", seen == 0, seen)
+    });
+}
+
+const CLOUD_KNOWS_ONE_MAC: Rule = Rule {
+    id: "macvlan.passthru.a-cloud-port-cuts-off-a-new-mac",
+    promise: "behind a switch port that takes frames from one address only, a passthru child works \
+              with its parent's address and is cut off, with the whole machine, by a new one",
+    source: Source {
+        cite: "bridge(8), locked; the article's cloud machine, which could not be reached any more",
+        strength: Strength::Documented,
+    },
+    article: &["M11"],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::unicast(Unicast)]
+#[case::ping4(Ping4)]
+fn a_cloud_port_cuts_off_a_new_mac(#[case] class: Class) {
+    check(&CLOUD_KNOWS_ONE_MAC, async |case| {
+        let cloud = PortFlags::default().locked(true).learning(false);
+        let topology = single_lan(Mode::Passthru).port_with("sw:s0", "br0", cloud);
+        let mut lab = case.lab(&topology).await?;
+        let old = lab.link("p:p0").await?.mac;
+        lab.flush_fdb("sw:s0").await?;
+        lab.pin_fdb("sw:s0", old).await?;
+        let symbol = |grid: &hairpin_harness::Grid, from, to| {
+            grid.cell(from, to).map_or('?', |cell| cell.verdict.symbol())
+        };
+        for (mac, out) in [(old, '+'), (NEW, '#'), (old, '+')] {
+            lab.set_mac("c1:c0", mac).await?;
+            let grid = lab.observe(class).await?;
+            let seen = symbol(&grid, "c1", "e");
+            lab.claim(
+                &format!("with {mac}, c1 to e is `{out}`"),
+                seen == out,
+                format!("\n{grid}"),
+            )?;
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,73 @@
+//! What a process in one of a lab's namespaces can see and do: links, routes, TCP connections.
+//!
+//! The kernel keeps a thread's namespace as it keeps a process's, so a thread that has entered one
+//! stands for a process that was started there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use hairpin_model::Error;
+
+use super::Lab;
+
+/// What a process sees of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sights {
+    /// Which namespace it is in, as the kernel names it: `net:[4026532281]`.
+    pub namespace: String,
+    /// The names of its links.
+    pub links: BTreeSet<String>,
+    /// Its IPv4 routes, as `/proc/net/route` has them.
+    pub routes: Vec<String>,
+}
+
+/// How long a connection may take to be made or refused. Both take microseconds.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+impl Lab {
+    /// What a process that is started in this namespace sees of the network.
+    pub fn sights(&self, netns: &str) -> Result<Sights, Error> {
+        let look = || -> io::Result<Sights> {
+            let table = |name: &str| fs::read_to_string(format!("/proc/thread-self/net/{name}"));
+            let link = |line: &str| line.split_once(':').map(|(name, _)| name.trim().to_owned());
+            Ok(Sights {
+                namespace: fs::read_link("/proc/thread-self/ns/net")?
+                    .to_string_lossy()
+                    .into_owned(),
+                links: table("dev")?.lines().filter_map(link).collect(),
+                routes: table("route")?
+                    .lines()
+                    .skip(1)
+                    .map(|line| line.trim_end().to_owned())
+                    .collect(),
+            })
+        };
+        self.inside(netns, look)?.map_err(|error| {
+            Error::new(
+                format!("cannot look around: {error}"),
+                format!("namespace `{netns}`"),
+                "mount /proc",
+            )
+        })
+    }
+
+    /// Has a process in this namespace connect by TCP. The inner result is the kernel's answer;
+    /// no answer at all is an error, as nothing can be concluded from it.
+    pub fn connect(&self, netns: &str, to: SocketAddr) -> Result<io::Result<TcpStream>, Error> {
+        let answer = self.inside(netns, || TcpStream::connect_timeout(&to, DEADLINE))?;
+        match answer {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Error::new(
+                format!(
+                    "{to} neither took nor refused a connection within {} s",
+                    DEADLINE.as_secs()
+                ),
+                format!("namespace `{netns}`"),
+                "ask with a grid, which has controls, when it may be dropped on the way",
+            )),
+            answer => Ok(answer),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Netlink's bytes: attributes, nfnetlink messages, and the batch that makes a transaction of them.
+//!
+//! Knows lengths, padding and byte order; knows no rule and opens no socket.
+
+/// The address family of a table that sees IPv4 and IPv6 alike.
+const NFPROTO_INET: u8 = 1;
+/// The version of the header that follows netlink's own.
+const NFNETLINK_V0: u8 = 0;
+/// The subsystem that a message is for: nf_tables.
+const SUBSYSTEM: u16 = 10;
+
+const NLA_F_NESTED: u16 = 1 << 15;
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+
+pub(super) const REQUEST: u16 = 0x1;
+pub(super) const ACK: u16 = 0x4;
+pub(super) const DUMP: u16 = 0x300;
+pub(super) const CREATE: u16 = 0x400;
+pub(super) const APPEND: u16 = 0x800;
+
+/// Netlink's header: length, type, flags, sequence number, sender.
+pub(super) const HEADER: usize = 16;
+/// The header that nfnetlink adds: family, version, resource.
+pub(super) const NF_HEADER: usize = 4;
+
+/// What a message does to the table. The numbers are the kernel's `NFT_MSG_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum Verb {
+    NewTable = 0,
+    DelTable = 2,
+    NewChain = 3,
+    NewRule = 6,
+    GetRule = 7,
+}
+
+impl Verb {
+    /// Netlink's message type.
+    pub(super) fn kind(self) -> u16 {
+        SUBSYSTEM << 8 | self as u16
+    }
+}
+
+/// A run of netlink attributes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Attrs(Vec<u8>);
+
+impl Attrs {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an attribute with these bytes as they are.
+    pub(super) fn bytes(mut self, kind: u16, value: &[u8]) -> Self {
+        let length = u16::try_from(4 + value.len()).expect("an attribute is below 64 KiB");
+        self.0.extend(length.to_ne_bytes());
+        self.0.extend(kind.to_ne_bytes());
+        self.0.extend(value);
+        pad(&mut self.0);
+        self
+    }
+
+    /// Adds a text, which the kernel wants to end in NUL.
+    pub(super) fn text(self, kind: u16, value: &str) -> Self {
+        self.bytes(kind, &[value.as_bytes(), &[0]].concat())
+    }
+
+    /// Adds a number; nf_tables has them in network order.
+    pub(super) fn number(self, kind: u16, value: u32) -> Self {
+        self.bytes(kind, &value.to_be_bytes())
+    }
+
+    /// Adds attributes within an attribute.
+    pub(super) fn nest(self, kind: u16, inner: &Self) -> Self {
+        self.bytes(kind | NLA_F_NESTED, &inner.0)
+    }
+
+    #[cfg(test)]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// One message to nf_tables, with `REQUEST` added to its flags.
+pub(super) fn message(verb: Verb, flags: u16, sequence: u32, attrs: &Attrs) -> Vec<u8> {
+    frame(verb.kind(), flags, sequence, [NFPROTO_INET, NFNETLINK_V0, 0, 0], &attrs.0)
+}
+
+/// Messages that the kernel takes all or not at all. The number of a message is its place in
+/// the order of [`Batch::push`], from 1; 0 is the transaction itself.
+#[derive(Debug)]
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    /// Where the last message starts.
+    last: usize,
+    /// What each message is about, in the words for an error.
+    places: Vec<String>,
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        let bytes = boundary(BATCH_BEGIN, 0);
+        Self { bytes, last: 0, places: vec!["the nftables transaction".into()] }
+    }
+
+    /// Adds a message.
+    pub(super) fn push(&mut self, verb: Verb, flags: u16, attrs: &Attrs, place: String) {
+        self.last = self.bytes.len();
+        self.bytes.extend(message(verb, flags, self.last_number() + 1, attrs));
+        self.places.push(place);
+    }
+
+    /// The number of the last message.
+    pub(super) fn last_number(&self) -> u32 {
+        u32::try_from(self.places.len() - 1).expect("messages fit in memory")
+    }
+
+    /// What the message of this number is about.
+    pub(super) fn place(&self, number: u32) -> &str {
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        self.places.get(number).map_or("an unknown message", String::as_str)
+    }
+
+    /// The bytes that make the kernel check everything and change nothing: with no end, there is
+    /// no commit. (`nft --check` does the same.)
+    pub(super) fn trial(&self) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        // Only the last message asks for an answer: the kernel reports failures unasked, and an
+        // answer for every message of a long batch would not fit into the socket's queue.
+        let flags = self.last + 6..self.last + 8;
+        bytes[flags].copy_from_slice(&(self.last_flags() | ACK).to_ne_bytes());
+        bytes
+    }
+
+    /// The bytes that make the kernel do it.
+    pub(super) fn commit(&self) -> Vec<u8> {
+        let mut bytes = self.trial();
+        bytes.extend(boundary(BATCH_END, self.last_number() + 1));
+        bytes
+    }
+
+    fn last_flags(&self) -> u16 {
+        u16::from_ne_bytes([self.bytes[self.last + 6], self.bytes[self.last + 7]])
+    }
+}
+
+/// The message that begins or ends a batch. Its resource names the subsystem, in network order.
+fn boundary(kind: u16, sequence: u32) -> Vec<u8> {
+    let [high, low] = SUBSYSTEM.to_be_bytes();
+    frame(kind, 0, sequence, [0, NFNETLINK_V0, high, low], &[])
+}
+
+fn frame(kind: u16, flags: u16, sequence: u32, nf: [u8; NF_HEADER], attrs: &[u8]) -> Vec<u8> {
+    let length = HEADER + NF_HEADER + attrs.len();
+    let mut bytes = Vec::with_capacity(length);
+    bytes.extend(u32::try_from(length).expect("a message is below 4 GiB").to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend((REQUEST | flags).to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(nf);
+    bytes.extend(attrs);
+    bytes
+}
+
+/// The next multiple of four, which everything in netlink starts at.
+pub(super) fn align(length: usize) -> usize {
+    length.next_multiple_of(4)
+}
+
+fn pad(bytes: &mut Vec<u8>) {
+    bytes.resize(align(bytes.len()), 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Little-endian machines only: netlink's own numbers are in the machine's order.
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn a_small_message_has_these_bytes() {
+        let attrs = Attrs::new().text(1, "hairpin").number(2, 0);
+        let expected = [
+            40, 0, 0, 0, // length
+            0, 10, // subsystem nf_tables, new table
+            1, 4, // request, create
+            7, 0, 0, 0, // number
+            0, 0, 0, 0, // to the kernel
+            1, 0, 0, 0, // inet, version, resource
+            12, 0, 1, 0, b'h', b'a', b'i', b'r', b'p', b'i', b'n', 0, // the name
+            8, 0, 2, 0, 0, 0, 0, 0, // the flags
+        ];
+        assert_eq!(message(Verb::NewTable, CREATE, 7, &attrs), expected);
+    }
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn a_batch_ends_only_when_it_is_committed() {
+        let mut batch = Batch::new();
+        batch.push(Verb::DelTable, 0, &Attrs::new(), "the table".into());
+        let begin = [20, 0, 0, 0, 16, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10];
+        let delete = [20, 0, 0, 0, 2, 10, 5, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
+        let end = [20, 0, 0, 0, 17, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10];
+        assert_eq!(batch.trial(), [begin, delete].concat());
+        assert_eq!(batch.commit(), [begin, delete, end].concat());
+        assert_eq!((batch.place(1), batch.place(9)), ("the table", "an unknown message"));
+    }
+
+    /// Every length of every attribute in a run: what was put in comes out by the kernel's rules.
+    #[test]
+    fn attributes_of_every_length_are_padded_and_counted() {
+        for first in 0..=67 {
+            for second in 0..=9 {
+                let (a, b) = (vec![0xaa; first], vec![0xbb; second]);
+                let inner = Attrs::new().bytes(1, &a).bytes(2, &b);
+                let outer = Attrs::new().nest(3, &inner).bytes(4, &a);
+                assert_eq!(parse(inner.as_bytes()), [(1, a.clone()), (2, b)]);
+                let expected = [(3 | NLA_F_NESTED, inner.0.clone()), (4, a)];
+                assert_eq!(parse(outer.as_bytes()), expected);
+            }
+        }
+    }
+
+    /// The kernel's `nla_for_each_attr`, with the padding held to be zero.
+    fn parse(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
+        let mut all = Vec::new();
+        while !bytes.is_empty() {
+            let length = usize::from(u16::from_ne_bytes([bytes[0], bytes[1]]));
+            let (attr, rest) = bytes.split_at(align(length));
+            assert!(attr[length..].iter().all(|b| *b == 0), "padding is zero");
+            all.push((u16::from_ne_bytes([attr[2], attr[3]]), attr[4..length].to_vec()));
+            bytes = rest;
+        }
+        all
+    }
+}

@@ -1,0 +1,9 @@
+//! Bridges: Docker's default network, and the flags of a port.
+
+pub(crate) mod docker;
+pub(crate) mod port;
+
+use hairpin_harness::Need;
+
+/// What every case here needs.
+pub(crate) const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge")];
