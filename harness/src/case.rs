@@ -19,7 +19,7 @@ use hairpin_model::grid::{Drawing, Grid, Verdict};
 use hairpin_model::{CaseId, Class, Error, Event, Rule, Topology};
 
 use crate::lab::Lab;
-use crate::{events, needs, report};
+use crate::{events, needs, program, report};
 
 /// Why a case ends before its last line.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ struct State {
 /// Checks one case. Panics, as a test does, unless the kernel kept the promise.
 pub fn check(rule: &'static Rule, body: impl AsyncFnOnce(&mut Case) -> Result<(), Stop>) {
     let began = Instant::now();
-    let id = crate::program::this_case(rule);
+    let id = program::this_case(rule);
     events::emit(Event::CaseStarted { case: id.clone(), rule: rule.id.into() });
     let state =
         Rc::new(State { rule, id, pairs: RefCell::default(), claims: std::cell::Cell::default() });
@@ -71,6 +71,7 @@ pub fn check(rule: &'static Rule, body: impl AsyncFnOnce(&mut Case) -> Result<()
             "look at the limits of the process (`ulimit -n`)",
         )),
     };
+    let end = end.excused(&state.id);
     finish(&state, &end, began);
     end.leave(&state);
 }
@@ -79,6 +80,7 @@ pub fn check(rule: &'static Rule, body: impl AsyncFnOnce(&mut Case) -> Result<()
 enum End {
     Pass,
     Skip(Vec<String>),
+    Known(String),
     Fail(String, String),
     Error(Error),
 }
@@ -113,6 +115,7 @@ fn finish(state: &State, end: &End, began: Instant) {
     let (outcome, reason) = match end {
         End::Pass => (Outcome::Pass, None),
         End::Skip(missing) => (Outcome::Skip, Some(missing.join(", "))),
+        End::Known(reason) => (Outcome::Known, Some(reason.clone())),
         End::Fail(line, _) => (Outcome::Fail, Some(line.clone())),
         End::Error(error) => (Outcome::Error, Some(error.to_string())),
     };
@@ -126,10 +129,36 @@ fn finish(state: &State, end: &End, began: Instant) {
 }
 
 impl End {
+    /// Holds the end against the known failures: the one that is expected is excused, a pass in its
+    /// place is not.
+    fn excused(self, case: &CaseId) -> Self {
+        let expectation = match program::expectation(case) {
+            Ok(expectation) => expectation,
+            Err(error) => return Self::Error(error),
+        };
+        match (self, expectation) {
+            (Self::Fail(line, _), Some(known)) if line.contains(&known.signature) => {
+                Self::Known(format!("{} ({})", known.reason, known.link))
+            }
+            (Self::Pass, Some(known)) => {
+                let line = format!(
+                    "passes, but a failure is expected: delete `{}` in {}",
+                    known.id, known.file
+                );
+                Self::Fail(
+                    line.clone(),
+                    format!("{line}\n  reason given: {}\n  link: {}", known.reason, known.link),
+                )
+            }
+            (end, _) => end,
+        }
+    }
+
     /// Leaves the test function the way libtest understands.
     fn leave(self, state: &State) {
         match self {
             Self::Pass => {}
+            Self::Known(reason) => eprintln!("{} fails as is known: {reason}", state.id),
             Self::Skip(missing) => {
                 let strict = std::env::var_os("HAIRPIN_STRICT").is_some_and(|value| value == "1");
                 let what =

@@ -4,14 +4,17 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use hairpin_model::event::Outcome;
-use hairpin_model::{CaseId, Event, Need, Rule};
+use hairpin_model::{CaseId, Error, Event, Expectation, Need, Rule};
 
+use crate::version::Kernel;
 use crate::{events, needs};
 
 /// Makes a test program a suite program: it gets its sandbox, its catalogue, and the answer to
-/// what the running kernel lacks. Takes the program's lists of rules.
+/// what the running kernel lacks. Takes the program's lists of rules; behind a `;` the files of
+/// known failures, each as name and text: `suite!(RULES; [("kernel.toml", include_str!("…"))])`.
 ///
 /// ```no_run
 #[doc = include_str!("../examples/isolated_ports.rs")]
@@ -19,10 +22,14 @@ use crate::{events, needs};
 #[macro_export]
 macro_rules! suite {
     ($($rules:expr),+ $(,)?) => {
+        $crate::suite!($($rules),+; []);
+    };
+    ($($rules:expr),+ $(,)?; [$(($file:expr, $expectations:expr)),* $(,)?]) => {
         #[used]
         #[unsafe(link_section = ".init_array")]
         static HAIRPIN_SANDBOX: extern "C" fn() = {
             extern "C" fn enter() {
+                $crate::program::expect(&[$(($file, $expectations)),*]);
                 $crate::sandbox::enter();
             }
             enter
@@ -38,6 +45,27 @@ macro_rules! suite {
             $crate::program::needs(&[$($rules),+]);
         }
     };
+}
+
+/// The expectation files that the program carries: name and text.
+static EXPECTATIONS: OnceLock<&'static [(&'static str, &'static str)]> = OnceLock::new();
+
+/// Gives the program its expectation files. Called once, before `main`.
+pub fn expect(files: &'static [(&'static str, &'static str)]) {
+    EXPECTATIONS.get_or_init(|| files);
+}
+
+/// The known failure that this case has on the running kernel, if there is one.
+pub(crate) fn expectation(case: &CaseId) -> Result<Option<Expectation>, Error> {
+    let files = EXPECTATIONS.get().copied().unwrap_or_default();
+    let Some(kernel) = Kernel::running_for_expectations() else { return Ok(None) };
+    for (file, text) in files {
+        let found = Expectation::read(file, text)?;
+        if let Some(expectation) = found.into_iter().find(|e| e.applies(case, &kernel)) {
+            return Ok(Some(expectation));
+        }
+    }
+    Ok(None)
 }
 
 /// The case that this thread runs.
@@ -86,6 +114,14 @@ pub fn catalogue(lists: &[&[Rule]]) {
             "`{}` lacks words",
             rule.id
         );
+    }
+    for (file, text) in EXPECTATIONS.get().copied().unwrap_or_default() {
+        for expectation in
+            Expectation::read(file, text).expect("the program's expectations can be read")
+        {
+            let known = cases.iter().any(|case| case.is_under(&expectation.id));
+            assert!(known, "{file}: no case under `{}`", expectation.id);
+        }
     }
     let unique: BTreeSet<&str> = cases.iter().map(CaseId::as_str).collect();
     assert_eq!(unique.len(), cases.len(), "two cases have one id");

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use hairpin_model::expectation::RunningKernel;
+
 /// A kernel series, `6.12` for example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kernel {
@@ -23,6 +25,12 @@ impl Kernel {
     /// The running kernel's release, as `uname -r` prints it.
     pub fn release() -> String {
         fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+    }
+
+    /// The running kernel as expectations are keyed.
+    pub(crate) fn running_for_expectations() -> Option<RunningKernel> {
+        let banner = fs::read_to_string("/proc/version").unwrap_or_default();
+        RunningKernel::parse(&Self::release(), &banner)
     }
 
     fn parse(release: &str) -> Option<Self> {

@@ -32,6 +32,8 @@ pub enum Outcome {
     Pass,
     /// The kernel lacks what the case needs; nothing was checked.
     Skip,
+    /// The kernel broke the promise in a way that is known of it.
+    Known,
     /// The kernel broke the promise.
     Fail,
     /// We could not tell: a lab that would not build, a control that did not arrive.
@@ -48,6 +50,7 @@ impl Outcome {
         match self {
             Self::Pass => "pass",
             Self::Skip => "skip",
+            Self::Known => "known",
             Self::Fail => "fail",
             Self::Error => "error",
             Self::Crash => "crash",
@@ -57,7 +60,7 @@ impl Outcome {
 
     /// Whether a run with this outcome in it has failed.
     pub const fn is_bad(self) -> bool {
-        !matches!(self, Self::Pass | Self::Skip)
+        !matches!(self, Self::Pass | Self::Skip | Self::Known)
     }
 }
 
@@ -115,6 +118,11 @@ pub enum Event {
         claim: String,
         /// What was seen, when it does not hold.
         observed: Option<String>,
+    },
+    /// What the case's process printed, added by the runner when the case ended badly.
+    Output {
+        /// The end of its stdout and stderr together.
+        text: String,
     },
     /// A case has ended.
     CaseFinished {

@@ -13,12 +13,14 @@
 //! | [`rule`] | a promise, who made it, and what a kernel needs to be held to it |
 //! | [`case`] | the stable dotted names of rules and cases |
 //! | [`event`] | the record stream that every report is made from |
+//! | [`expectation`] | known failures of kernels |
 //! | [`error`] | what / where / help |
 
 pub mod case;
 pub mod class;
 pub mod error;
 pub mod event;
+pub mod expectation;
 pub mod firewall;
 pub mod grid;
 pub mod rule;
@@ -28,6 +30,7 @@ pub use case::CaseId;
 pub use class::{Class, Family};
 pub use error::Error;
 pub use event::{Event, Record};
+pub use expectation::Expectation;
 pub use firewall::{Firewall, Policy};
 pub use grid::{Cell, Grid, Verdict};
 pub use rule::{Need, Rule, Source, Strength};

@@ -21,5 +21,6 @@ hairpin_harness::suite!(
     macvlan::passthru::RULES,
     macvlan::private::RULES,
     macvlan::source::RULES,
-    macvlan::vepa::RULES,
+    macvlan::vepa::RULES;
+    [("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml"))]
 );
