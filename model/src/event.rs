@@ -116,6 +116,11 @@ pub enum Event {
         /// What was seen, when it does not hold.
         observed: Option<String>,
     },
+    /// What the case's process printed, added by the runner when the case ended badly.
+    Output {
+        /// The end of its stdout and stderr together.
+        text: String,
+    },
     /// A case has ended.
     CaseFinished {
         /// Its id.
