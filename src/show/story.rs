@@ -222,6 +222,12 @@ mod tests {
     }
 
     #[test]
+    fn a_grid_that_is_too_wide_is_told_in_numbers() {
+        let drawing = "a b c\na . + #\nb + . #\nc > + .".parse().unwrap();
+        insta::assert_snapshot!(in_numbers(&drawing), @"3 hosts: 2 blocked, as controls prove, 3 delivered, 1 one way: arrived, but no answer came back");
+    }
+
+    #[test]
     fn without_a_panic_the_last_words_are_shown() {
         let output: String = (0..40).map(|i| format!("{i}\n\n")).collect();
         assert_eq!(excerpt(&output).last(), Some(&"39"));

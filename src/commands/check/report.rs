@@ -155,30 +155,14 @@ impl<'a> Report<'a> {
     /// Tells the rest: what is not told yet, then failures, skips and the summary.
     pub(super) fn end(mut self, stop: &Stop) -> Result<Exit, Error> {
         self.progress.clear();
-        while let Some(area) = self.areas.pop_front() {
-            if area.cases.iter().any(|(index, _)| self.tally.of(*index).runs() > 0) {
-                self.tell(&area);
-            }
-        }
         let took = self.began.elapsed();
         let written = self.write(Event::RunFinished {
             counts: self.tally.counts().into_iter().filter(|(_, n)| *n > 0).collect(),
             run_us: micros(took),
         });
-        if !self.args.quiet {
-            self.progress.print(&area::legend(&self.symbols));
-        }
-        for (index, result) in self.tally.bad().filter(|(index, _)| Some(*index) != self.kept) {
-            let story = self.telling.story(self.cases[index], result);
-            self.progress.print(&(story + "\n"));
-        }
-        self.progress.print(&ending::flakes(&self.tally, self.cases));
-        let modules = Modules::of_this_kernel();
-        if !self.args.quiet || self.args.strict.is_some() {
-            let remedy = |missing: &str| modules.remedy(missing);
-            let width = self.telling.width;
-            self.progress.print(&ending::skips(&self.tally, self.cases, width, remedy));
-        }
+        self.tell_open_areas();
+        self.tell_failures();
+        self.tell_skips();
         let exit = self.exit(stop);
         self.progress.print(&self.last_words(exit));
         let runs = self.cases.len() * self.args.repeat.get();
@@ -187,6 +171,37 @@ impl<'a> Report<'a> {
             Some(error) => Err(error),
             None => written.map(|()| exit),
         }
+    }
+
+    /// The areas that a run which was cut short left open, as far as they have come; and what the
+    /// symbols in all areas mean.
+    fn tell_open_areas(&mut self) {
+        while let Some(area) = self.areas.pop_front() {
+            if area.cases.iter().any(|(index, _)| self.tally.of(*index).runs() > 0) {
+                self.tell(&area);
+            }
+        }
+        if !self.args.quiet {
+            self.progress.print(&area::legend(&self.symbols));
+        }
+    }
+
+    fn tell_failures(&mut self) {
+        for (index, result) in self.tally.bad().filter(|(index, _)| Some(*index) != self.kept) {
+            let story = self.telling.story(self.cases[index], result);
+            self.progress.print(&(story + "\n"));
+        }
+        self.progress.print(&ending::flakes(&self.tally, self.cases));
+    }
+
+    fn tell_skips(&mut self) {
+        if self.args.quiet && self.args.strict.is_none() {
+            return;
+        }
+        let modules = Modules::of_this_kernel();
+        let remedy = |missing: &str| modules.remedy(missing);
+        let width = self.telling.width;
+        self.progress.print(&ending::skips(&self.tally, self.cases, width, remedy));
     }
 
     /// How the run ends.
