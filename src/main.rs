@@ -1,2 +1,41 @@
-//! The `hairpin` command.
-fn main() {}
+//! The `hairpin` command: runs suite programs and tells what the kernel did.
+//!
+//! Nothing here builds a network or sends a packet. The command starts programs that do, one
+//! process a case, reads their event stream, and makes every report from it.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`commands`] | one file a subcommand |
+//! | [`suite`] | where the suite program is and what it holds |
+//! | [`select`] | which cases the filters mean |
+//! | [`run`] | cases as processes: starting, watching, ending them |
+//! | [`tally`] | what all repetitions of all cases came to |
+//! | [`stream`] | the event file |
+//! | [`show`] | everything that a person reads |
+//! | [`machine`] | what this machine allows, and the remedy where it does not |
+//! | [`exit`] | the exit codes |
+
+mod cli;
+mod commands;
+mod exit;
+mod machine;
+mod run;
+mod select;
+mod show;
+mod stream;
+mod suite;
+mod tally;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Two inner steps come back to this executable; neither is for people, so neither is in clap.
+    let mut args = std::env::args_os().skip(1);
+    match args.next().as_deref().and_then(|word| word.to_str()) {
+        Some(run::trampoline::WORD) => return run::trampoline::enter(args),
+        Some(machine::probe::WORD) => return machine::probe::enter(),
+        _ => {}
+    }
+    cli::main().into()
+}

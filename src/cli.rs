@@ -1,0 +1,83 @@
+//! The command line: what is common to all subcommands.
+//!
+//! Each subcommand's own options stand in its file under `commands`.
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::commands::{check, completions, doctor, list};
+use crate::exit::{self, Exit};
+use crate::show;
+
+const EXAMPLES: &str = "\
+Examples:
+  hairpin check                     run everything on this kernel
+  hairpin check macvlan             one area
+  hairpin check macvlan.vepa        one topic, with the way that the frames took
+  hairpin check '*.hairpin-*' M7    globs, and sentences of the article
+  hairpin check --keep bridge.l2    stop at the first failure with its lab alive
+  hairpin list                      what is promised, by whom, and what it needs
+  hairpin doctor                    can this machine run it?";
+
+/// Does this kernel do what bridge, veth and macvlan promise?
+#[derive(Parser)]
+#[command(name = "hairpin", version, about, max_term_width = 100)]
+#[command(after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct Cli {
+    /// When to use colours (NO_COLOR, CLICOLOR and CLICOLOR_FORCE are heard too).
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    color: Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run cases and tell what the kernel did against what is promised.
+    Check(check::Args),
+    /// List the rules with their cases, sources and needs.
+    List(list::Args),
+    /// Tell whether this machine can run the suite, and what to change where it cannot.
+    Doctor(doctor::Args),
+    /// Write a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    // Without a text of their own: they say what they are, and the help stays short.
+    Auto,
+    Always,
+    Never,
+}
+
+/// Parses the command line, runs the subcommand, prints its error if it has one.
+pub(crate) fn main() -> Exit {
+    let cli = Cli::parse();
+    let choice = match cli.color {
+        Color::Auto => anstream::ColorChoice::Auto,
+        Color::Always => anstream::ColorChoice::AlwaysAnsi,
+        Color::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+    let done = match cli.command {
+        Command::Check(args) => check::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        show::error(&error);
+        Exit::CouldNotRun
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,6 @@
+//! One file a subcommand: its options and what it does.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod list;

@@ -1,0 +1,196 @@
+//! `hairpin check`: runs cases and tells what the kernel did against what is promised.
+
+mod report;
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use hairpin_model::Error;
+use hairpin_model::event::Outcome;
+
+use crate::exit::Exit;
+use crate::machine::privilege::Facts;
+use crate::run::judge::judge;
+use crate::run::process::{self, End, Job};
+use crate::run::schedule::{self, Options};
+use crate::run::stop::Stop;
+use crate::select::{Unmatched, select};
+use crate::show;
+use crate::stream::Stream;
+use crate::suite::locate::SuiteArgs;
+use crate::suite::{NEEDS, Suite};
+use report::Report;
+
+const EXAMPLES: &str = "\
+Examples:
+  hairpin check                        everything
+  hairpin check macvlan bridge.l2      an area and a topic
+  hairpin check '*.vepa.*' M9          a glob, and a sentence of the article
+  hairpin check --verbose macvlan.vepa every grid, and the way that the frames took
+  hairpin check --keep ID              stop at the first failure; enter its hosts and look around
+  hairpin check --repeat 200 --quiet   does it always do the same?
+  hairpin check --strict=article       no row of the article may be skipped";
+
+/// The options of `hairpin check`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Areas, beginnings of ids, ids, globs, sentences of the article; all cases without one.
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+    #[command(flatten)]
+    suite: SuiteArgs,
+    /// How many cases at a time [default: 4 for each core; cases mostly wait for the kernel].
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
+    /// How long a case may take for its result, and after it for its end.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    deadline: Duration,
+    /// Run every case that often, and tell those that did not always do the same.
+    #[arg(long, value_name = "N", default_value = "1")]
+    repeat: NonZero<usize>,
+    /// Let skipped cases fail the run: all of them, or those of the article's sentences.
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "all")]
+    strict: Option<Strict>,
+    /// One case at a time; stop at the first failure with its lab alive, and tell how to enter it.
+    #[arg(long, conflicts_with_all = ["jobs", "repeat"])]
+    keep: bool,
+    /// Write everything that happens to a file, one JSON object a line (docs/events.md).
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Only failures and the summary.
+    #[arg(long, short, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Every case in full, with the way that the frames took.
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// Which skipped cases fail the run.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Strict {
+    /// All of them.
+    All,
+    /// Those whose rule names a sentence of the article.
+    Article,
+}
+
+/// A duration in seconds, fractions allowed.
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "a number of seconds above 0 is needed".into())
+}
+
+/// Runs the cases.
+pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
+    let stream = args.events.as_deref().map(Stream::create).transpose()?;
+    let program = args.suite.locate(args.quiet)?;
+    let stop = Stop::on_signals()?;
+    let (suite, ready) = std::thread::scope(|scope| {
+        let ready = scope.spawn(|| preflight(&program, args.deadline, &stop));
+        let suite = Suite::load(&program, args.deadline, &stop);
+        (suite, ready.join().expect("the preflight does not panic"))
+    });
+    if stop.is_stopped() {
+        return Ok(Exit::Interrupted);
+    }
+    let suite = suite?;
+    let cases = match select(&suite, &args.filters) {
+        Ok(cases) if cases.is_empty() => return Ok(empty(&suite)),
+        Ok(cases) => cases,
+        Err(unmatched) => return Ok(unknown(&unmatched)),
+    };
+    ready?;
+    let options = args.options();
+    let mut report = Report::new(args, &suite, &cases, stream)?;
+    schedule::run(&suite, &cases, &options, &stop, |news| report.hear(news, &stop));
+    report.end(&stop)
+}
+
+impl Args {
+    fn options(&self) -> Options {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let one = NonZero::<usize>::MIN;
+        let usual = NonZero::new(cores * 4).unwrap_or(one);
+        Options {
+            jobs: if self.keep { one } else { self.jobs.unwrap_or(usual) },
+            deadline: self.deadline,
+            repeat: self.repeat,
+            keep: self.keep,
+        }
+    }
+
+    /// Whether a skipped case of that rule fails the run.
+    fn forbids_skip(&self, article: &[String]) -> bool {
+        match self.strict {
+            None => false,
+            Some(Strict::All) => true,
+            Some(Strict::Article) => !article.is_empty(),
+        }
+    }
+}
+
+/// Asks the program whether labs can be built here at all, so that one error stands for what every
+/// case would say. A program without that test is believed to manage.
+fn preflight(program: &std::path::Path, deadline: Duration, stop: &Stop) -> Result<(), Error> {
+    let args = ["--exact", NEEDS, "--nocapture"].map(str::to_owned).to_vec();
+    let ended = process::run(&Job::new(program, args, deadline), stop, &mut |_, _| {})?;
+    if matches!(ended.end, End::Exited(0) | End::Stopped) {
+        return Ok(());
+    }
+    // What the machine forbids is told in our words, with the remedy; anything else in theirs.
+    Facts::gather()?.judge()?;
+    let what = match judge(&ended) {
+        Some((Outcome::Fail | Outcome::Error, Some(why))) => why,
+        Some((_, Some(why))) => format!("the suite program cannot build labs here: {why}"),
+        _ => "the suite program cannot build labs here".into(),
+    };
+    let place = format!("`{NEEDS}` of {}", program.display());
+    let mut help = "`hairpin doctor` tells more".to_owned();
+    if let Some(last) = ended.output.lines().rev().find(|line| !line.trim().is_empty()) {
+        help.push_str(&format!("; the program's last words: {last}"));
+    }
+    Err(Error::new(what, place, help))
+}
+
+/// No case at all.
+fn empty(suite: &Suite) -> Exit {
+    show::error(&Error::new(
+        "the suite program holds no cases",
+        suite.program.display().to_string(),
+        "a case is a test whose path is that of a rule in the program's catalogue, or below it",
+    ));
+    Exit::NothingRan
+}
+
+/// Filters that nothing matches.
+pub(super) fn unknown(unmatched: &[Unmatched]) -> Exit {
+    for Unmatched { filter, near } in unmatched {
+        let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+        let help = match near.as_slice() {
+            [] => "`hairpin list` names all cases".to_owned(),
+            names => format!("did you mean {}?", names.join(", ")),
+        };
+        show::error(&Error::new("no case matches the filter", format!("`{filter}`"), help));
+    }
+    Exit::NothingRan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_a_positive_number() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["0", "-1", "soon", "inf", "NaN", ""] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The exit codes: the whole list, here and nowhere else.
+
+use std::process::ExitCode;
+
+/// How the command ended, as its caller sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: every case passed, or was skipped where skips are allowed.
+    Fine = 0,
+    /// 1: a case failed, crashed, hung or could not tell; or a skip that `--strict` forbids.
+    Failed = 1,
+    /// 2: nothing could be run: wrong usage, no suite program, no privilege.
+    CouldNotRun = 2,
+    /// 4: nothing ran: no case matched, or every case was skipped.
+    NothingRan = 4,
+    /// 130: interrupted; what had finished was reported.
+    Interrupted = 130,
+}
+
+/// The list as `--help` prints it.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0    every case passed (skips are allowed unless --strict)
+  1    a case failed, crashed, hung or could not tell
+  2    could not run: wrong usage, no suite program, no privilege
+  4    nothing ran: no case matched, or all were skipped
+  130  interrupted; what had finished was reported";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_code() {
+        let all =
+            [Exit::Fine, Exit::Failed, Exit::CouldNotRun, Exit::NothingRan, Exit::Interrupted];
+        let named: Vec<u8> = HELP
+            .lines()
+            .skip(1)
+            .filter_map(|l| l.split_whitespace().next()?.parse().ok())
+            .collect();
+        assert_eq!(named, all.map(|exit| exit as u8));
+    }
+}
