@@ -10,8 +10,15 @@ use hairpin_model::event::Outcome;
 use crate::run::schedule::Result;
 
 /// The outcomes in the order of summaries.
-pub(crate) const ORDER: [Outcome; 6] =
-    [Outcome::Pass, Outcome::Fail, Outcome::Error, Outcome::Crash, Outcome::Hang, Outcome::Skip];
+pub(crate) const ORDER: [Outcome; 7] = [
+    Outcome::Pass,
+    Outcome::Fail,
+    Outcome::Error,
+    Outcome::Crash,
+    Outcome::Hang,
+    Outcome::Known,
+    Outcome::Skip,
+];
 
 /// What became of one case.
 #[derive(Default)]
@@ -106,10 +113,19 @@ impl Tally {
 
     /// The cases that were skipped by what was missing, each list in the order of the cases.
     pub(crate) fn skipped(&self) -> Vec<(&str, Vec<usize>)> {
+        self.by_reason(Outcome::Skip)
+    }
+
+    /// The cases that failed as is known, by what is known, each list in the order of the cases.
+    pub(crate) fn known(&self) -> Vec<(&str, Vec<usize>)> {
+        self.by_reason(Outcome::Known)
+    }
+
+    fn by_reason(&self, wanted: Outcome) -> Vec<(&str, Vec<usize>)> {
         let mut groups: Vec<(&str, Vec<usize>)> = Vec::new();
         for (index, record) in self.finished() {
             for (outcome, reason) in record.endings.keys() {
-                if *outcome != Outcome::Skip {
+                if *outcome != wanted {
                     continue;
                 }
                 let missing = reason.as_deref().unwrap_or("no reason given");

@@ -57,14 +57,19 @@ impl fmt::Display for CaseId {
     }
 }
 
-/// One libtest path segment as one id segment.
+/// One libtest path segment as one id segment: without the names and numbers that rstest puts before
+/// a case's name (`case_2_v6`) or an argument's value (`family_1_Family__V4`).
 fn segment(part: &str) -> String {
-    let named = part
-        .strip_prefix("case_")
-        .and_then(|rest| rest.split_once('_'))
-        .filter(|(number, _)| number.chars().all(|c| c.is_ascii_digit()))
-        .map_or(part, |(_, name)| name);
+    let named = numbered(part).map_or(part, |value| value.rsplit("__").next().unwrap_or(value));
     named.to_ascii_lowercase().replace('_', "-")
+}
+
+/// What follows the first number that stands alone between `_`.
+fn numbered(part: &str) -> Option<&str> {
+    let digits = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
+    let number = part.split('_').skip(1).find(digits)?;
+    let (_, value) = part.split_once(&format!("_{number}_"))?;
+    (!value.is_empty()).then_some(value)
 }
 
 #[cfg(test)]
@@ -76,6 +81,12 @@ mod tests {
         let id = CaseId::of_test("bridge::l2::same_bridge::case_2_v6");
         assert_eq!(id.as_str(), "bridge.l2.same-bridge.v6");
         assert_eq!(id.area(), "bridge");
+    }
+
+    #[test]
+    fn an_argument_is_known_by_its_value() {
+        let id = CaseId::of_test("b::causes::case_3_accept::family_2_Family__V6");
+        assert_eq!(id.as_str(), "b.causes.accept.v6");
     }
 
     #[test]

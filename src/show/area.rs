@@ -67,8 +67,10 @@ impl Area<'_> {
             self.cases.iter().filter(|(i, _)| tally.of(*i).outcome().is_some_and(wanted)).count()
         };
         let skipped = among(&|outcome| outcome == Outcome::Skip);
+        let known = among(&|outcome| outcome == Outcome::Known);
         let bad = among(&Outcome::is_bad);
-        for (n, what) in [(skipped, "skipped"), (bad, "not as promised")] {
+        for (n, what) in [(skipped, "skipped"), (known, "known to fail"), (bad, "not as promised")]
+        {
             if n > 0 {
                 words.push_str(&format!(", {n} {what}"));
             }

@@ -53,6 +53,23 @@ pub(crate) fn skips(
     out
 }
 
+/// The cases that failed as this kernel is known to, by what is known.
+pub(crate) fn known(tally: &Tally, cases: &[&Case], width: usize) -> String {
+    let mut out = String::new();
+    for (known, failed) in tally.known() {
+        let word = paint(outcome(Outcome::Known), "known failure");
+        let ids: Vec<&str> = failed.iter().map(|index| cases[*index].id.as_str()).collect();
+        out.push_str(&format!("{word} {}\n", ids.join(" ")));
+        for line in wrap(known, width - 4) {
+            out.push_str(&format!("    {line}\n"));
+        }
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
+}
+
 /// The one line for all: `31 passed, 1 failed, 2 skipped (driver `vlan`) in 3.1 s on 6.18.44`.
 pub(crate) fn summary(tally: &Tally, expected: usize, took: Duration, kernel: &str) -> String {
     let mut words = Vec::new();
@@ -85,6 +102,8 @@ fn plural(outcome: Outcome, n: usize) -> &'static str {
     match outcome {
         Outcome::Pass => "passed",
         Outcome::Skip => "skipped",
+        Outcome::Known if n == 1 => "known failure",
+        Outcome::Known => "known failures",
         Outcome::Fail => "failed",
         Outcome::Error if n == 1 => "error",
         Outcome::Error => "errors",

@@ -29,7 +29,7 @@ pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
 pub(crate) const fn outcome(outcome: Outcome) -> Style {
     match outcome {
         Outcome::Pass => GOOD,
-        Outcome::Skip => SKIPPED,
+        Outcome::Skip | Outcome::Known => SKIPPED,
         Outcome::Fail => BAD,
         Outcome::Error | Outcome::Crash | Outcome::Hang => UNSURE,
     }

@@ -198,6 +198,7 @@ impl<'a> Report<'a> {
         if self.args.quiet && self.args.strict.is_none() {
             return;
         }
+        self.progress.print(&ending::known(&self.tally, self.cases, self.telling.width));
         let modules = Modules::of_this_kernel();
         let remedy = |missing: &str| modules.remedy(missing);
         let width = self.telling.width;
