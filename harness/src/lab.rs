@@ -19,7 +19,7 @@ use crate::netlink::{LinkState, Netlink};
 use crate::ns::Ns;
 pub use process::Sights;
 
-use crate::observe::{Listeners, observe, ping};
+use crate::observe::{Datagram, Listeners, datagram, observe, ping};
 
 /// One namespace of a lab.
 pub(crate) struct Node {
@@ -101,6 +101,11 @@ impl Lab {
     /// Asks one host to ping one other, from cold caches; what it resolved stays to be read.
     pub async fn ping(&mut self, family: Family, from: &str, to: &str) -> Result<Cell, Error> {
         ping(self, family, from, to).await
+    }
+
+    /// Sends one datagram to a port and proves what became of it.
+    pub fn datagram(&mut self, flow: Datagram<'_>) -> Result<Cell, Error> {
+        datagram(self, flow)
     }
 
     /// A link as the kernel has it now.

@@ -37,6 +37,7 @@ pub use case::{Case, CaseLab, Stop, check};
 pub use lab::{Lab, Sights};
 pub use netlink::LinkState;
 pub use ns::Ns;
+pub use observe::Datagram;
 pub use version::Kernel;
 
 pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};

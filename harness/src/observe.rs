@@ -12,11 +12,12 @@
 //! Queues between the two are first in, first out within a class, so whatever was going to arrive
 //! has. If a control is missing the cell is inconclusive, which no drawing accepts.
 //!
-//! `frame` does this for bare Ethernet frames, `ping` for ICMP echo.
+//! `frame` does this for bare Ethernet frames, `ping` for ICMP echo, `flow` for UDP ports.
 
 mod controls;
 mod decode;
 mod ears;
+mod flow;
 mod frame;
 mod ping;
 mod trace;
@@ -30,6 +31,8 @@ use nix::unistd::Pid;
 use crate::lab::Lab;
 
 pub(crate) use ears::Listeners;
+pub use flow::Datagram;
+pub(crate) use flow::datagram;
 
 /// A host as the probes see it.
 #[derive(Clone, Debug)]

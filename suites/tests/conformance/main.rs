@@ -4,16 +4,19 @@
 //! |---|---|
 //! | [`host`] | processes that share one namespace |
 //! | [`bridge`] | Docker's default networks, and the flags of a bridge port |
+//! | [`nat`] | published ports, masquerading, rules that speak of ports |
 //! | [`macvlan`] | children, siblings, parents and the switch outside, mode by mode |
 
 mod bridge;
 mod host;
 mod macvlan;
+mod nat;
 
 hairpin_harness::suite!(
     host::RULES,
     bridge::docker::RULES,
     bridge::port::RULES,
+    nat::RULES,
     macvlan::bridge::RULES,
     macvlan::mixed::RULES,
     macvlan::outside::RULES,
