@@ -16,7 +16,7 @@ use std::time::Instant;
 use futures::FutureExt;
 use hairpin_model::event::Outcome;
 use hairpin_model::grid::{Drawing, Grid, Verdict};
-use hairpin_model::{CaseId, Class, Error, Event, Rule, Topology};
+use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology};
 
 use crate::lab::Lab;
 use crate::{events, needs, program, report};
@@ -86,23 +86,29 @@ enum End {
 }
 
 async fn run(state: Rc<State>, body: impl AsyncFnOnce(&mut Case) -> Result<(), Stop>) -> End {
-    match needs::missing(state.rule.needs).await {
-        Err(error) => return End::Error(error),
-        Ok(missing) if !missing.is_empty() => {
-            return End::Skip(missing.iter().map(|(need, _)| need.to_string()).collect());
-        }
-        Ok(_) => {}
+    if let Some(end) = lacking(&needs::cheap(state.rule.needs)).await {
+        return end;
     }
     let mut case = Case { state: Rc::clone(&state) };
     match AssertUnwindSafe(body(&mut case)).catch_unwind().await {
         Ok(Ok(())) => state.complete(),
         Ok(Err(Stop::Fail(line, story))) => End::Fail(line, story),
-        Ok(Err(Stop::Error(error))) => End::Error(error),
+        // What looks like our mistake may be the kernel's lack of what was dear to ask for.
+        Ok(Err(Stop::Error(error))) => lacking(state.rule.needs).await.unwrap_or(End::Error(error)),
         Err(panic) => End::Error(Error::new(
             format!("the case panicked: {}", words(panic.as_ref())),
             state.id.to_string(),
             "a panic is a bug in the case or in Hairpin, not in the kernel",
         )),
+    }
+}
+
+/// The end of a case that needs something of these which the kernel lacks.
+async fn lacking(asked: &[Need]) -> Option<End> {
+    match needs::missing(asked).await {
+        Err(error) => Some(End::Error(error)),
+        Ok(missing) if missing.is_empty() => None,
+        Ok(missing) => Some(End::Skip(missing.iter().map(|(need, _)| need.to_string()).collect())),
     }
 }
 

@@ -10,6 +10,13 @@ use hairpin_model::{Error, Need};
 use crate::netlink::{Birth, Netlink, Refused};
 use crate::ns::Ns;
 
+/// The needs of a case that are worth asking for before it begins. Asking for nftables costs the
+/// kernel a transaction and a grace period (some 50 ms), more than most cases: there it is asked
+/// when something has gone wrong.
+pub(crate) fn cheap(needs: &[Need]) -> Vec<Need> {
+    needs.iter().copied().filter(|need| *need != Need::Nftables).collect()
+}
+
 /// Asks for each need; gives those that are missing, with the kernel's words.
 pub(crate) async fn missing(needs: &[Need]) -> Result<Vec<(Need, String)>, Error> {
     crate::sandbox::status()?;

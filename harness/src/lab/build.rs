@@ -40,9 +40,6 @@ async fn make_nodes(topology: &Topology) -> Result<Vec<Node>, Error> {
     for netns in &topology.netns {
         let ns = Ns::new()?;
         ns.enter(sysctl::pin)?;
-        if topology.is_router(&netns.name) {
-            ns.enter(sysctl::make_router)?;
-        }
         let netlink = Netlink::connect(&ns)?;
         let up = netlink.set_up(LOOPBACK, true).await;
         up.map_err(|refused| refused.error("bring the loopback up", &netns.name))?;
