@@ -274,7 +274,7 @@ const THREE_CAUSES: Rule = Rule {
     needs: FILTERED,
 };
 
-/// The truth table: what c1 and c3 see of each other by forwarding, FORWARD policy and c3's route.
+/// The truth table, for both families at once: what c1 and c3 see of each other by forwarding, FORWARD policy and c3's route.
 ///
 /// Without its route c3 cannot answer: what reaches it is one way, and it says so itself when it
 /// wants to speak.
@@ -293,12 +293,14 @@ fn three_causes_cut_off_alone(
     #[case] has_route: bool,
     #[case] there: char,
     #[case] back: char,
-    #[values(Family::V4, Family::V6)] family: Family,
 ) {
     check(&THREE_CAUSES, async |case| {
         let policy = if accepts { Policy::Accept } else { Policy::Drop };
-        let topology = with_causes(unrouted(), family, forwards, has_route);
-        let mut lab = case.lab(&topology.firewall("r", forward(policy))).await?;
+        let mut topology = unrouted().firewall("r", forward(policy));
+        for family in [Family::V4, Family::V6] {
+            topology = with_causes(topology, family, forwards, has_route);
+        }
+        let mut lab = case.lab(&topology).await?;
         let gateway = if has_route { '+' } else { 'N' };
         let table = format!(
             "   c1 c2 c3 r
@@ -307,13 +309,16 @@ fn three_causes_cut_off_alone(
             c3  {back}  {back}  .  {gateway}
             r   +  +  +  ."
         );
-        lab.expect(Class::ping(family), &table).await?;
+        lab.expect(Ping4, &table).await?;
+        lab.expect(Ping6, &table).await?;
         // The twin of each row: whatever is missing is put right.
-        lab.set_sysctl("r", routing_switch(family), "1")?;
         lab.set_firewall("r", forward(Policy::Accept))?;
-        if !has_route {
-            let (to, via) = default_route(family);
-            lab.add_route("c3", to, via).await?;
+        for family in [Family::V4, Family::V6] {
+            lab.set_sysctl("r", routing_switch(family), "1")?;
+            if !has_route {
+                let (to, via) = default_route(family);
+                lab.add_route("c3", to, via).await?;
+            }
         }
         let all = "
                 c1 c2 c3 r
@@ -321,7 +326,8 @@ fn three_causes_cut_off_alone(
             c2  +  .  +  +
             c3  +  +  .  +
             r   +  +  +  .";
-        lab.expect(Class::ping(family), all).await?;
+        lab.expect(Ping4, all).await?;
+        lab.expect(Ping6, all).await?;
         Ok(())
     });
 }

@@ -6,9 +6,9 @@
 //!   c2 ---/
 //! ```
 
-use hairpin_fixtures::lan::single_lan;
+use hairpin_fixtures::lan::{cabled, single_lan};
 use hairpin_fixtures::{macvlan_lan, reflecting};
-use hairpin_harness::Class::{Broadcast, Ping4, Ping6, Unicast};
+use hairpin_harness::Class::{Ping4, Ping6, Unicast};
 use hairpin_harness::topology::Macvlan;
 use hairpin_harness::{Class, Mode, Rule, Source, Strength, check};
 use rstest::rstest;
@@ -124,7 +124,7 @@ const PROMISCUITY: Rule = Rule {
 #[case::passthru_nopromisc(Macvlan::from(Mode::Passthru).nopromisc(), 0)]
 fn promiscuous_as_long_as_needed(#[case] settings: Macvlan, #[case] count: u32) {
     check(&PROMISCUITY, async |case| {
-        let mut lab = case.lab(&single_lan(settings)).await?;
+        let mut lab = case.lab(&cabled(settings)).await?;
         for (up, count) in [(true, count), (false, 0), (true, count)] {
             lab.set_up("c1:c0", up).await?;
             let seen = lab.link("p:p0").await?.promiscuity;
@@ -132,9 +132,6 @@ fn promiscuous_as_long_as_needed(#[case] settings: Macvlan, #[case] count: u32) 
                 format!("the child {}: promiscuity {count}", if up { "up" } else { "down" });
             lab.claim(&claim, seen == count, seen)?;
         }
-        let heard = lab.observe(Broadcast).await?;
-        let cell = heard.cell("c1", "e").expect("both are hosts of the grid");
-        lab.claim("the child can send", cell.verdict.symbol() == '+', &cell.verdict)?;
         lab.delete_last().await?;
         let seen = lab.link("p:p0").await?.promiscuity;
         lab.claim("no child: promiscuity 0", seen == 0, seen)

@@ -4,7 +4,7 @@
 //!   c1 === p0 --- s0     c1 has p0's address; p's own machine hears no unicast any more
 //! ```
 
-use hairpin_fixtures::lan::single_lan;
+use hairpin_fixtures::lan::{cabled, single_lan};
 use hairpin_harness::Class::{Ping4, Ping6, Unicast};
 use hairpin_harness::{Class, Family, Mac, Mode, PortFlags, Rule, Source, Strength, check};
 use rstest::rstest;
@@ -32,8 +32,7 @@ const EXCLUSIVE: Rule = Rule {
 #[case::before_passthru(Mode::Bridge, Mode::Passthru)]
 fn one_child_only(#[case] first: Mode, #[case] second: Mode) {
     check(&EXCLUSIVE, async |case| {
-        let topology = single_lan(first).netns("other");
-        let mut lab = case.lab(&topology).await?;
+        let mut lab = case.lab(&cabled(first)).await?;
         let refused = lab.grow(|lan| lan.macvlan("other:c0", "p:p0", second)).await;
         lab.claim(
             &format!("a {second} child beside a {first} one is refused"),
@@ -155,7 +154,7 @@ const PROMISCUITY_WHILE_DOWN: Rule = Rule {
 #[test]
 fn nopromisc_while_down_counts_nothing() {
     check(&PROMISCUITY_WHILE_DOWN, async |case| {
-        let mut lab = case.lab(&single_lan(Mode::Passthru).down("c1:c0")).await?;
+        let mut lab = case.lab(&cabled(Mode::Passthru).down("c1:c0")).await?;
         let nopromisc = hairpin_harness::Macvlan::from(Mode::Passthru).nopromisc();
         lab.set_macvlan("c1:c0", nopromisc).await?;
         let seen = lab.link("p:p0").await?.promiscuity;
