@@ -10,7 +10,8 @@
 //!   out of the very socket that the first one is missing from.
 //!
 //! Queues between the two are first in, first out within a class, so whatever was going to arrive
-//! has. If a control is missing the cell is inconclusive, which no drawing accepts.
+//! has. If a control is missing the cell is inconclusive, which no drawing accepts; so it is if a
+//! queue was full meanwhile, the receiver's socket (`frame`) or the machine's own (`losses`).
 //!
 //! `frame` does this for bare Ethernet frames, `ping` for ICMP echo, `flow` for UDP ports.
 
@@ -19,6 +20,7 @@ mod decode;
 mod ears;
 mod flow;
 mod frame;
+mod losses;
 mod ping;
 mod trace;
 
@@ -55,13 +57,16 @@ pub(crate) async fn observe(lab: &mut Lab, class: Class) -> Result<Grid, Error> 
     let hosts = endpoints(lab).await?;
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let pinned = Pinned::here();
+    let losses = losses::Losses::now()?;
     let grid = match class.family() {
         Some(family) => ping::observe(lab, &mut listeners, &hosts, family, None).await,
         None => frame::observe(lab, &mut listeners, &hosts, class),
     };
     drop(pinned);
     *lab.listeners_mut() = Some(listeners);
-    grid
+    let mut grid = grid?;
+    losses.doubt(grid.cells.iter_mut().flatten())?;
+    Ok(grid)
 }
 
 /// Asks one host to ping one other. Its neighbour cache is as the ping has left it afterwards.
@@ -84,10 +89,13 @@ pub(crate) async fn ping(
     let pair = (place(from)?, place(to)?);
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let pinned = Pinned::here();
+    let losses = losses::Losses::now()?;
     let grid = ping::observe(lab, &mut listeners, &hosts, family, Some(pair)).await;
     drop(pinned);
     *lab.listeners_mut() = Some(listeners);
-    Ok(grid?.cells[pair.0][pair.1].clone())
+    let mut cell = grid?.cells[pair.0][pair.1].clone();
+    losses.doubt(std::iter::once(&mut cell))?;
+    Ok(cell)
 }
 
 async fn endpoints(lab: &Lab) -> Result<Vec<Endpoint>, Error> {

@@ -68,7 +68,7 @@ impl<'l> Builder<'l> {
             index: self.topology.ifindex(&link.name),
             mac: Some(self.topology.mac_of(&link.name)),
             mtu: link.mtu,
-            up: link.up,
+            up: link.up && !has_flags(link),
         }
     }
 
@@ -105,7 +105,7 @@ impl<'l> Builder<'l> {
         if let Some(bridge) = self.bridge_of(far) {
             far_node.netlink.set_bridge(far_birth.index, Some(bridge)).await?;
         }
-        if far.up {
+        if far_birth.up {
             far_node.netlink.set_up(far_birth.index, true).await?;
         }
         Ok(())
@@ -125,9 +125,13 @@ impl<'l> Builder<'l> {
                 let joined = netlink.set_bridge(index, self.bridge_of(link)).await;
                 joined.map_err(|refused| self.refused(link, &refused))?;
             }
-            if !flags.named().is_empty() {
+            if has_flags(link) {
                 let set = netlink.set_port(index, flags).await;
                 set.map_err(|refused| refused.error("set the port's flags", self.place(link)))?;
+                if link.up {
+                    let up = netlink.set_up(index, true).await;
+                    up.map_err(|refused| refused.error("bring it up", self.place(link)))?;
+                }
             }
         }
         for address in &link.addresses {
@@ -168,4 +172,10 @@ impl<'l> Builder<'l> {
         };
         refused.error(&what, self.place(link))
     }
+}
+
+/// Whether the link is a port with flags of its own. It then comes up when it has them: until it is
+/// isolated it may close a loop, whose storm takes the machine's own queues.
+fn has_flags(link: &Link) -> bool {
+    link.port.as_ref().is_some_and(|(_, flags)| !flags.named().is_empty())
 }

@@ -13,6 +13,7 @@ use hairpin_model::{Error, Family};
 
 use super::decode::{number, payload};
 use super::ears::broken;
+use super::losses::Losses;
 use crate::lab::Lab;
 
 /// How long a control may take before it counts as lost; see `frame`.
@@ -59,6 +60,7 @@ pub(crate) fn datagram(lab: &mut Lab, flow: Datagram<'_>) -> Result<Cell, Error>
     };
     let (asked, other) = (open(flow.to, flow.port)?, open(flow.to, flow.other_port)?);
     let (sender, third) = (open(flow.from, 0)?, open(flow.control, 0)?);
+    let losses = Losses::now()?;
 
     // Connected, so that an ICMP error comes back as an error of this flow.
     let to_port = SocketAddr::new(address, flow.port);
@@ -71,7 +73,7 @@ pub(crate) fn datagram(lab: &mut Lab, flow: Datagram<'_>) -> Result<Cell, Error>
     let flushed = wait_for(&other, out)?;
     send(&third, into, to_port)?;
     let (heard, arrived) = heard_before(&asked, into, probe)?;
-    Ok(match (arrived, pending_error(&sender)?) {
+    let mut cell = match (arrived, pending_error(&sender)?) {
         (1, _) => Cell::new(Verdict::Delivered),
         (n, _) if n > 1 => Cell::new(Verdict::Duplicated(n)),
         (_, Some(error)) => Cell::new(Verdict::Refused(refusal(&error))),
@@ -86,7 +88,9 @@ pub(crate) fn datagram(lab: &mut Lab, flow: Datagram<'_>) -> Result<Cell, Error>
             )),
             ..Cell::new(Verdict::Blocked)
         },
-    })
+    };
+    losses.doubt(std::iter::once(&mut cell))?;
+    Ok(cell)
 }
 
 fn inconclusive(why: String) -> Cell {

@@ -279,8 +279,13 @@ impl Probing<'_> {
         let receiver = (!self.class.is_group()).then_some(to);
         let probe = self.sighted(0, from, receiver, seen);
         let (verdict, proof) = match self.rounds[0].count(from, to) {
+            _ if dropped > 0 => {
+                // Whatever it heard, it may have been more.
+                let why = format!("the socket of `{}` lost {dropped} frames", self.hosts[to].name);
+                (Verdict::Inconclusive(why), None)
+            }
             1 => (Verdict::Delivered, None),
-            0 => self.missing(from, to, dropped, &probe, seen),
+            0 => self.missing(from, to, &probe, seen),
             n => (Verdict::Duplicated(n), None),
         };
         let overheard = self.rounds[0].overheard.iter().filter(|(s, r, _)| (*s, *r) == (from, to));
@@ -292,14 +297,9 @@ impl Probing<'_> {
         &self,
         from: usize,
         to: usize,
-        dropped: u32,
         probe: &[Sighting],
         seen: &[trace::Seen],
     ) -> (Verdict, Option<String>) {
-        if dropped > 0 {
-            let why = format!("the socket of `{}` lost {dropped} frames", self.hosts[to].name);
-            return (Verdict::Inconclusive(why), None);
-        }
         let queued = self.class.is_group()
             && self.hosts[to].parent.as_ref().is_some_and(|parent| {
                 let parent = parent.to_string();
