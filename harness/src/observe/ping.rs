@@ -24,12 +24,19 @@ use super::controls::{Receiver, Sender, blocked, flushes};
 use super::decode::{self, Heard};
 use super::ears::{Listeners, broken};
 use super::{Endpoint, trace};
-use crate::lab::Lab;
+use crate::lab::{Lab, Node};
 use crate::sys::PacketSocket;
 
 /// How long an answer is waited for before the next pair is asked. No verdict depends on it: what
 /// comes later is found when the controls are through.
 const GRACE: Duration = Duration::from_micros(150);
+
+/// How much longer for each host: a question is flooded to all of them first.
+const GRACE_FOR_EACH: Duration = Duration::from_micros(10);
+
+/// How many pairs are asked at once when none is known to work. Each question goes to all hosts,
+/// and a CPU's receive queue takes a thousand frames.
+const AT_ONCE: usize = 6;
 
 /// How long a control may take before it counts as lost; see `frame`.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -106,6 +113,8 @@ pub(super) async fn observe(
     let topology = lab.topology();
     let forwarding = topology.links.iter().filter(|link| topology.is_router(&link.name.netns));
     let routers = forwarding.flat_map(|link| &link.addresses).map(ipnet::IpNet::addr).collect();
+    let place = |(place, node): (usize, &Node)| topology.is_router(&node.name).then_some(place);
+    let routing = lab.nodes().iter().enumerate().filter_map(place).collect();
     let mut asking = Asking {
         lab,
         hosts,
@@ -114,6 +123,7 @@ pub(super) async fn observe(
         pings: &pings,
         taps: &listeners.taps,
         routers,
+        routing,
         works: BTreeSet::new(),
         heard: BTreeMap::new(),
     };
@@ -164,6 +174,8 @@ struct Asking<'l> {
     addresses: Vec<IpAddr>,
     /// The addresses of namespaces that route: they resolve others on behalf of a request.
     routers: BTreeSet<IpAddr>,
+    /// The places of those namespaces in the lab.
+    routing: Vec<usize>,
     pings: &'l Pings,
     taps: &'l [PacketSocket],
     /// Pairs that are known to work: where controls come from.
@@ -190,12 +202,13 @@ impl Asking<'_> {
     async fn decide(&mut self, from: usize, to: usize) -> Result<Cell, Error> {
         self.cool(from, to).await?;
         self.heard.clear();
-        self.drain_ears()?;
         trace::read(self.lab, self.taps)?;
         let (number, pending) = self.ask(from, to);
         let mut asked =
             Asked { from, to, number, pending, answer: None, seen: Vec::new(), ttl: None };
-        asked.answer = within(GRACE, &mut asked.pending).await;
+        let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        let grace = GRACE + GRACE_FOR_EACH * hosts;
+        asked.answer = within(grace, &mut asked.pending).await;
         self.note(&mut asked)?;
         let controls = match asked.answer {
             Some(_) => None,
@@ -232,12 +245,12 @@ impl Asking<'_> {
 
     /// Makes sender, receiver and every router forget their neighbours.
     async fn cool(&self, from: usize, to: usize) -> Result<(), Error> {
-        for (place, node) in self.lab.nodes().iter().enumerate() {
-            let ends = place == self.hosts[from].node || place == self.hosts[to].node;
-            if ends || self.lab.topology().is_router(&node.name) {
-                let forgot = node.netlink.forget_neighbours().await;
-                forgot.map_err(|refused| refused.error("forget the neighbours", &node.name))?;
-            }
+        let ends = [self.hosts[from].node, self.hosts[to].node];
+        let routing = self.routing.iter().filter(|place| !ends.contains(place));
+        for place in ends.iter().chain(routing) {
+            let node = &self.lab.nodes()[*place];
+            let forgot = node.netlink.forget_neighbours().await;
+            forgot.map_err(|refused| refused.error("forget the neighbours", &node.name))?;
         }
         Ok(())
     }
@@ -255,7 +268,7 @@ impl Asking<'_> {
 
     /// Takes what the ears and taps have, and what of it belongs to the request.
     fn note(&mut self, asked: &mut Asked) -> Result<(), Error> {
-        self.drain_ears()?;
+        self.drain(asked.to)?;
         for seen in trace::read(self.lab, self.taps)? {
             if self.belongs(&seen.heard, asked) {
                 asked.note(seen, &self.hosts[asked.to]);
@@ -278,24 +291,22 @@ impl Asking<'_> {
         }
     }
 
-    /// Takes everything out of the ears.
-    fn drain_ears(&mut self) -> Result<(), Error> {
+    /// Takes everything out of a host's ear.
+    fn drain(&mut self, host: usize) -> Result<(), Error> {
         let mut buffer = [0; 2048];
-        for (at, mut ear) in self.pings.ears.iter().enumerate() {
-            loop {
-                match ear.read(&mut buffer) {
-                    Ok(len) => {
-                        if let Some((number, ttl)) = request(&buffer[..len], self.family) {
-                            let hearing = self.heard.entry((number, at)).or_default();
-                            *hearing = (hearing.0 + 1, ttl);
-                        }
+        let mut ear = &self.pings.ears[host];
+        loop {
+            match ear.read(&mut buffer) {
+                Ok(len) => {
+                    if let Some((number, ttl)) = request(&buffer[..len], self.family) {
+                        let hearing = self.heard.entry((number, host)).or_default();
+                        *hearing = (hearing.0 + 1, ttl);
                     }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(broken("read from an ICMP socket", &error)),
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(broken("read from an ICMP socket", &error)),
             }
         }
-        Ok(())
     }
 
     fn hearing(&self, number: u32, at: usize) -> Hearing {
@@ -380,7 +391,10 @@ impl Asking<'_> {
             return Ok(self.control(pair.0, pair.1).await?.then_some(pair));
         }
         let running = |host: usize| self.hosts[host].running;
-        let pairs: Vec<_> = pairs.into_iter().filter(|(a, b)| running(*a) && running(*b)).collect();
+        let mut pairs: Vec<_> =
+            pairs.into_iter().filter(|(a, b)| running(*a) && running(*b)).collect();
+        pairs.sort_by_key(|pair| !good(*pair));
+        pairs.truncate(AT_ONCE);
         let mut open = FuturesUnordered::new();
         for &(from, to) in &pairs {
             self.cool_pair(from, to).await?;
@@ -394,7 +408,7 @@ impl Asking<'_> {
                 answer = &mut asked.pending => asked.answer = Some(answer),
                 found = open.next() => {
                     let Some((answer, number, from, to)) = found else { break };
-                    self.drain_ears()?;
+                    self.drain(to)?;
                     if matches!(answer, Answer::Reply) && self.hearing(number, to).0 > 0 {
                         any = Some((from, to));
                         if good((from, to)) {
@@ -435,7 +449,7 @@ impl Asking<'_> {
     async fn comes_through(&mut self, asked: (u32, Pending), to: usize) -> Result<bool, Error> {
         let (number, pending) = asked;
         let answer = tokio::time::timeout(DEADLINE, pending).await;
-        self.drain_ears()?;
+        self.drain(to)?;
         Ok(matches!(answer, Ok(Answer::Reply)) && self.hearing(number, to).0 > 0)
     }
 
