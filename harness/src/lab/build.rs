@@ -127,16 +127,20 @@ impl<'l> Builder<'l> {
             }
             if has_flags(link) {
                 let set = netlink.set_port(index, flags).await;
-                set.map_err(|refused| refused.error("set the port's flags", self.place(link)))?;
+                set.map_err(|refused| {
+                    refused.error("set the port's flags", self.place(&link.name))
+                })?;
                 if link.up {
                     let up = netlink.set_up(index, true).await;
-                    up.map_err(|refused| refused.error("bring it up", self.place(link)))?;
+                    up.map_err(|refused| refused.error("bring it up", self.place(&link.name)))?;
                 }
             }
         }
         for address in &link.addresses {
             let added = netlink.add_address(index, *address).await;
-            added.map_err(|refused| refused.error(&format!("add {address}"), self.place(link)))?;
+            added.map_err(|refused| {
+                refused.error(&format!("add {address}"), self.place(&link.name))
+            })?;
         }
         Ok(())
     }
@@ -145,12 +149,13 @@ impl<'l> Builder<'l> {
         for netns in &self.topology.netns {
             let node = self.node(&netns.name);
             for (name, value) in &netns.sysctls {
-                node.ns.enter(|| sysctl::set(name, value))?;
+                let set = node.ns.enter(|| sysctl::set(name, value));
+                set.map_err(|error| Error { place: self.place(&netns.name), ..error })?;
             }
             for route in &netns.routes {
                 let what = format!("add the route {} via {}", route.to, route.via);
                 let added = node.netlink.add_route(route).await;
-                added.map_err(|refused| refused.error(&what, &netns.name))?;
+                added.map_err(|refused| refused.error(&what, self.place(&netns.name)))?;
             }
             if let Some(firewall) = &netns.firewall {
                 node.ns.enter(|| nft::apply(firewall)).map_err(hairpin_model::Error::from)?;
@@ -159,8 +164,8 @@ impl<'l> Builder<'l> {
         Ok(())
     }
 
-    fn place(&self, link: &Link) -> String {
-        format!("topology `{}`, `{}`", self.topology.name, link.name)
+    fn place(&self, thing: &dyn std::fmt::Display) -> String {
+        format!("topology `{}`, `{thing}`", self.topology.name)
     }
 
     fn refused(&self, link: &Link, refused: &Refused) -> Error {
@@ -170,7 +175,7 @@ impl<'l> Builder<'l> {
             }
             kind => format!("make `{}`, a {}", link.name, kind.driver()),
         };
-        refused.error(&what, self.place(link))
+        refused.error(&what, self.place(&link.name))
     }
 }
 

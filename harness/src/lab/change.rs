@@ -117,21 +117,31 @@ impl Lab {
     }
 
     /// Adds the links that `grow` adds to the topology; namespaces cannot be added to a live lab.
+    /// If one is refused, none is added.
     pub async fn grow(&mut self, grow: impl FnOnce(Topology) -> Topology) -> Result<(), Error> {
         let grown = grow(self.topology.clone());
         grown.check()?;
         let by_name = self.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
         let builder = Builder { topology: &grown, by_name };
-        let new: Vec<&Link> = grown.links.iter().skip(self.topology.links.len()).collect();
-        for link in &new {
-            builder.make(link).await?;
-        }
-        for link in &new {
-            builder.furnish(link).await?;
+        let new = &grown.links[self.topology.links.len()..];
+        if let Err(error) = add(&builder, new).await {
+            for link in new.iter().rev() {
+                self.take_away(&link.name, grown.ifindex(&link.name)).await?;
+            }
+            return Err(error);
         }
         self.topology = grown;
-
         self.settle().await
+    }
+
+    /// Deletes a link that may never have been made, or went with its other end.
+    async fn take_away(&self, link: &LinkName, index: u32) -> Result<(), Error> {
+        match self.node(&link.netns)?.netlink.delete_link(index).await {
+            Err(refused) if refused.errno != libc::ENODEV => {
+                Err(refused.error("delete it again", link))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Deletes the link that was added last.
@@ -196,6 +206,16 @@ impl Lab {
             edit(netns);
         }
     }
+}
+
+async fn add(builder: &Builder<'_>, links: &[Link]) -> Result<(), Error> {
+    for link in links {
+        builder.make(link).await?;
+    }
+    for link in links {
+        builder.furnish(link).await?;
+    }
+    Ok(())
 }
 
 fn parse(netns: &str, to: &str, via: &str) -> Result<Route, Error> {

@@ -100,7 +100,8 @@ impl Topology {
                 );
                 return Err(self.wrong(what, name, "shorten it"));
             }
-            let bad = |c: char| c == '/' || c == ':' || c.is_whitespace();
+            // The kernel makes a number of its own of `%d`.
+            let bad = |c: char| "/:%".contains(c) || c.is_whitespace();
             if name.link.is_empty()
                 || name.link == "."
                 || name.link == ".."
@@ -235,6 +236,7 @@ mod tests {
             two().host("no good"),
             two().bridge("br0"),
             two().bridge("a:eth0"),
+            two().bridge("a:br%d"),
             two().port("a:eth0", "br0"),
             two().port("a:eth0", "eth0"),
             two().address("a:eth0", "192.0.2.1"),
@@ -250,6 +252,7 @@ mod tests {
         `no good` is no name for a namespace
         no namespace `` for the link `br0`
         two links are named `a:eth0`
+        the kernel takes no link named `br%d`
         `a:eth0` is a port of an unknown bridge `a:br0`
         `a:eth0` is no bridge
         `192.0.2.1` is no address with a prefix length
