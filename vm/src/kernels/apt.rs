@@ -29,7 +29,7 @@ pub(crate) struct Listing {
 pub(crate) struct Apt<'a> {
     pub(crate) cache: &'a Cache,
     pub(crate) catalogue: &'a Catalogue,
-    /// A file in the form of sources.list that names archives beside the machine's own.
+    /// A file in the form of sources.list that names archives in place of the machine's own.
     pub(crate) extra: Option<&'a Path>,
     /// How old an index may be before the mirror is asked again.
     pub(crate) max_age: Duration,
@@ -116,24 +116,24 @@ impl Apt<'_> {
             suite,
             "name one in a file of sources.list's form, and that file in HAIRPIN_KERNEL_SOURCES",
         );
-        let mut asked = Vec::new();
+        let mut answered = false;
         for source in &found {
             // One of the machine's own mirrors is enough; each archive that the user named is asked.
-            if !source.extra && asked.contains(&false) {
-                continue;
+            if answered && !source.extra {
+                break;
             }
             match self.update(source) {
                 Ok(parts) => {
-                    asked.push(source.extra);
+                    answered = true;
                     listing.parts.extend(parts);
                 }
                 Err(error) => {
-                    listing.notes.push(format!("{} {}: {}", source.base, suite, error.what));
+                    listing.notes.push(format!("{}: {}", error.place, error.what));
                     failure = error;
                 }
             }
         }
-        if asked.is_empty() { Err(failure) } else { Ok(listing) }
+        if answered { Ok(listing) } else { Err(failure) }
     }
 
     /// Fetches the index of an archive and picks the kernels out of it.

@@ -134,6 +134,13 @@ impl Walk<'_> {
                 "fetch the kernel again",
             )
         })?;
+        if let Some(release) = info.release.as_ref().filter(|r| **r != self.image.release) {
+            return Err(Error::new(
+                format!("the module `{name}` was built for `{release}`"),
+                format!("kernel {}", self.image.release),
+                "build modules and image together, or give the modules of this kernel",
+            ));
+        }
         Ok((ModuleFile { name: name.into(), bytes, from: None }, info))
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -113,13 +113,32 @@ impl Image {
     /// A module's bytes, unpacked.
     pub(crate) fn module(&self, name: &str) -> Result<Vec<u8>, Error> {
         let stored = self.modules.get(name).expect("the caller found it in this image");
-        self.stored(stored).and_then(|bytes| unpack::all(&bytes)).map_err(|error| {
+        self.unpacked(name, stored).map_err(|error| {
             Error::new(
                 format!("the module `{name}` cannot be read: {error}"),
                 format!("kernel {}", self.release),
                 "remove the image from the cache, so that it is unpacked again",
             )
         })
+    }
+
+    /// Every run wants the same thirty modules of thousands, so those are kept unpacked once they were wanted.
+    fn unpacked(&self, name: &str, stored: &Stored) -> io::Result<Vec<u8>> {
+        let bytes = self.stored(stored)?;
+        let Some(folder) = self.pack.as_ref().and_then(|pack| pack.parent()) else {
+            return unpack::all(&bytes);
+        };
+        if !unpack::is_packed(&bytes) {
+            return Ok(bytes);
+        }
+        let kept = folder.join("modules").join(name);
+        if let Ok(bytes) = std::fs::read(&kept) {
+            return Ok(bytes);
+        }
+        let bytes = unpack::all(&bytes)?;
+        // Only time is lost where it cannot be kept, as in a cache that is read-only or full.
+        drop(keep(&kept, &bytes));
+        Ok(bytes)
     }
 
     fn stored(&self, stored: &Stored) -> io::Result<Vec<u8>> {
@@ -134,4 +153,13 @@ impl Image {
             }
         }
     }
+}
+
+/// Writes a file in one move, so that another process reads all of it or nothing.
+fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
 }

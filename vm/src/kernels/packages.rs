@@ -49,7 +49,7 @@ impl Candidate {
     /// Whether enough of it is there to boot. A package that is missing beside a full image package is not needed:
     /// the full one holds kernel and modules itself.
     pub fn is_whole(&self) -> bool {
-        self.missing.is_empty() || self.parts.first().is_some_and(|image| image.size >= EMPTY)
+        self.image().size >= EMPTY || (self.missing.is_empty() && self.parts.len() > 1)
     }
 
     /// The image package.
@@ -102,7 +102,9 @@ pub(crate) fn candidates(series: &Series, suite: &str, packages: &[Part]) -> Vec
     for part in packages {
         named.entry((&part.name, &part.version)).or_insert(part);
     }
-    let images = named.values().filter(|part| series.matches(&part.name));
+    // A name without a version, as linux-image-6.12-cloud-amd64, only points to the newest image package.
+    let points = |part: &Part| part.size < EMPTY && part.needs.is_empty();
+    let images = named.values().filter(|part| series.matches(&part.name) && !points(part));
     let mut out: Vec<Candidate> = images.map(|image| candidate(image, suite, &named)).collect();
     out.sort_by(|left, right| compare(&left.version, &right.version));
     out

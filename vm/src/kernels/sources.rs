@@ -24,7 +24,7 @@ const DEBIAN: [&str; 10] = [
 pub(crate) struct Source {
     pub(crate) base: String,
     pub(crate) suite: String,
-    /// Whether the user named it beside the machine's own sources. Archives of the past are no longer renewed, so
+    /// Whether the user named it in place of the machine's own sources. Archives of the past are no longer renewed, so
     /// its date is not held against it; its signature always is.
     pub(crate) extra: bool,
 }
@@ -39,8 +39,11 @@ pub(crate) fn from_uris(printed: &str, extra: bool) -> Vec<Source> {
 
 /// The archives to ask for `suite`, in the order in which to try them.
 pub(crate) fn for_suite(suite: &str, machine: &[Source], extra: &[Source]) -> Vec<Source> {
-    let mut out: Vec<Source> =
-        extra.iter().filter(|source| source.suite == suite).cloned().collect();
+    let named: Vec<Source> = extra.iter().filter(|source| source.suite == suite).cloned().collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let mut out = Vec::new();
     let security = is_security(suite);
     let debian = machine.iter().filter(|source| is_debian(&source.suite));
     let (same, other): (Vec<&Source>, Vec<&Source>) =
@@ -106,10 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_that_the_user_names_comes_first() {
+    fn an_archive_that_the_user_names_takes_the_mirrors_place() {
         let extra = from_uris("'http://old.example/x/dists/trixie-backports/InRelease' f 0", true);
         let found = for_suite("trixie-backports", &from_uris(PRINTED, false), &extra);
-        assert_eq!(found.len(), 2);
+        assert_eq!(found.len(), 1);
         assert_eq!(
             found[0].line("amd64", Path::new("/k.gpg")),
             "deb [arch=amd64 signed-by=/k.gpg check-valid-until=no] http://old.example/x \

@@ -14,7 +14,8 @@ use super::{
     Candidate, Catalogue, Image, KernelRef, Lock, LockedSeries, Part, Series, bundle, local,
 };
 
-/// Names a file in the form of sources.list: archives to ask beside the machine's own.
+/// Names a file in the form of sources.list: archives to ask for the suites that it names, in place of the
+/// machine's own.
 const EXTRA_SOURCES: &str = "HAIRPIN_KERNEL_SOURCES";
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 /// What a kernel's own build puts beside the image package and a guest has no use for.
@@ -26,7 +27,8 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// The known series.
     pub catalogue: Catalogue,
-    /// A file in the form of sources.list that names archives beside the machine's own.
+    /// A file in the form of sources.list: archives to ask for the suites that it names, in place of the
+    /// machine's own.
     pub sources: Option<PathBuf>,
     /// How old a list of packages may be before the mirror is asked again.
     pub max_age: Duration,
@@ -260,7 +262,7 @@ fn pick(series: &Series, candidates: Vec<Candidate>) -> Result<Candidate, Error>
     Err(match newest {
         Some(newest) => Error::new(
             format!(
-                "the mirror has series `{}` in part only: `{}` is gone",
+                "the mirror has series `{}` in part only, without `{}`",
                 series.name,
                 newest.missing.join("`, `")
             ),

@@ -54,6 +54,11 @@ pub(crate) fn stream<'a>(mut packed: impl Read + 'a) -> io::Result<Box<dyn Read 
     })
 }
 
+/// Whether the bytes are packed in a way known here.
+pub(crate) fn is_packed(bytes: &[u8]) -> bool {
+    Packing::of(bytes) != Packing::Plain
+}
+
 /// Unpacks bytes that are at hand as a whole.
 pub(crate) fn all(packed: &[u8]) -> io::Result<Vec<u8>> {
     match Packing::of(packed) {
