@@ -21,6 +21,8 @@ mod sources;
 mod store;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod unpack;
 mod version;
 
