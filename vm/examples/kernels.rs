@@ -1,6 +1,6 @@
 //! Fetches every known kernel series from the mirror and shows what each has: the end-to-end check of the store.
 //!
-//! `cargo run -p hairpin-vm --example kernels [SERIES…]`. It needs the network, so it is no test; without a mirror it
+//! `cargo run -p hairpin-vm --example kernels [--versions] [SERIES…]`; `--versions` lists what bisecting has to go by. It needs the network, so it is no test; without a mirror it
 //! fails and says so. Exit code 1 if no series could be had, or if one that could be had is not fit for a guest.
 
 use std::process::ExitCode;
@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     let mut series: Vec<String> = std::env::args().skip(1).collect();
+    let list_versions = series.iter().any(|word| word == "--versions");
+    series.retain(|word| word != "--versions");
     if series.is_empty() {
         series = store.catalogue().series.iter().map(|series| series.name.clone()).collect();
     }
@@ -61,9 +63,20 @@ fn main() -> ExitCode {
             },
         }
         println!("  took    {:?}", start.elapsed());
+        if list_versions && let Err(error) = versions(&store, &name) {
+            println!("{name}: {error}");
+        }
     }
     println!("{fit} fit, {gone} not to be had, {unfit} unfit");
     if fit > 0 && unfit == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn versions(store: &Store, series: &str) -> Result<(), hairpin_model::Error> {
+    for candidate in store.versions(series)? {
+        let state = if candidate.is_whole() { "whole" } else { "in part" };
+        println!("  version {} {} ({state})", candidate.version, candidate.suite);
+    }
+    Ok(())
 }
 
 fn show(series: &str, image: &Image) -> Result<(), hairpin_model::Error> {

@@ -228,6 +228,7 @@ fn configuration(state: &Path, architecture: &str, machine: &str) -> String {
          Dir::Etc::preferences \"/dev/null\";\nDir::Etc::preferencesparts \"/dev/null\";\n\
          Dir::State \"{at}\";\nDir::State::lists \"{at}/lists\";\n\
          Dir::State::status \"{at}/status\";\nDir::Cache \"{at}/cache\";\n\
+         Dir::Cache::pkgcache \"\";\nDir::Cache::srcpkgcache \"\";\n\
          APT::Architecture \"{architecture}\";\nAPT::Architectures {{ \"{architecture}\"; }};\n\
          APT::Sandbox::User \"\";\nAcquire::Languages \"none\";\nAcquire::Retries \"3\";\n"
     ));

@@ -32,17 +32,25 @@ struct Index {
 }
 
 /// Opens the image made from these packages, making it first if need be. The image package comes first.
-pub(crate) fn from_debs(cache: &Cache, debs: &[PathBuf]) -> Result<Image, Error> {
+pub(crate) fn from_debs(
+    cache: &Cache,
+    debs: &[PathBuf],
+    progress: &dyn Fn(&str),
+) -> Result<Image, Error> {
     let mut hashes = Vec::new();
     for deb in debs {
         let hash = cache::sha256_of(deb).map_err(|error| disk("cannot be read", deb, &error))?;
         hashes.push((deb.clone(), hash));
     }
-    open_or_make(cache, &hashes)
+    open_or_make(cache, &hashes, progress)
 }
 
 /// As [`from_debs`], for files whose hashes are known: those that the cache keeps under them.
-pub(crate) fn open_or_make(cache: &Cache, debs: &[(PathBuf, String)]) -> Result<Image, Error> {
+pub(crate) fn open_or_make(
+    cache: &Cache,
+    debs: &[(PathBuf, String)],
+    progress: &dyn Fn(&str),
+) -> Result<Image, Error> {
     let key = key(debs);
     let folder = cache.image(&key);
     if let Some(image) = open(&folder) {
@@ -55,6 +63,7 @@ pub(crate) fn open_or_make(cache: &Cache, debs: &[(PathBuf, String)]) -> Result<
     }
     let scratch = cache.scratch()?;
     let new = scratch.path().join("image");
+    progress("unpacking the kernel, once");
     make(&new, debs)?;
     if folder.exists() {
         // It did not open, so it is of no use to anybody.

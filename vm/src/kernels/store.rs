@@ -83,8 +83,8 @@ impl Store {
         match kernel {
             KernelRef::Series(name) => self.newest(self.catalogue().find(name)?),
             KernelRef::Version { series, version } => self.exact(series, version),
-            KernelRef::Deb(file) => bundle::from_debs(&self.cache, std::slice::from_ref(file)),
-            KernelRef::Debs(folder) => bundle::from_debs(&self.cache, &debs_in(folder)?),
+            KernelRef::Deb(file) => self.unpack(std::slice::from_ref(file)),
+            KernelRef::Debs(folder) => self.unpack(&debs_in(folder)?),
             KernelRef::Image { file, modules } => {
                 local::from_image(&self.cache, file, modules.as_deref())
             }
@@ -122,8 +122,11 @@ impl Store {
         for part in &candidate.parts {
             debs.push((self.apt().fetch(part)?, part.sha256.clone()));
         }
-        (self.options.progress)(&format!("opening {place} {}", candidate.version));
-        bundle::open_or_make(&self.cache, &debs)
+        bundle::open_or_make(&self.cache, &debs, &*self.options.progress)
+    }
+
+    fn unpack(&self, debs: &[PathBuf]) -> Result<Image, Error> {
+        bundle::from_debs(&self.cache, debs, &*self.options.progress)
     }
 
     fn newest(&self, series: &Series) -> Result<Image, Error> {
@@ -230,7 +233,8 @@ impl Store {
             .map(|package| (self.cache.deb(&package.sha256), package.sha256.clone()))
             .collect();
         let all = debs.iter().all(|(path, _)| path.exists());
-        all.then(|| bundle::open_or_make(&self.cache, &debs).ok()).flatten()
+        all.then(|| bundle::open_or_make(&self.cache, &debs, &*self.options.progress).ok())
+            .flatten()
     }
 
     fn remember(&self, series: &str, candidate: &Candidate) -> Result<(), Error> {
