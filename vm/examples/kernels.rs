@@ -1,6 +1,6 @@
 //! Fetches every known kernel series from the mirror and shows what each has: the end-to-end check of the store.
 //!
-//! `cargo run -p hairpin-vm --example kernels [--versions] [SERIES…]`; `--versions` lists what bisecting has to go by. It needs the network, so it is no test; without a mirror it
+//! `cargo run -p hairpin-vm --example kernels [--versions] [KERNEL…]`; `--versions` lists what bisecting has to go by. It needs the network, so it is no test; without a mirror it
 //! fails and says so. Exit code 1 if no series could be had, or if one that could be had is not fit for a guest.
 
 use std::process::ExitCode;
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let (mut fit, mut gone, mut unfit) = (0, 0, 0);
     for name in series {
         let start = std::time::Instant::now();
-        match store.resolve(&KernelRef::Series(name.clone())) {
+        match KernelRef::parse(&name, None, store.catalogue()).and_then(|k| store.resolve(&k)) {
             Err(error) => {
                 gone += 1;
                 println!("{name}: {error}");

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use hairpin_model::Error;
 
 use super::Catalogue;
-use super::cache::{self, Cache, disk};
+use super::cache::{self, Cache, Held, disk};
 use super::packages::{self, Part};
 use super::sources::{self, Source};
 
@@ -77,11 +77,11 @@ impl Apt<'_> {
             part.size / 1_000_000
         ));
         let scratch = self.cache.scratch()?;
-        let state = self.state(&part.archive);
         let wanted = format!("{}={}", part.name, part.version);
         {
-            let _state = self.cache.lock(&part.archive)?;
-            run(apt_get(&state).args(["download", &wanted]).current_dir(scratch.path()), &wanted)?;
+            let state = self.state(&part.archive)?;
+            let mut apt = state.apt_get()?;
+            run(apt.args(["download", &wanted]).current_dir(scratch.path()), &wanted)?;
         }
         let file = only_deb(scratch.path()).ok_or_else(|| {
             Error::new("apt-get brought no package", wanted.as_str(), "try again")
@@ -143,22 +143,12 @@ impl Apt<'_> {
             format!("{}-{}", source.suite.replace('/', "-"), &cache::sha256(line.as_bytes())[..8]);
         let place = format!("{} {}", source.base, source.suite);
         (self.progress)(&format!("asking the mirror for {}", source.suite));
-        let state = self.state(&id);
-        let _held = self.cache.lock(&id)?;
-        lay_out(&state, &line, &self.catalogue.architecture)?;
-        run(apt_get(&state).args(["update", "--error-on=any"]), &place)?;
-        let files = run(
-            apt_get(&state).args([
-                "indextargets",
-                "--format",
-                "$(FILENAME)",
-                "Created-By: Packages",
-            ]),
-            &place,
-        )?;
-        let mut helper = Command::new(HELPER);
-        let text =
-            run(with_state(&mut helper, &state).arg("cat-file").args(files.lines()), &place)?;
+        let state = self.state(&id)?;
+        state.lay_out(&line, &self.catalogue.architecture)?;
+        run(state.apt_get()?.args(["update", "--error-on=any"]), &place)?;
+        let target = ["indextargets", "--format", "$(FILENAME)", "Created-By: Packages"];
+        let files = run(state.apt_get()?.args(target), &place)?;
+        let text = run(state.tool(HELPER)?.arg("cat-file").args(files.lines()), &place)?;
         let mut parts = packages::parse(&text, &self.catalogue.architecture);
         for part in &mut parts {
             part.archive.clone_from(&id);
@@ -170,7 +160,7 @@ impl Apt<'_> {
     fn discover(&self, list: Option<&Path>) -> Result<Vec<Source>, Error> {
         let scratch = self.cache.scratch()?;
         let mut command = Command::new("apt-get");
-        command.arg("-o").arg(option("Dir::State::lists", scratch.path()));
+        command.stdin(Stdio::null()).arg("-o").arg(option("Dir::State::lists", scratch.path()));
         if let Some(list) = list {
             command.arg("-o").arg(option("Dir::Etc::sourcelist", list));
             command.args(["-o", "Dir::Etc::sourceparts=/dev/null"]);
@@ -186,24 +176,49 @@ impl Apt<'_> {
         self.discover(Some(&path))
     }
 
-    fn state(&self, id: &str) -> PathBuf {
-        self.cache.root().join("apt").join(id)
+    fn state(&self, id: &str) -> Result<State, Error> {
+        let folder = self.cache.root().join("apt").join(id);
+        Ok(State { folder, held: self.cache.lock(id)? })
     }
 }
 
-/// Makes the private state of one archive.
-fn lay_out(state: &Path, line: &str, architecture: &str) -> Result<(), Error> {
-    let broken = |error: std::io::Error| disk("cannot be written", state, &error);
-    for folder in ["lists/partial", "cache/archives/partial", "conf.d"] {
-        fs::create_dir_all(state.join(folder)).map_err(broken)?;
+/// apt's private state for one archive, locked against other processes.
+struct State {
+    folder: PathBuf,
+    held: Held,
+}
+
+impl State {
+    fn lay_out(&self, line: &str, architecture: &str) -> Result<(), Error> {
+        let at = &self.folder;
+        let broken = |error: std::io::Error| disk("cannot be written", at, &error);
+        for folder in ["lists/partial", "cache/archives/partial", "conf.d"] {
+            fs::create_dir_all(at.join(folder)).map_err(broken)?;
+        }
+        fs::write(at.join("sources.list"), line).map_err(broken)?;
+        fs::write(at.join("status"), "").map_err(broken)?;
+        let reach = run(Command::new("apt-config").arg("dump").stdin(Stdio::null()), "apt-config")?;
+        let path = at.join("apt.conf");
+        fs::write(&path, configuration(at, architecture, &reach)).map_err(broken)?;
+        // It may name a proxy with its password.
+        private(&path).map_err(broken)
     }
-    fs::write(state.join("sources.list"), line).map_err(broken)?;
-    fs::write(state.join("status"), "").map_err(broken)?;
-    let reach = run(Command::new("apt-config").arg("dump"), "apt-config")?;
-    let path = state.join("apt.conf");
-    fs::write(&path, configuration(state, architecture, &reach)).map_err(broken)?;
-    // It may name a proxy with its password.
-    private(&path).map_err(broken)
+
+    fn apt_get(&self) -> Result<Command, Error> {
+        let mut command = self.tool("apt-get")?;
+        command.arg("--quiet=2");
+        Ok(command)
+    }
+
+    /// A tool with this state. It holds the lock itself: should this process be killed, the next one waits until
+    /// the tool has ended too.
+    fn tool(&self, program: &str) -> Result<Command, Error> {
+        let input = self.held.shared_with_child();
+        let input = input.map_err(|error| disk("cannot be locked", &self.folder, &error))?;
+        let mut command = Command::new(program);
+        command.env("APT_CONFIG", self.folder.join("apt.conf")).stdin(input);
+        Ok(command)
+    }
 }
 
 fn private(path: &Path) -> std::io::Result<()> {
@@ -235,16 +250,6 @@ fn configuration(state: &Path, architecture: &str, machine: &str) -> String {
     out
 }
 
-fn apt_get(state: &Path) -> Command {
-    let mut command = Command::new("apt-get");
-    with_state(&mut command, state).arg("--quiet=2");
-    command
-}
-
-fn with_state<'a>(command: &'a mut Command, state: &Path) -> &'a mut Command {
-    command.env("APT_CONFIG", state.join("apt.conf"))
-}
-
 fn option(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
 }
@@ -252,7 +257,7 @@ fn option(name: &str, path: &Path) -> String {
 /// Runs a command to its end and gives what it printed, or its own words of why not.
 fn run(command: &mut Command, place: &str) -> Result<String, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.env("LC_ALL", "C").stdin(Stdio::null()).output().map_err(|error| {
+    let output = command.env("LC_ALL", "C").output().map_err(|error| {
         Error::new(
             format!("`{program}` cannot be run: {error}"),
             place,

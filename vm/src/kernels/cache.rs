@@ -6,6 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use hairpin_model::Error;
@@ -23,7 +24,15 @@ pub(crate) struct Cache {
 
 /// A lock, held until it is dropped.
 pub(crate) struct Held {
-    _file: File,
+    file: File,
+}
+
+impl Held {
+    /// A standard input, empty, that holds the lock too: it stays held until the child ends, even if this process
+    /// is killed before.
+    pub(crate) fn shared_with_child(&self) -> io::Result<Stdio> {
+        self.file.try_clone().map(Stdio::from)
+    }
 }
 
 impl Cache {
@@ -62,11 +71,10 @@ impl Cache {
     /// Waits until no other process holds the lock of this name.
     pub(crate) fn lock(&self, name: &str) -> Result<Held, Error> {
         let path = self.root.join("locks").join(name);
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let open =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
         let locked = open.and_then(|file| file.lock().map(|()| file));
-        locked
-            .map(|file| Held { _file: file })
-            .map_err(|error| disk("cannot be locked", &path, &error))
+        locked.map(|file| Held { file }).map_err(|error| disk("cannot be locked", &path, &error))
     }
 
     /// Writes a small file in one move, so that a reader sees the old or the new one.
