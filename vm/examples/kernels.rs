@@ -1,7 +1,7 @@
 //! Fetches every known kernel series from the mirror and shows what each has: the end-to-end check of the store.
 //!
-//! `cargo run -p hairpin-vm --example kernels [--versions] [KERNEL…]`; `--versions` lists what bisecting has to go by. It needs the network, so it is no test; without a mirror it
-//! fails and says so. Exit code 1 if no series could be had, or if one that could be had is not fit for a guest.
+//! `cargo run -p hairpin-vm --example kernels [--versions] [KERNEL…]`; `--versions` lists what bisecting has to
+//! go by. It needs the network, so it is no test; without a mirror it fails and says so. Exit code 1 if no series could be had, or if one that could be had is not fit for a guest.
 
 use std::process::ExitCode;
 

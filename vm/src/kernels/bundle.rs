@@ -156,6 +156,7 @@ impl Sorter {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
             fs::write(self.folder.join("bzimage"), &bytes)?;
+            self.releases.extend(bzimage::release(&bytes));
             self.kernel = Some(bytes);
         } else if in_modules.is_some() && name == "modules.builtin" {
             let mut text = String::new();
@@ -178,9 +179,7 @@ impl Sorter {
         let release = bzimage::release(&kernel).ok_or_else(|| no_kernel(&place))?;
         if let Some(other) = self.releases.iter().find(|other| **other != release) {
             return Err(Error::new(
-                format!(
-                    "the packages do not belong together: kernel `{release}`, modules `{other}`"
-                ),
+                format!("the packages do not belong together: `{release}` and `{other}`"),
                 place,
                 "give packages of one version and one flavour",
             ));

@@ -204,7 +204,11 @@ fn missing(image: &Image, name: &str, by: Option<&str>) -> Error {
         None => format!("the module `{name}` is missing, and is not built in"),
     };
     let place = format!("kernel {}, {} modules", image.release, image.modules.len());
-    Error::new(what, place, "pick a kernel that has it, or give the file with --module FILE.ko")
+    let help = match image.modules.len() {
+        0 => "give the folder of its modules with --modules DIR",
+        _ => "pick a kernel that has it, or give the file with --module FILE.ko",
+    };
+    Error::new(what, place, help)
 }
 
 fn push_new(list: &mut Vec<String>, name: &str) {

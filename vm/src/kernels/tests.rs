@@ -187,9 +187,14 @@ fn a_missing_part_is_named() {
 fn packages_of_two_kernels_are_refused() {
     let place = Place::new();
     one(&place.debs(), RELEASE);
-    one(&place.debs(), "7.2.2-test");
-    let error = place.resolve().unwrap_err();
-    assert!(error.what.starts_with("the packages do not belong together"), "{error}");
+    let other = one(&place.debs(), "7.2.2-test");
+    let what = "the packages do not belong together: `7.2.2-test` and `7.2.1-test`";
+    assert_eq!(place.resolve().unwrap_err().what, what);
+    // Also when the other one brings no modules.
+    fs::remove_file(other).unwrap();
+    let kernel = [("boot/vmlinuz-7.2.2-test", testing::bzimage("7.2.2-test", true))];
+    testing::deb(&place.debs(), "linux-image-x", "1", &kernel, Compression::Plain);
+    assert_eq!(place.resolve().unwrap_err().what, what);
 }
 
 #[test]
