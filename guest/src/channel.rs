@@ -2,9 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use nix::sys::termios::{self, BaudRate, SetArg};
+use nix::sys::termios::{self, ControlFlags, SetArg};
 
 use crate::wire::{Decoder, Encoder, MAX_PAYLOAD, PORT, Stream, ToGuest, ToHost};
 
@@ -26,7 +27,9 @@ impl Channel {
         let mut settings = termios::tcgetattr(&port)?;
         termios::cfmakeraw(&mut settings);
         // An emulated port takes no time for a byte, but waits four bytes' time before it says that some came.
-        termios::cfsetspeed(&mut settings, BaudRate::B115200)?;
+        // The flag itself, for a static C library lacks the function that the `libc` crate asks for.
+        settings.control_flags.remove(ControlFlags::CBAUD);
+        settings.control_flags.insert(ControlFlags::from_bits_retain(libc::B115200));
         termios::tcsetattr(&port, SetArg::TCSANOW, &settings)?;
         Ok(Self { port, encoder: Encoder::default(), decoder: Decoder::default() })
     }
@@ -57,6 +60,11 @@ impl Channel {
     /// Waits until all that was sent has left the machine.
     pub(crate) fn drain(&self) -> io::Result<()> {
         Ok(termios::tcdrain(&self.port)?)
+    }
+
+    /// To be polled for what the host says.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.port.as_fd()
     }
 
     fn read_more(&mut self) -> io::Result<()> {

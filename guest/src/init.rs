@@ -44,6 +44,7 @@ fn serve() -> io::Result<Never> {
                 }
                 channel.send(&ToHost::Done)?;
             }
+            ToGuest::ShowTasks => setup::show_tasks()?,
             ToGuest::Ack => {
                 channel.drain()?;
                 leave();

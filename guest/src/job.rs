@@ -14,7 +14,7 @@ use nix::unistd::{Pid, pipe, pipe2};
 
 use crate::channel::Channel;
 use crate::setup;
-use crate::wire::{Exit, RECORDS_FD, Run, Stream};
+use crate::wire::{Exit, RECORDS_FD, Run, Stream, ToGuest};
 
 /// Bytes read of a pipe at once: what a pipe holds.
 const PIECE: usize = 64 * 1024;
@@ -77,7 +77,9 @@ fn listen(
     channel: &mut Channel,
 ) -> io::Result<Exit> {
     loop {
-        wait(children, pipes)?;
+        if wait(children, pipes, channel)? && channel.receive()? == ToGuest::ShowTasks {
+            setup::show_tasks()?;
+        }
         while children.read_signal()?.is_some() {}
         // Asked before the pipes are read: what the program wrote before its end is then all there.
         let ended = reap(child)?;
@@ -90,13 +92,15 @@ fn listen(
     }
 }
 
-fn wait(children: &SignalFd, pipes: &[Pipe; 3]) -> io::Result<()> {
+/// Waits until something happens, and says whether the host has spoken.
+fn wait(children: &SignalFd, pipes: &[Pipe; 3], channel: &Channel) -> io::Result<bool> {
     let open = pipes.iter().filter_map(|pipe| pipe.file.as_ref());
     let mut fds: Vec<PollFd<'_>> =
         open.map(|file| PollFd::new(file.as_fd(), PollFlags::POLLIN)).collect();
     fds.push(PollFd::new(children.as_fd(), PollFlags::POLLIN));
+    fds.push(PollFd::new(channel.as_fd(), PollFlags::POLLIN));
     poll(&mut fds, PollTimeout::NONE)?;
-    Ok(())
+    Ok(fds.last().and_then(PollFd::any).unwrap_or(false))
 }
 
 /// Collects all children that have ended, as the first process must; gives the end of `child`.

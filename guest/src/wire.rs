@@ -41,6 +41,8 @@ pub enum ToHost {
 pub enum ToGuest {
     /// Run this.
     Run(Run),
+    /// Have the kernel print what all tasks do.
+    ShowTasks,
     /// [`ToHost::Done`] was received: leave.
     Ack,
 }
@@ -112,6 +114,7 @@ const DONE: u8 = 6;
 const TROUBLE: u8 = 7;
 const RUN: u8 = 16;
 const ACK: u8 = 17;
+const SHOW_TASKS: u8 = 18;
 
 impl ToHost {
     /// The kind and the payload of the frame that carries this.
@@ -147,6 +150,7 @@ impl ToGuest {
     pub fn parts(&self) -> (u8, Vec<u8>) {
         match self {
             Self::Run(run) => (RUN, json(run)),
+            Self::ShowTasks => (SHOW_TASKS, Vec::new()),
             Self::Ack => (ACK, Vec::new()),
         }
     }
@@ -155,6 +159,7 @@ impl ToGuest {
     pub fn of(frame: Frame) -> Result<Self, Damage> {
         match frame.kind {
             RUN => Ok(Self::Run(parse(&frame)?)),
+            SHOW_TASKS => Ok(Self::ShowTasks),
             ACK => Ok(Self::Ack),
             _ => Err(Damage::Meaning { seq: frame.seq, kind: frame.kind }),
         }
@@ -203,7 +208,7 @@ mod tests {
     #[test]
     fn every_message_of_the_host_comes_back() {
         let run = Run { args: vec!["--exact".into()], seed: u64::MAX, ..Run::default() };
-        for message in [ToGuest::Run(run), ToGuest::Ack] {
+        for message in [ToGuest::Run(run), ToGuest::ShowTasks, ToGuest::Ack] {
             let (kind, payload) = message.parts();
             assert_eq!(ToGuest::of(Frame { kind, seq: 3, payload }), Ok(message));
         }
