@@ -60,7 +60,7 @@ fn execute(run: &Run, channel: &mut Channel) -> Result<(), String> {
     channel.send(&ToHost::Exit(exit)).map_err(|error| error.to_string())?;
     // The kernel takes networks down after the last program that used them is gone; it may complain then.
     std::thread::sleep(Duration::from_millis(run.linger_ms));
-    Ok(())
+    setup::end_console().map_err(|error| format!("the console cannot be ended: {error}"))
 }
 
 fn set_clock(since_1970_ns: u64) -> nix::Result<()> {

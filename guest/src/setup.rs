@@ -71,6 +71,11 @@ pub(crate) fn show_tasks() -> std::io::Result<()> {
     fs::write("/proc/sysrq-trigger", "t")
 }
 
+/// Writes the last line of a job to the kernel's log, urgent enough for every console.
+pub(crate) fn end_console() -> std::io::Result<()> {
+    fs::write("/dev/kmsg", format!("<1>{}\n", wire::END_OF_JOB))
+}
+
 fn mounts(notes: &mut Vec<String>) {
     for (kind, place) in MOUNTS {
         let done = fs::create_dir_all(place).map_err(|error| error.to_string()).and_then(|()| {

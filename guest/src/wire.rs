@@ -21,6 +21,10 @@ pub const PORT: &str = "/dev/ttyS1";
 /// The environment variable that names the descriptor for a program's records.
 pub const RECORDS_FD: &str = "HAIRPIN_EVENTS_FD";
 
+/// The guest's last line on the kernel's console for a job. Some kernels print in a thread of their own: once this line
+/// is there, all that they had to say of the job is.
+pub const END_OF_JOB: &str = "hairpin: the job has ended";
+
 /// What the guest says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToHost {

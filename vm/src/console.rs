@@ -43,6 +43,11 @@ impl Console {
         self.scanner.finish();
     }
 
+    /// Whether the guest has said that no more is due for its job.
+    pub fn has_ended(&self) -> bool {
+        self.scanner.has_ended()
+    }
+
     /// What was found so far, in order.
     pub fn evidence(&self) -> &[Evidence] {
         self.scanner.found()

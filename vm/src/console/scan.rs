@@ -1,5 +1,7 @@
 //! Finds complaints in a console as it streams by.
 
+use hairpin_guest::wire::END_OF_JOB;
+
 use super::evidence::Evidence;
 use super::frames::Frames;
 use super::trigger::{self, Kind};
@@ -31,6 +33,7 @@ pub(crate) struct Scanner {
     open: Option<Open>,
     found: Vec<Evidence>,
     dropped: usize,
+    ended: bool,
 }
 
 /// A complaint whose end has not been seen.
@@ -69,6 +72,11 @@ impl Scanner {
         self.dropped
     }
 
+    /// Whether the line has come after which nothing more is due.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     fn end_of_line(&mut self) {
         let bytes = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&bytes);
@@ -78,6 +86,10 @@ impl Scanner {
     fn take(&mut self, line: &str) {
         if line.is_empty() {
             return;
+        }
+        if trigger::message(line) == END_OF_JOB {
+            self.ended = true;
+            return self.close();
         }
         if let Some((kind, title)) = trigger::of(line) {
             return self.begin(kind, title, line);

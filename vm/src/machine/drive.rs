@@ -12,6 +12,8 @@ use crate::result::{End, JobResult, Timing, Written, end_of, marked};
 
 /// How long the kernel has to say what all its tasks do.
 const POST_MORTEM: Duration = Duration::from_secs(2);
+/// How long a console may be behind when a job is done.
+const CONSOLE: Duration = Duration::from_secs(2);
 /// When a console that was speaking is silent for so long, it has said what it had to say.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long a guest has to leave by itself.
@@ -48,6 +50,7 @@ pub(crate) fn run(
     let heard = listen(&mut guest, ready, job, begin, &mut written, listener);
     let job_took = begin.elapsed();
     if heard.done {
+        guest.hear_end_of_console(Instant::now() + CONSOLE);
         guest.say(&ToGuest::Ack);
     }
     if heard.done && leaves == Leaves::ByItself {

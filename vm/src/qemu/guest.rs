@@ -167,6 +167,11 @@ impl Guest {
         }
     }
 
+    /// Listens until the console has said all of its job, or the time is up.
+    pub(crate) fn hear_end_of_console(&mut self, until: Instant) {
+        while !self.console.has_ended() && matches!(self.listen(until), Listened::More) {}
+    }
+
     /// Listens until the console pauses for so long, or the time is up.
     pub(crate) fn hear_out_console(&mut self, pause: Duration, until: Instant) {
         loop {

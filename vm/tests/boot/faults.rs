@@ -70,6 +70,14 @@ fn a_complaint_of_the_kernel_turns_a_pass_into_a_failure() {
 }
 
 #[test]
+fn a_program_that_the_kernel_kills_for_memory_is_told_from_one_that_crashes() {
+    let result = run(&["eat-memory"]);
+    assert_eq!(result.end, End::Killed(9));
+    assert_eq!(result.evidence.iter().map(|e| e.kind).collect::<Vec<_>>(), [Kind::OutOfMemory]);
+    assert_eq!(result.outcome().0, Outcome::Crash);
+}
+
+#[test]
 fn bytes_on_the_event_line_that_are_no_frame_are_our_error() {
     let result = run(&["damage-the-line"]);
     assert!(matches!(&result.end, End::Failed(why) if why.contains("noise in place of frame 1")));

@@ -33,11 +33,12 @@ fn act(what: &str, with: &str, args: &[String]) -> io::Result<ExitCode> {
         "records" => records(&args[1..])?,
         "bulk" => bulk(with.parse().map_err(io::Error::other)?)?,
         "sleep" => sleep(with.parse().map_err(io::Error::other)?),
+        "eat-memory" => eat_memory(),
         "hang" => wait_for_ever(),
         "leave-a-child" => drop(Command::new("/proc/self/exe").arg("hang").spawn()?),
         "kernel" => trigger(with)?,
         "flood" => flood(with.parse().map_err(io::Error::other)?)?,
-        "to-console" => console()?.write_all(with.as_bytes())?,
+        "to-console" => console()?.write_all(format!("{with}\n").as_bytes())?,
         "damage-the-line" => damage()?,
         _ => return Err(io::ErrorKind::InvalidInput.into()),
     }
@@ -90,6 +91,13 @@ fn sleep(seconds: u64) {
     println!("{}", begin.elapsed().as_secs());
 }
 
+fn eat_memory() -> ! {
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(vec![1_u8; 1 << 20]);
+    }
+}
+
 fn wait_for_ever() -> ! {
     loop {
         std::thread::park();
@@ -111,7 +119,7 @@ fn console() -> io::Result<File> {
 fn flood(lines: usize) -> io::Result<()> {
     let mut console = console()?;
     let text = "x".repeat(200);
-    (0..lines).try_for_each(|at| console.write_all(format!("<0>flood {at} {text}").as_bytes()))
+    (0..lines).try_for_each(|at| console.write_all(format!("<0>flood {at} {text}\n").as_bytes()))
 }
 
 /// Writes where only the init may write.
