@@ -1,0 +1,109 @@
+//! A fresh guest for every job, however that can be had: woken from a frozen one, or else booted.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::console::Evidence;
+use crate::kernels::{Image, ModuleFile};
+use crate::machine::build::Built;
+use crate::machine::{BootFailure, BootSpec, Booted, Job, Listener, Machine, Snapshot};
+use crate::program::Program;
+use crate::result::JobResult;
+
+/// Where a program that is not the init lies in a guest.
+const PROGRAM: &str = "/hairpin/program";
+
+/// Fresh guests of one kind.
+pub struct Guests {
+    built: Built,
+    booted: Booted,
+    evidence: Vec<Evidence>,
+    snapshot: Option<Snapshot>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Guests {
+    /// Boots one guest and freezes it. If it cannot be frozen, every job will have a boot of its own, and
+    /// [`Guests::notes`] says so.
+    pub fn prepare(spec: &BootSpec) -> Result<Self, BootFailure> {
+        let built = Built::new(spec)?;
+        let machine = Machine::boot_built(&built)?;
+        let booted = machine.booted().clone();
+        let evidence = machine.evidence().to_vec();
+        let (snapshot, notes) = match machine.snapshot() {
+            Ok(snapshot) => (Some(snapshot), Vec::new()),
+            Err(error) => (None, vec![error.what]),
+        };
+        Ok(Self { built, booted, evidence, snapshot, notes: Mutex::new(notes) })
+    }
+
+    /// What is known of all of them: release, accelerator, memory, time to boot.
+    pub fn booted(&self) -> &Booted {
+        &self.booted
+    }
+
+    /// What the kernel complained of before any job.
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.evidence
+    }
+
+    /// What the reader of a report should know, one sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let own = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.booted.ready.notes.iter().chain(own.iter()).cloned().collect()
+    }
+
+    /// Whether guests are woken, and not booted for each job.
+    pub fn are_woken(&self) -> bool {
+        self.snapshot.is_some()
+    }
+
+    /// Gives a job to a fresh guest. May be called from several threads at once.
+    pub fn run(&self, job: &Job) -> Result<JobResult, BootFailure> {
+        self.run_live(job, &mut |_, _| {})
+    }
+
+    /// As [`Guests::run`], with the program's output passed on as it comes.
+    pub fn run_live(&self, job: &Job, listener: Listener<'_>) -> Result<JobResult, BootFailure> {
+        let why = match &self.snapshot {
+            Some(snapshot) => match snapshot.run_live(job, listener) {
+                Ok(result) => return Ok(result),
+                Err(error) => Some(error.what),
+            },
+            None => None,
+        };
+        let mut result = Machine::boot_built(&self.built)?.run_live(job, listener);
+        if let Some(why) = why {
+            result.notes.push(why.clone());
+            self.note(why);
+        }
+        result.notes.push("run in a guest that was booted for it".into());
+        Ok(result)
+    }
+
+    fn note(&self, note: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+}
+
+/// Runs one program of this machine in a guest of its own, and passes its output on as it comes.
+///
+/// `init` is a program that calls [`hairpin_guest::init_if_pid1`]: the one that runs now is one, in `hairpin`.
+/// The job's `program` is set here.
+pub fn run_program(
+    image: &Image,
+    modules: Vec<ModuleFile>,
+    init: &Path,
+    program: &Path,
+    job: &Job,
+    listener: Listener<'_>,
+) -> Result<JobResult, BootFailure> {
+    let mut spec = BootSpec::new(image.clone(), Program::read(init, "/init")?);
+    spec.programs.push(Program::read(program, PROGRAM)?);
+    spec.modules = modules;
+    let job = Job { program: PROGRAM.into(), ..job.clone() };
+    Ok(Machine::boot(&spec)?.run_live(&job, listener))
+}

@@ -1,0 +1,290 @@
+//! A running machine and its three lines, all of them listened to at once.
+//!
+//! A machine that is not listened to stands still, so whoever waits for one line here reads them all.
+
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use hairpin_guest::wire::{Damage, Decoder, Encoder, ToGuest, ToHost};
+use hairpin_model::Error;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use serde_json::{Value, json};
+
+use super::Memory;
+use super::control::{self, Control, Refused};
+use super::line::{Begin, Line};
+use super::process::Process;
+use crate::console::Console;
+
+/// QEMU answers in no time, or it is not well.
+const ANSWER: Duration = Duration::from_secs(10);
+const PIECE: usize = 64 * 1024;
+
+/// A running machine.
+pub(crate) struct Guest {
+    process: Process,
+    lines: [Option<UnixStream>; 3],
+    control: Control,
+    pub(crate) console: Console,
+    decoder: Decoder,
+    encoder: Encoder,
+}
+
+const CONTROL: usize = 0;
+const CONSOLE: usize = 1;
+const EVENTS: usize = 2;
+
+/// What waiting for the guest came to.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// It said something.
+    Message(ToHost),
+    /// It said something that cannot be trusted.
+    Damage(Damage),
+    /// The time was up first.
+    Nothing,
+    /// The machine is gone.
+    Gone,
+}
+
+impl Guest {
+    /// Starts a machine; frames are counted from `due`.
+    pub(crate) fn start(line: &Line, begin: Begin, ram: &Memory, due: u32) -> Result<Self, Error> {
+        let (process, ends) = Process::start(line, begin, ram)?;
+        Ok(Self {
+            process,
+            lines: [Some(ends.control), Some(ends.console), Some(ends.events)],
+            control: Control::default(),
+            console: Console::default(),
+            decoder: Decoder::starting_at(due),
+            encoder: Encoder::default(),
+        })
+    }
+
+    /// Does the greeting, after which QEMU takes commands.
+    pub(crate) fn greet(&mut self) -> Result<(), Refused> {
+        self.ask("qmp_capabilities", Value::Null).map(drop)
+    }
+
+    /// Asks QEMU for something and waits for its answer.
+    pub(crate) fn ask(&mut self, name: &str, arguments: Value) -> Result<Value, Refused> {
+        self.write(CONTROL, &control::command(name, arguments))
+            .map_err(|error| Refused(self.gone_words(&error.to_string())))?;
+        self.answer(name)
+    }
+
+    fn answer(&mut self, name: &str) -> Result<Value, Refused> {
+        let until = Instant::now() + ANSWER;
+        loop {
+            if let Some(answer) = self.control.next_answer() {
+                return answer.map_err(|refused| Refused(format!("{name}: {refused}")));
+            }
+            match self.listen(until) {
+                Listened::More => {}
+                Listened::Nothing => return Err(Refused(format!("{name}: no answer"))),
+                Listened::Gone => return Err(Refused(self.gone_words(name))),
+            }
+        }
+    }
+
+    /// Hands QEMU a descriptor, which it knows by `name` from then on.
+    pub(crate) fn lend(&mut self, name: &str, fd: &impl AsFd) -> Result<(), Refused> {
+        let line = control::command("getfd", json!({ "fdname": name }));
+        let sent = self.lines[CONTROL].as_ref().map(|stream| {
+            let lent = [fd.as_fd().as_raw_fd()];
+            let message = [ControlMessage::ScmRights(&lent)];
+            let (iov, flags) = ([IoSlice::new(&line)], MsgFlags::MSG_NOSIGNAL);
+            sendmsg::<()>(stream.as_raw_fd(), &iov, &message, flags, None)
+        });
+        match sent {
+            Some(Ok(count)) if count == line.len() => self.answer("getfd").map(drop),
+            _ => Err(Refused(self.gone_words("getfd"))),
+        }
+    }
+
+    /// Waits for the end of a migration, in or out.
+    pub(crate) fn await_migration(&mut self) -> Result<(), Refused> {
+        let until = Instant::now() + ANSWER;
+        loop {
+            while let Some(event) = self.control.next_event() {
+                match event.data["status"].as_str() {
+                    Some("completed") if event.name == "MIGRATION" => return Ok(()),
+                    Some("failed") if event.name == "MIGRATION" => {
+                        return Err(Refused(self.gone_words("the state could not be moved")));
+                    }
+                    _ => {}
+                }
+            }
+            match self.listen(until) {
+                Listened::More => {}
+                Listened::Nothing => return Err(Refused("the state was not moved in time".into())),
+                Listened::Gone => return Err(Refused(self.gone_words("the state was not moved"))),
+            }
+        }
+    }
+
+    /// Has migrations announce their end, which they else do not.
+    pub(crate) fn announce_migrations(&mut self) -> Result<(), Refused> {
+        let wanted = ["events", "x-ignore-shared"];
+        let wanted = wanted.map(|name| json!({ "capability": name, "state": true }));
+        self.ask("migrate-set-capabilities", json!({ "capabilities": wanted })).map(drop)
+    }
+
+    /// Waits for the guest's next message.
+    pub(crate) fn hear(&mut self, until: Instant) -> Heard {
+        loop {
+            match self.decoder.next_frame().and_then(|f| f.map(ToHost::of).transpose()) {
+                Ok(Some(message)) => return Heard::Message(message),
+                Err(damage) => return Heard::Damage(damage),
+                Ok(None) => {}
+            }
+            match self.listen(until) {
+                Listened::More => {}
+                Listened::Nothing => return Heard::Nothing,
+                Listened::Gone => return Heard::Gone,
+            }
+        }
+    }
+
+    /// Says something to the guest. A guest that is gone is noticed by who listens next.
+    pub(crate) fn say(&mut self, message: &ToGuest) {
+        let (kind, payload) = message.parts();
+        let frame = self.encoder.encode(kind, &payload);
+        self.write(EVENTS, &frame).unwrap_or_default();
+    }
+
+    /// Listens until the machine is gone or the time is up; says whether it is gone.
+    pub(crate) fn see_off(&mut self, until: Instant) -> bool {
+        loop {
+            match self.listen(until) {
+                Listened::More => {}
+                Listened::Nothing => return false,
+                Listened::Gone => return true,
+            }
+        }
+    }
+
+    /// Listens until the console has said all of its job, or the time is up.
+    pub(crate) fn hear_end_of_console(&mut self, until: Instant) {
+        while !self.console.has_ended() && matches!(self.listen(until), Listened::More) {}
+    }
+
+    /// Listens until the console pauses for so long, or the time is up.
+    pub(crate) fn hear_out_console(&mut self, pause: Duration, until: Instant) {
+        loop {
+            let before = self.console.bytes();
+            self.see_off(until.min(Instant::now() + pause));
+            if self.console.bytes() == before || Instant::now() >= until {
+                return;
+            }
+        }
+    }
+
+    /// The number of the next frame of the guest.
+    pub(crate) fn due(&self) -> u32 {
+        self.decoder.due()
+    }
+
+    /// Whether the guest stopped in the middle of a frame.
+    pub(crate) fn is_amid_frame(&self) -> bool {
+        self.decoder.is_amid_frame()
+    }
+
+    /// The process id of QEMU.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Ends the machine and gives what its kernel said.
+    pub(crate) fn end(mut self) -> Console {
+        self.process.end();
+        // What it wrote before its end is still in the sockets, whose other ends are closed now.
+        self.see_off(Instant::now() + ANSWER);
+        self.console.finish();
+        self.console
+    }
+
+    /// What QEMU itself said, or `otherwise`.
+    pub(crate) fn gone_words(&self, otherwise: &str) -> String {
+        let words = self.process.words();
+        if words.is_empty() { format!("QEMU is gone ({otherwise})") } else { words }
+    }
+
+    fn write(&mut self, line: usize, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.lines[line] {
+            Some(stream) => stream.write_all(bytes),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Waits until something comes and takes it. A machine that never stops talking does not hold up the clock.
+    fn listen(&mut self, until: Instant) -> Listened {
+        let open: Vec<usize> =
+            (0..self.lines.len()).filter(|at| self.lines[*at].is_some()).collect();
+        if open.is_empty() {
+            return Listened::Gone;
+        }
+        if Instant::now() >= until {
+            return Listened::Nothing;
+        }
+        let readable = match readable(&self.lines, &open, until) {
+            Ok(readable) => readable,
+            // Nothing else can fail here than a lack of memory in the kernel.
+            Err(_) => return Listened::Nothing,
+        };
+        if readable.is_empty() {
+            return Listened::Nothing;
+        }
+        for at in readable {
+            self.read(at);
+        }
+        Listened::More
+    }
+
+    fn read(&mut self, at: usize) {
+        let mut bytes = [0; PIECE];
+        let read = self.lines[at].as_mut().map(|stream| stream.read(&mut bytes));
+        let Some(Ok(count @ 1..)) = read else {
+            self.lines[at] = None;
+            return;
+        };
+        let bytes = &bytes[..count];
+        match at {
+            CONTROL => self.control.push(bytes),
+            CONSOLE => self.console.feed(bytes),
+            _ => self.decoder.push(bytes),
+        }
+    }
+}
+
+enum Listened {
+    More,
+    Nothing,
+    Gone,
+}
+
+/// Which of the open lines can be read; none if the time is up.
+fn readable(
+    lines: &[Option<UnixStream>; 3],
+    open: &[usize],
+    until: Instant,
+) -> nix::Result<Vec<usize>> {
+    let streams = open.iter().filter_map(|at| lines[*at].as_ref());
+    let mut fds: Vec<PollFd<'_>> =
+        streams.map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN)).collect();
+    loop {
+        // Rounded up, so that what is left of a millisecond does not become a busy loop.
+        let left = until.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut fds, timeout) {
+            Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error),
+            Ok(_) => break,
+        }
+    }
+    let ready = fds.iter().zip(open).filter(|(fd, _)| fd.any().unwrap_or(true));
+    Ok(ready.map(|(_, at)| *at).collect())
+}

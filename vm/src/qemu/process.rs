@@ -1,0 +1,144 @@
+//! A QEMU process, from its start to its end. Dropping it ends it.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use hairpin_model::Error;
+
+use super::Memory;
+use super::line::{Begin, Line, Ports};
+use crate::sys;
+
+/// Names another QEMU than the one in PATH.
+const VARIABLE: &str = "HAIRPIN_QEMU";
+const NAME: &str = "qemu-system-x86_64";
+/// How much of QEMU's own words fits into an error.
+const WORDS: usize = 500;
+
+/// Our ends of a machine's lines.
+pub(crate) struct Ends {
+    pub(crate) control: UnixStream,
+    pub(crate) console: UnixStream,
+    pub(crate) events: UnixStream,
+}
+
+/// A running QEMU.
+pub(crate) struct Process {
+    child: Child,
+    said: Memory,
+}
+
+/// Finds QEMU, or says how to get it. `asked` comes first, then the environment's word, then PATH.
+pub(crate) fn find(asked: Option<&Path>) -> Result<PathBuf, Error> {
+    let named = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    match asked.map(Path::to_owned).or(named) {
+        Some(path) if is_program(&path) => Ok(path),
+        Some(path) => Err(missing(&path.display().to_string())),
+        None => find_in(&env::var_os("PATH").unwrap_or_default()),
+    }
+}
+
+fn find_in(path: &OsStr) -> Result<PathBuf, Error> {
+    let mut places = env::split_paths(path).map(|folder| folder.join(NAME));
+    places.find(|place| is_program(place)).ok_or_else(|| missing(NAME))
+}
+
+fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+fn missing(name: &str) -> Error {
+    Error::new(
+        format!("`{name}` is not there, so no other kernel can be run"),
+        format!("PATH, or {VARIABLE}"),
+        "install it, with `hairpin setup` or `apt-get install qemu-system-x86`",
+    )
+}
+
+impl Process {
+    /// Starts a machine.
+    pub(crate) fn start(line: &Line, begin: Begin, ram: &Memory) -> Result<(Self, Ends), Error> {
+        Self::try_start(line, begin, ram).map_err(|error| {
+            Error::new(
+                format!("QEMU cannot be started: {error}"),
+                line.qemu.display().to_string(),
+                format!("run `{} --version` to see whether it works", line.qemu.display()),
+            )
+        })
+    }
+
+    fn try_start(line: &Line, begin: Begin, ram: &Memory) -> io::Result<(Self, Ends)> {
+        let (control, its_control) = UnixStream::pair()?;
+        let (console, its_console) = UnixStream::pair()?;
+        let (events, its_events) = UnixStream::pair()?;
+        let ports = Ports {
+            control: its_control.as_raw_fd(),
+            console: its_console.as_raw_fd(),
+            events: its_events.as_raw_fd(),
+        };
+        let said = Memory::sized("hairpin-words", 0).map_err(io::Error::other)?;
+        let mut command = Command::new(&line.qemu);
+        command
+            .args(line.args(begin, ram, ports))
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(said.duplicate()?);
+        let mut inherit = vec![ports.control, ports.console, ports.events];
+        inherit.extend([ram.number(), line.initramfs.number()]);
+        let child = sys::spawn_held(command, inherit)?;
+        Ok((Self { child, said }, Ends { control, console, events }))
+    }
+
+    /// QEMU's own words, if it had any.
+    pub(crate) fn words(&self) -> String {
+        let text = self.said.text();
+        text.trim().chars().take(WORDS).collect()
+    }
+
+    /// The process id, for those who want to look at it from outside.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once, and waits until it is gone.
+    pub(crate) fn end(&mut self) {
+        // It may have ended by itself, which is as good.
+        self.child.kill().unwrap_or_default();
+        drop(self.child.wait());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_qemu_is_named_with_the_way_to_get_it() {
+        for error in [find_in(OsStr::new("/nowhere")), find(Some(Path::new("/nowhere/qemu")))] {
+            let error = error.unwrap_err();
+            assert!(error.what.contains("is not there"), "{error}");
+            assert!(error.help.contains("apt-get install qemu-system-x86"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_or_a_plain_file_is_no_program() {
+        assert!(!is_program(Path::new("/")));
+        assert!(!is_program(Path::new("/etc/passwd")));
+        assert!(is_program(Path::new("/bin/sh")));
+    }
+}

@@ -1,0 +1,76 @@
+//! What no safe crate offers: children that die with us, and `/dev/kvm`. All `unsafe` of this crate is here.
+#![expect(
+    unsafe_code,
+    reason = "code between fork and exec, and ioctls, are beyond what the compiler checks"
+)]
+
+pub(crate) mod kvm;
+
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// A command to start, the descriptors that it inherits, and where to put the outcome.
+struct Order {
+    command: Command,
+    inherit: Vec<RawFd>,
+    answer: Sender<io::Result<Child>>,
+}
+
+/// Starts a child that gets these descriptors under their own numbers, and that the kernel kills when this
+/// process dies, however that comes about. It has a process group of its own: Ctrl-C is ours to handle.
+///
+/// The caller holds the descriptors open until this returns.
+pub(crate) fn spawn_held(command: Command, inherit: Vec<RawFd>) -> io::Result<Child> {
+    let (answer, outcome) = channel();
+    let orders = orders().lock().unwrap_or_else(PoisonError::into_inner);
+    let sent = orders.send(Order { command, inherit, answer });
+    drop(orders);
+    sent.map_err(io::Error::other)?;
+    outcome.recv().map_err(io::Error::other)?
+}
+
+/// The kernel counts the end of the *thread* that started a child as the parent's death, so one thread that
+/// never ends starts them all.
+fn orders() -> &'static Mutex<Sender<Order>> {
+    static ORDERS: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
+    ORDERS.get_or_init(|| {
+        let (sender, orders) = channel::<Order>();
+        std::thread::spawn(move || {
+            for Order { command, inherit, answer } in orders {
+                // Whoever asked may be gone; the child is then dropped, and was of use to nobody.
+                drop(answer.send(spawn(command, inherit)));
+            }
+        });
+        Mutex::new(sender)
+    })
+}
+
+fn spawn(mut command: Command, inherit: Vec<RawFd>) -> io::Result<Child> {
+    let parent = std::process::id();
+    let prepare = move || {
+        // SAFETY: prctl, getppid and fcntl may be called between fork and exec, and take no pointers here.
+        unsafe {
+            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+            // It may have died before the line above.
+            if u32::try_from(libc::getppid()) != Ok(parent) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            for fd in &inherit {
+                check(libc::fcntl(*fd, libc::F_SETFD, 0))?;
+            }
+        }
+        Ok(())
+    };
+    command.process_group(0);
+    // SAFETY: `prepare` allocates nothing, takes no lock, and makes system calls only.
+    unsafe { command.pre_exec(prepare) };
+    command.spawn()
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -1,0 +1,129 @@
+//! What a guest gives to a job, and what it does not pass on to the next.
+
+use hairpin_model::event::Outcome;
+use hairpin_vm::{End, Guests, JobResult};
+
+use crate::common::{GUESTS, SERIES, job, run, spec, stdout};
+
+#[test]
+fn every_kernel_comes_up_freezes_and_wakes() {
+    for series in SERIES {
+        let guests = Guests::prepare(&spec(series)).unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(guests.are_woken(), "{series}: {:?}", guests.notes());
+        assert_eq!(guests.notes(), [""; 0], "{series}");
+        assert_eq!(guests.evidence(), [], "{series}");
+        let result = guests.run(&job(&["read", "/proc/sys/kernel/osrelease"])).unwrap();
+        assert_eq!(result.outcome(), (Outcome::Pass, None), "{}", result.console.text());
+        let (said, release) = (stdout(&result), &guests.booted().ready.release);
+        assert_eq!(said.trim(), release);
+        assert!(release.starts_with(series), "{release}");
+        println!("{series}: boot {:?}, then {:?}", guests.booted().took, result.timing);
+    }
+}
+
+#[test]
+fn a_guest_has_its_modules_and_no_link_but_loopback() {
+    assert_eq!(stdout(&run(&["links"])), "lo\n");
+    assert_eq!(stdout(&run(&["read", "/sys/class/net/lo/operstate"])), "unknown\n");
+    let modules = stdout(&run(&["read", "/proc/modules"]));
+    for module in ["veth", "bridge", "macvlan"] {
+        assert!(modules.contains(module), "{modules}");
+    }
+}
+
+#[test]
+fn nothing_of_one_job_reaches_the_next() {
+    for _ in 0..3 {
+        assert_eq!(stdout(&run(&["mark", "/tmp/was-here"])), "false\n");
+    }
+}
+
+#[test]
+fn each_guest_has_its_own_chance_and_the_right_time() {
+    let numbers: Vec<String> = (0..3).map(|_| stdout(&run(&["random"]))).collect();
+    assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2], "{numbers:?}");
+    let clock: u64 = stdout(&run(&["clock"])).trim().parse().unwrap();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    assert!(now.abs_diff(clock) < 5, "{clock} there, {now} here");
+}
+
+#[test]
+fn what_a_program_writes_comes_whole_and_as_it_is() {
+    let result = run(&["bulk", "1000000"]);
+    let expected: Vec<u8> = (0..=255).cycle().take(1_000_000 / 256 * 256).collect();
+    assert!(result.stdout == expected, "{} bytes", result.stdout.len());
+    let result = run(&["complain", "to stderr"]);
+    assert_eq!(String::from_utf8_lossy(&result.stderr), "to stderr\n");
+}
+
+#[test]
+fn exit_codes_and_signals_are_told() {
+    assert_eq!(run(&["exit", "7"]).end, End::Exited(7));
+    assert_eq!(run(&["abort"]).end, End::Killed(6));
+    let result = GUESTS.run(&hairpin_vm::Job::new("/nothing", [])).unwrap();
+    assert!(
+        matches!(&result.end, End::Failed(why) if why.contains("`/nothing` cannot be started"))
+    );
+    assert_eq!(result.outcome().0, Outcome::Error);
+}
+
+#[test]
+fn the_environment_is_the_jobs_alone() {
+    let mut job = job(&["environment"]);
+    job.env = vec![("ONE".into(), "1".into())];
+    let said = stdout(&GUESTS.run(&job).unwrap());
+    let names: Vec<&str> = said.lines().filter_map(|l| l.split_once('=')).map(|l| l.0).collect();
+    assert_eq!(
+        names,
+        ["ONE", "HAIRPIN_EVENTS_FD"].map(|name| name).iter().rev().copied().collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn records_come_as_records() {
+    let step = r#"{"v":1,"us":5,"event":"step","text":"sw:s0 hairpin on"}"#;
+    let result = run(&["records", step, step]);
+    assert_eq!(result.records.len(), 2, "{result:?}");
+    assert_eq!(result.outcome().0, Outcome::Pass);
+    let result = run(&["records", "none of ours"]);
+    assert_eq!((result.bad_records.len(), result.outcome().0), (1, Outcome::Error));
+}
+
+#[test]
+fn a_child_that_stays_behind_does_not_hold_up_the_end() {
+    let result = run(&["leave-a-child"]);
+    assert_eq!(result.end, End::Exited(0));
+    assert!(result.timing.job.as_secs() < 20, "{:?}", result.timing);
+}
+
+#[test]
+fn guests_are_woken_side_by_side() {
+    let wake = || (0..4).map(|_| run(&["say", "here"])).collect::<Vec<JobResult>>();
+    let results = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..3).map(|_| scope.spawn(wake)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(results.len(), 12);
+    for result in results {
+        assert_eq!((result.end.clone(), stdout(&result)), (End::Exited(0), "here\n".to_owned()));
+        assert_eq!(result.notes, [""; 0]);
+    }
+}
+
+#[test]
+fn any_program_of_this_machine_runs_with_its_libraries() {
+    let spec = spec("6.1");
+    let init = env!("CARGO_BIN_EXE_hairpin-testguest").as_ref();
+    let mut live = Vec::new();
+    let result = hairpin_vm::run_program(
+        &spec.image,
+        spec.modules,
+        init,
+        "/bin/uname".as_ref(),
+        &job(&["-r"]),
+        &mut |_, bytes| live.extend_from_slice(bytes),
+    );
+    let result = result.unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(stdout(&result).trim(), spec.image.release);
+    assert_eq!(live, result.stdout);
+}
