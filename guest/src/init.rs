@@ -42,6 +42,7 @@ fn serve() -> io::Result<Never> {
                 if let Err(error) = execute(&run, &mut channel) {
                     channel.send(&ToHost::Trouble(error))?;
                 }
+                setup::end_console()?;
                 channel.send(&ToHost::Done)?;
             }
             ToGuest::ShowTasks => setup::show_tasks()?,
@@ -60,7 +61,7 @@ fn execute(run: &Run, channel: &mut Channel) -> Result<(), String> {
     channel.send(&ToHost::Exit(exit)).map_err(|error| error.to_string())?;
     // The kernel takes networks down after the last program that used them is gone; it may complain then.
     std::thread::sleep(Duration::from_millis(run.linger_ms));
-    setup::end_console().map_err(|error| format!("the console cannot be ended: {error}"))
+    Ok(())
 }
 
 fn set_clock(since_1970_ns: u64) -> nix::Result<()> {

@@ -14,7 +14,7 @@ use nix::unistd::{Pid, pipe, pipe2};
 
 use crate::channel::Channel;
 use crate::setup;
-use crate::wire::{Exit, RECORDS_FD, Run, Stream, ToGuest};
+use crate::wire::{ENVIRONMENT, Exit, RECORDS_FD, Run, Stream, ToGuest};
 
 /// Bytes read of a pipe at once: what a pipe holds.
 const PIECE: usize = 64 * 1024;
@@ -53,6 +53,7 @@ fn start(run: &Run) -> io::Result<(Pid, [Pipe; 3])> {
     let child = Command::new(&run.program)
         .args(&run.args)
         .env_clear()
+        .envs(ENVIRONMENT)
         .envs(run.env.iter().map(|(name, value)| (name, value)))
         .env(RECORDS_FD, records_end.as_raw_fd().to_string())
         .current_dir("/")

@@ -113,7 +113,7 @@ pub struct Job {
     pub program: String,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Its environment, all of it.
+    /// Its environment, besides [`hairpin_guest::wire::ENVIRONMENT`].
     pub env: Vec<(String, String)>,
     /// How long it may take, on this side's clock.
     pub deadline: Duration,
@@ -126,13 +126,10 @@ pub struct Job {
 impl Job {
     /// Runs a program of the guest with these arguments, and a seed of its own.
     pub fn new(program: impl Into<String>, args: impl IntoIterator<Item = String>) -> Self {
-        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         Self {
             program: program.into(),
             args: args.into_iter().collect(),
-            env: [("PATH", path), ("HOME", "/"), ("TMPDIR", "/tmp")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+            env: Vec::new(),
             deadline: Duration::from_secs(60),
             seed: fresh_seed(),
             linger: Duration::ZERO,

@@ -8,9 +8,11 @@ mod guest;
 mod line;
 mod memory;
 mod process;
+mod stub;
 
 pub(crate) use control::Refused;
 pub(crate) use guest::{Guest, Heard};
 pub(crate) use line::{Begin, Line};
 pub(crate) use memory::Memory;
 pub(crate) use process::find;
+pub(crate) use stub::kernel as stub_kernel;

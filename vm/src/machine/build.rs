@@ -43,6 +43,7 @@ impl Built {
             accel: chosen.accel,
             memory_mib: spec.memory_mib.unwrap_or_else(|| memory_for(archive.len())),
             kernel: kernel(spec),
+            stub: stub(spec)?,
             initramfs: Memory::holding("hairpin-initramfs", &archive)?,
             append: spec.append.clone(),
         };
@@ -65,6 +66,12 @@ fn choose(spec: &BootSpec) -> Chosen {
 fn kernel(spec: &BootSpec) -> std::path::PathBuf {
     let packed = spec.image.bzimage.as_deref().filter(|_| spec.profile.is_plain());
     packed.unwrap_or_else(|| spec.image.boot_file()).to_owned()
+}
+
+/// Only a kernel booted by PVH leaves a machine like the one that a stub makes.
+fn stub(spec: &BootSpec) -> Result<Option<Memory>, Error> {
+    let by_pvh = spec.image.pvh && Some(kernel(spec)) == spec.image.vmlinux;
+    by_pvh.then(|| Memory::holding("hairpin-stub", &qemu::stub_kernel())).transpose()
 }
 
 fn pack(spec: &BootSpec) -> Vec<u8> {
@@ -99,6 +106,7 @@ impl Line {
             accel,
             memory_mib: self.memory_mib,
             kernel: self.kernel.clone(),
+            stub: self.stub.as_ref().map(Memory::try_clone).transpose()?,
             initramfs: self.initramfs.try_clone()?,
             append: self.append.clone(),
         })

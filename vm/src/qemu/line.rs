@@ -25,6 +25,8 @@ pub(crate) struct Line {
     pub(crate) accel: Accel,
     pub(crate) memory_mib: u32,
     pub(crate) kernel: PathBuf,
+    /// What stands for the kernel where it is in memory already; none if only the kernel itself will do.
+    pub(crate) stub: Option<Memory>,
     pub(crate) initramfs: Memory,
     pub(crate) append: String,
 }
@@ -69,9 +71,14 @@ impl Line {
         }
         option("-chardev", format!("socket,id=control,fd={}", ports.control));
         option("-mon", "chardev=control,mode=control".into());
-        option("-kernel", self.kernel.display().to_string());
-        option("-initrd", self.initramfs.path());
-        option("-append", self.kernel_line());
+        match (&self.stub, begin) {
+            (Some(stub), Begin::Wake) => option("-kernel", stub.path()),
+            _ => {
+                option("-kernel", self.kernel.display().to_string());
+                option("-initrd", self.initramfs.path());
+                option("-append", self.kernel_line());
+            }
+        }
         if self.profile == Profile::VirtualTime {
             option("-icount", "shift=1,sleep=off".into());
             option("-rtc", "clock=vm".into());
@@ -122,6 +129,7 @@ mod tests {
             accel: Accel::Tcg,
             memory_mib: 128,
             kernel: "/k/vmlinux".into(),
+            stub: None,
             initramfs: Memory::holding("test", b"").unwrap(),
             append: String::new(),
         }

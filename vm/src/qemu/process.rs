@@ -93,6 +93,7 @@ impl Process {
             .stderr(said.duplicate()?);
         let mut inherit = vec![ports.control, ports.console, ports.events];
         inherit.extend([ram.number(), line.initramfs.number()]);
+        inherit.extend(line.stub.as_ref().map(Memory::number));
         let child = sys::spawn_held(command, inherit)?;
         Ok((Self { child, said }, Ends { control, console, events }))
     }

@@ -68,15 +68,13 @@ fn exit_codes_and_signals_are_told() {
 }
 
 #[test]
-fn the_environment_is_the_jobs_alone() {
+fn the_environment_is_the_jobs_and_the_guests_and_no_others() {
     let mut job = job(&["environment"]);
-    job.env = vec![("ONE".into(), "1".into())];
+    job.env = vec![("ONE".into(), "1".into()), ("HOME".into(), "/tmp".into())];
     let said = stdout(&GUESTS.run(&job).unwrap());
     let names: Vec<&str> = said.lines().filter_map(|l| l.split_once('=')).map(|l| l.0).collect();
-    assert_eq!(
-        names,
-        ["ONE", "HAIRPIN_EVENTS_FD"].map(|name| name).iter().rev().copied().collect::<Vec<_>>()
-    );
+    assert_eq!(names, ["HAIRPIN_EVENTS_FD", "HOME", "ONE", "PATH", "TMPDIR"]);
+    assert!(said.contains("HOME=/tmp\n"), "{said}");
 }
 
 #[test]
