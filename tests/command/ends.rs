@@ -59,10 +59,12 @@ fn a_program_that_is_no_suite_program_is_refused() {
 
 #[test]
 fn an_installed_command_needs_nothing_but_the_program_beside_it() {
-    let folder = traces();
+    // Links, not copies: a file that was just written is busy while a process that another test
+    // started at that moment has not let go of it.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder beside them");
     let (command, suite) = (folder.path().join("hairpin"), folder.path().join("hairpin-suite"));
-    std::fs::copy(env!("CARGO_BIN_EXE_hairpin"), &command).expect("copied");
-    std::fs::copy(fake_suite(), suite).expect("copied");
+    std::fs::hard_link(env!("CARGO_BIN_EXE_hairpin"), &command).expect("linked");
+    std::fs::hard_link(fake_suite(), suite).expect("linked");
     let mut installed = std::process::Command::new(command);
     installed.args(["check", "-q", "bridge.l2"]).current_dir("/").env_clear();
     let (output, stdout, _) = ran(installed);
