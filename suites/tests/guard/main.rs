@@ -3,6 +3,7 @@
 //! Needs no root and builds no lab. What can only be known while a case runs (that each class of
 //! traffic has its twin) is checked there, by the harness.
 
+mod docs;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
