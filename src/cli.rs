@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, completions, doctor, list};
+use crate::commands::{check, completions, doctor, list, run};
 use crate::exit::{self, Exit};
 use crate::show;
 
@@ -16,7 +16,8 @@ Examples:
   hairpin check '*.hairpin-*' M7    globs, and sentences of the article
   hairpin check --keep bridge.l2    stop at the first failure with its lab alive
   hairpin list                      what is promised, by whom, and what it needs
-  hairpin doctor                    can this machine run it?";
+  hairpin doctor                    can this machine run it?
+  hairpin run --kernel 6.12 -- X    any program on another kernel";
 
 /// Does this kernel do what bridge, veth and macvlan promise?
 #[derive(Parser)]
@@ -38,6 +39,8 @@ enum Command {
     List(list::Args),
     /// Tell whether this machine can run the suite, and what to change where it cannot.
     Doctor(doctor::Args),
+    /// Run any program in a guest on another kernel; also as cargo's runner.
+    Run(run::Args),
     /// Write a completion script for a shell.
     Completions(completions::Args),
 }
@@ -64,6 +67,7 @@ pub(crate) fn main() -> Exit {
         Command::Check(args) => check::run(&args),
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     done.unwrap_or_else(|error| {

@@ -6,15 +6,31 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// 0: every case passed, or was skipped where skips are allowed.
-    Fine = 0,
+    Fine,
     /// 1: a case failed, crashed, hung or could not tell; or a skip that `--strict` forbids.
-    Failed = 1,
+    Failed,
     /// 2: nothing could be run: wrong usage, no suite program, no privilege.
-    CouldNotRun = 2,
+    CouldNotRun,
     /// 4: nothing ran: no case matched, or every case was skipped.
-    NothingRan = 4,
+    NothingRan,
     /// 130: interrupted; what had finished was reported.
-    Interrupted = 130,
+    Interrupted,
+    /// What `hairpin run` passes on: the code of somebody else's program.
+    Program(u8),
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Failed => 1,
+            Self::CouldNotRun => 2,
+            Self::NothingRan => 4,
+            Self::Interrupted => 130,
+            Self::Program(code) => code,
+        }
+    }
 }
 
 /// The list as `--help` prints it.
@@ -28,7 +44,7 @@ Exit codes:
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 
@@ -45,6 +61,6 @@ mod tests {
             .skip(1)
             .filter_map(|l| l.split_whitespace().next()?.parse().ok())
             .collect();
-        assert_eq!(named, all.map(|exit| exit as u8));
+        assert_eq!(named, all.map(Exit::code));
     }
 }

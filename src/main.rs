@@ -30,6 +30,8 @@ mod tally;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // In a guest this executable is the first process, and stays in there.
+    hairpin_guest::init_if_pid1();
     // Two inner steps come back to this executable; neither is for people, so neither is in clap.
     let mut args = std::env::args_os().skip(1);
     match args.next().as_deref().and_then(|word| word.to_str()) {

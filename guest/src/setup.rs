@@ -77,10 +77,12 @@ pub(crate) fn end_console() -> std::io::Result<()> {
 }
 
 fn mounts(notes: &mut Vec<String>) {
-    for (kind, place) in MOUNTS {
+    // A mount would hide files that the host has packed there.
+    let is_packed = |place| fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some());
+    for (kind, place) in MOUNTS.iter().filter(|(kind, at)| *kind != "tmpfs" || !is_packed(at)) {
         let done = fs::create_dir_all(place).map_err(|error| error.to_string()).and_then(|()| {
             let (none, flags) = (None::<&str>, MsFlags::empty());
-            mount(Some(kind), place, Some(kind), flags, none).map_err(|error| error.to_string())
+            mount(Some(*kind), *place, Some(*kind), flags, none).map_err(|error| error.to_string())
         });
         if let Err(error) = done {
             notes.push(format!("`{kind}` cannot be mounted on {place}: {error}"));

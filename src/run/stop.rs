@@ -55,7 +55,7 @@ impl Stop {
                 let mut stderr = std::io::stderr();
                 // Whether or not anybody reads this, we go.
                 stderr.write_all(b"\nhairpin: interrupted again, leaving at once\n").ok();
-                std::process::exit(Exit::Interrupted as i32);
+                std::process::exit(Exit::Interrupted.code().into());
             }
         });
         Ok(stop)

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::console::Evidence;
-use crate::kernels::{Image, ModuleFile};
 use crate::machine::build::Built;
 use crate::machine::{BootFailure, BootSpec, Booted, Job, Listener, Machine, Snapshot};
 use crate::program::Program;
@@ -91,19 +90,15 @@ impl Guests {
 
 /// Runs one program of this machine in a guest of its own, and passes its output on as it comes.
 ///
-/// `init` is a program that calls [`hairpin_guest::init_if_pid1`]: the one that runs now is one, in `hairpin`.
-/// The job's `program` is set here.
+/// The guest's init, its modules and all else come from `spec`; the program is added to it, with its libraries,
+/// and the job's `program` is set here.
 pub fn run_program(
-    image: &Image,
-    modules: Vec<ModuleFile>,
-    init: &Path,
+    mut spec: BootSpec,
     program: &Path,
     job: &Job,
     listener: Listener<'_>,
 ) -> Result<JobResult, BootFailure> {
-    let mut spec = BootSpec::new(image.clone(), Program::read(init, "/init")?);
     spec.programs.push(Program::read(program, PROGRAM)?);
-    spec.modules = modules;
     let job = Job { program: PROGRAM.into(), ..job.clone() };
     Ok(Machine::boot(&spec)?.run_live(&job, listener))
 }

@@ -8,7 +8,8 @@ mod drive;
 mod snapshot;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -103,6 +104,28 @@ impl BootSpec {
             deadline: Duration::from_secs(60),
             qemu: None,
         }
+    }
+
+    /// Packs a file of this machine at the same path in the guest; a program with its libraries.
+    pub fn add(&mut self, file: &Path) -> Result<(), Error> {
+        let cannot = |error| {
+            Error::new(
+                format!("the file cannot be packed: {error}"),
+                file.display().to_string(),
+                "name a file that can be read",
+            )
+        };
+        let path = std::path::absolute(file).map_err(cannot)?;
+        let name = path.display().to_string();
+        let data = std::fs::metadata(&path).map_err(cannot)?;
+        let executable = data.permissions().mode() & 0o111 != 0;
+        if let Some(Ok(program)) = executable.then(|| Program::read(&path, &name)) {
+            self.programs.push(program);
+        } else {
+            let bytes = std::fs::read(&path).map_err(cannot)?;
+            self.files.push(Packed { path: name, bytes });
+        }
+        Ok(())
     }
 }
 

@@ -242,7 +242,7 @@ impl<'a> Report<'a> {
                     format!("--strict does not allow {n}: {}", ids.join(" "))
                 }
             },
-            Exit::Fine | Exit::CouldNotRun => return String::new(),
+            Exit::Fine | Exit::CouldNotRun | Exit::Program(_) => return String::new(),
         };
         wrap(&words, self.telling.width).join("\n") + "\n"
     }

@@ -111,17 +111,13 @@ fn guests_are_woken_side_by_side() {
 #[test]
 fn any_program_of_this_machine_runs_with_its_libraries() {
     let spec = spec("6.1");
-    let init = env!("CARGO_BIN_EXE_hairpin-testguest").as_ref();
+    let release = spec.image.release.clone();
     let mut live = Vec::new();
-    let result = hairpin_vm::run_program(
-        &spec.image,
-        spec.modules,
-        init,
-        "/bin/uname".as_ref(),
-        &job(&["-r"]),
-        &mut |_, bytes| live.extend_from_slice(bytes),
-    );
+    let result =
+        hairpin_vm::run_program(spec, "/bin/uname".as_ref(), &job(&["-r"]), &mut |_, bytes| {
+            live.extend_from_slice(bytes);
+        });
     let result = result.unwrap_or_else(|failure| panic!("{failure}"));
-    assert_eq!(stdout(&result).trim(), spec.image.release);
+    assert_eq!(stdout(&result).trim(), release);
     assert_eq!(live, result.stdout);
 }
