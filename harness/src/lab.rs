@@ -28,6 +28,9 @@ pub(crate) struct Node {
     pub(crate) netlink: Netlink,
 }
 
+/// What an ear keeps unless told otherwise: enough for the grids of a hundred hosts.
+pub(crate) const EAR_BYTES: usize = 8 << 20;
+
 /// A live topology.
 ///
 /// ```
@@ -49,6 +52,8 @@ pub struct Lab {
     nodes: Vec<Node>,
     listeners: Option<Listeners>,
     traced: bool,
+    /// How many bytes an ear keeps that were not taken out yet.
+    ear_bytes: usize,
     /// Who is told of each change.
     steps: Option<fn(String)>,
     /// The number of the next probe: no two frames of a lab carry the same.
@@ -73,6 +78,7 @@ impl Lab {
             nodes,
             listeners: None,
             traced: true,
+            ear_bytes: EAR_BYTES,
             steps: None,
             next_probe: 0,
         };
@@ -85,6 +91,15 @@ impl Lab {
     #[must_use]
     pub fn untraced(mut self) -> Self {
         self.traced = false;
+        self
+    }
+
+    /// Listens with sockets that keep so many bytes (the kernel adds its own, some 700 a frame)
+    /// instead of 8 MiB: what does not fit is lost, and grids say so. To be said before the first
+    /// grid.
+    #[must_use]
+    pub fn with_ears_of(mut self, bytes: usize) -> Self {
+        self.ear_bytes = bytes;
         self
     }
 
@@ -162,6 +177,10 @@ impl Lab {
         if let Some(tell) = self.steps {
             tell(step());
         }
+    }
+
+    pub(crate) fn ear_bytes(&self) -> usize {
+        self.ear_bytes
     }
 
     pub(crate) fn is_traced(&self) -> bool {

@@ -41,7 +41,7 @@ pub use observe::Datagram;
 pub use version::Kernel;
 
 pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};
-pub use hairpin_model::grid::{Grid, Refusal, Verdict};
+pub use hairpin_model::grid::{Cell, Grid, Refusal, Verdict};
 pub use hairpin_model::topology::{
     self, Bridge, LinkName, Mac, Macvlan, Mode, PortFlags, Topology,
 };

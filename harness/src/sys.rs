@@ -47,7 +47,8 @@ pub(crate) const ALL: u16 = 0x0003;
 
 impl PacketSocket {
     /// Opens a socket for one ethertype, or for [`ALL`], on every link of the current namespace.
-    pub(crate) fn open(protocol: u16) -> io::Result<Self> {
+    /// `bytes` is how much of what nobody has taken out yet it is to keep.
+    pub(crate) fn open(protocol: u16, bytes: usize) -> io::Result<Self> {
         // SAFETY: plain system call; a protocol of 0 receives nothing until the bind below.
         let fd = unsafe {
             libc::socket(
@@ -59,9 +60,10 @@ impl PacketSocket {
         let fd = owned(fd)?;
         let socket = Self(fd);
         socket.option(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
-        socket.option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 8 << 20).or_else(|_| {
+        let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+        socket.option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes).or_else(|_| {
             // Rootless: the forced size needs CAP_NET_ADMIN of the machine, the plain one nothing.
-            socket.option(libc::SOL_SOCKET, libc::SO_RCVBUF, 8 << 20)
+            socket.option(libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
         })?;
         let address = link_address(0, protocol);
         // SAFETY: the address is a valid sockaddr_ll of the length given.

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::Endpoint;
 use super::decode::{ETHERTYPE, frame};
 use super::ping::Pings;
-use crate::lab::{Lab, Node};
+use crate::lab::{EAR_BYTES, Lab, Node};
 use crate::sys::{ALL, PacketSocket};
 
 /// All sockets of a lab.
@@ -31,7 +31,8 @@ impl Listeners {
     /// Opens the frame ears, if they are not open yet.
     pub(super) fn open_frames(&mut self, lab: &Lab, hosts: &[Endpoint]) -> Result<(), Error> {
         if self.frames.is_empty() {
-            let open = |host: &Endpoint| open(&lab.nodes()[host.node], ETHERTYPE);
+            let bytes = lab.ear_bytes();
+            let open = |host: &Endpoint| open(&lab.nodes()[host.node], ETHERTYPE, bytes);
             self.frames = hosts.iter().map(open).collect::<Result<_, _>>()?;
         }
         Ok(())
@@ -40,7 +41,8 @@ impl Listeners {
     /// Opens the taps, if they are not open yet and the lab is traced.
     pub(super) fn open_taps(&mut self, lab: &Lab) -> Result<(), Error> {
         if self.taps.is_empty() && lab.is_traced() {
-            self.taps = lab.nodes().iter().map(|node| open(node, ALL)).collect::<Result<_, _>>()?;
+            let open = |node| open(node, ALL, EAR_BYTES);
+            self.taps = lab.nodes().iter().map(open).collect::<Result<_, _>>()?;
             self.taps.first().map_or(Ok(()), await_stamps)?;
         }
         Ok(())
@@ -60,8 +62,8 @@ impl Drop for Listeners {
     }
 }
 
-fn open(node: &Node, protocol: u16) -> Result<PacketSocket, Error> {
-    node.ns.enter(|| PacketSocket::open(protocol)).map_err(|error| {
+fn open(node: &Node, protocol: u16, bytes: usize) -> Result<PacketSocket, Error> {
+    node.ns.enter(|| PacketSocket::open(protocol, bytes)).map_err(|error| {
         Error::new(
             format!("cannot open a packet socket: {error}"),
             format!("namespace `{}`", node.name),

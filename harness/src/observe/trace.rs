@@ -44,10 +44,23 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
             let height = height(lab.topology(), link);
             seen.push(Seen { heard, sighting, at: arrival.at, height });
         }
+        all_read(tap, &node.name)?;
     }
     // A frame that is handed up within a namespace keeps its stamp: lower links come first.
     seen.sort_by_key(|seen| (seen.at, seen.height));
     Ok(seen)
+}
+
+/// A tap that lost frames would show frames where they did not go.
+fn all_read(tap: &PacketSocket, netns: &str) -> Result<(), Error> {
+    match tap.dropped().map_err(|error| broken("read a socket's statistics", &error))? {
+        0 => Ok(()),
+        lost => Err(Error::new(
+            format!("a tap lost {lost} frames: no path can be told"),
+            format!("namespace `{netns}`"),
+            "observe labs of many hosts without paths: `Lab::untraced`",
+        )),
+    }
 }
 
 /// How many links a link stands on.
