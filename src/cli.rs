@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, completions, doctor, list, run};
+use crate::commands::{check, completions, doctor, list, run, setup};
 use crate::exit::{self, Exit};
 use crate::show;
 
@@ -41,6 +41,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Run any program in a guest on another kernel; also as cargo's runner.
     Run(run::Args),
+    /// Bring what guests need to this machine: QEMU and kernels.
+    Setup(setup::Args),
     /// Write a completion script for a shell.
     Completions(completions::Args),
 }
@@ -68,6 +70,7 @@ pub(crate) fn main() -> Exit {
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Setup(args) => setup::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     done.unwrap_or_else(|error| {

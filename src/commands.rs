@@ -5,3 +5,4 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod list;
 pub(crate) mod run;
+pub(crate) mod setup;

@@ -1,5 +1,6 @@
 //! What this machine allows, and the remedy where it does not.
 
+pub(crate) mod packages;
 pub(crate) mod privilege;
 pub(crate) mod probe;
 pub(crate) mod remedy;

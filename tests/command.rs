@@ -8,6 +8,8 @@ mod ends;
 mod lives;
 #[path = "command/prints.rs"]
 mod prints;
+#[path = "command/setups.rs"]
+mod setups;
 #[path = "command/streams.rs"]
 mod streams;
 

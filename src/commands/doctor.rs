@@ -1,5 +1,7 @@
 //! `hairpin doctor`: can this machine run the suite, and what to change where it cannot.
 
+mod guests;
+
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -22,7 +24,8 @@ Examples:
   hairpin doctor                    look, and name a remedy for each missing thing
   hairpin doctor --suite PROGRAM    the same for a suite program of your own
 
-Exit code 0: `hairpin check` can run here (what is missing will be skipped); 2: it cannot.";
+Exit code 0: `hairpin check` can run here (what is missing will be skipped); 2: it cannot.
+Other kernels need QEMU and kernels besides: what is missing for them changes no exit code.";
 
 /// How long the suite program may look at the kernel.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -54,6 +57,10 @@ impl Finding {
         let state = Err(format!("{} ({})", error.what, error.place));
         Self { what: what.into(), state, remedy: Some(error.help.clone()), vital: true }
     }
+
+    fn lesser(what: &str, error: &Error) -> Self {
+        Self { vital: false, ..Self::fatal(what, error) }
+    }
 }
 
 /// Looks at the machine and tells what it found.
@@ -73,16 +80,23 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
         }
         Err(error) => findings.push(Finding::fatal("suite", &error)),
     }
+    let (of_guests, guests) = guests::findings();
+    findings.extend(of_guests);
     let widest = findings.iter().map(|f| f.what.chars().count()).max().unwrap_or(0);
     for finding in &findings {
         out.text(&line(finding, widest));
     }
     let vital = findings.iter().filter(|f| f.vital && f.state.is_err()).count();
-    let (exit, words) = match (vital, rules_without) {
+    let (exit, mut words) = match (vital, rules_without) {
         (0, 0) => (Exit::Fine, "ready: everything can be checked here".to_owned()),
         (0, n) => (Exit::Fine, format!("ready, but {} will be skipped here", count(n, "rule"))),
         (n, _) => (Exit::CouldNotRun, format!("not ready: {} to change", count(n, "thing"))),
     };
+    if !guests {
+        words.push_str(
+            "\nonly the kernel that runs here can be checked: other kernels need `hairpin setup`",
+        );
+    }
     out.text(&format!("\n{}\n", paint(STRONG, words)));
     Ok(exit)
 }

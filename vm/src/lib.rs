@@ -27,4 +27,5 @@ mod sys;
 
 pub use guests::{Guests, run_program};
 pub use machine::{BootSpec, Job, Machine, Profile, Snapshot};
+pub use qemu::installed_qemu;
 pub use result::{End, JobResult};

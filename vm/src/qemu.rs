@@ -15,4 +15,5 @@ pub(crate) use guest::{Guest, Heard};
 pub(crate) use line::{Begin, Line};
 pub(crate) use memory::Memory;
 pub(crate) use process::find;
+pub use process::installed_qemu;
 pub(crate) use stub::kernel as stub_kernel;

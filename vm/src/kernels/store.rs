@@ -125,6 +125,13 @@ impl Store {
         bundle::open_or_make(&self.cache, &debs, &*self.options.progress)
     }
 
+    /// The version of a series that is kept whole and would be used without the network; nothing is fetched.
+    pub fn kept_version(&self, series: &str) -> Option<String> {
+        let pin = self.remembered(series)?;
+        let whole = pin.packages.iter().all(|package| self.cache.deb(&package.sha256).exists());
+        whole.then_some(pin.version)
+    }
+
     fn unpack(&self, debs: &[PathBuf]) -> Result<Image, Error> {
         bundle::from_debs(&self.cache, debs, &*self.options.progress)
     }

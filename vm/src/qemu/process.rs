@@ -38,11 +38,34 @@ pub(crate) struct Process {
 /// Finds QEMU, or says how to get it. `asked` comes first, then the environment's word, then PATH.
 pub(crate) fn find(asked: Option<&Path>) -> Result<PathBuf, Error> {
     let named = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-    match asked.map(Path::to_owned).or(named) {
-        Some(path) if is_program(&path) => Ok(path),
-        Some(path) => Err(missing(&path.display().to_string())),
-        None => find_in(&env::var_os("PATH").unwrap_or_default()),
+    match (asked.map(Path::to_owned), named) {
+        (Some(path), _) | (None, Some(path)) if is_program(&path) => Ok(path),
+        (Some(path), _) => Err(missing(&path.display().to_string())),
+        (None, Some(path)) => Err(Error::new(
+            format!("`{}` is not there, or is no program", path.display()),
+            VARIABLE,
+            format!("correct {VARIABLE}, or unset it to have the QEMU in PATH"),
+        )),
+        (None, None) => find_in(&env::var_os("PATH").unwrap_or_default()),
     }
+}
+
+/// The QEMU that would be used, and how it calls itself: `QEMU emulator version 7.2.22`.
+pub fn installed_qemu() -> Result<(PathBuf, String), Error> {
+    let path = find(None)?;
+    let broken = |why: String| {
+        let help = "install it anew, or name another one in HAIRPIN_QEMU";
+        Error::new(format!("QEMU does not work: {why}"), path.display().to_string(), help)
+    };
+    let output = Command::new(&path).arg("--version").stdin(Stdio::null()).output();
+    let output = output.map_err(|error| broken(error.to_string()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().chars().take(WORDS).collect();
+        return Err(broken(said));
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    let first = said.lines().next().unwrap_or_default().trim().to_owned();
+    Ok((path, first))
 }
 
 fn find_in(path: &OsStr) -> Result<PathBuf, Error> {
