@@ -9,8 +9,9 @@ use std::net::IpAddr;
 
 use futures::TryStreamExt;
 use hairpin_model::topology::Route;
-use hairpin_model::{Error, Mac};
+use hairpin_model::{Error, Family, Mac};
 use ipnet::IpNet;
+use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::packet_route::route::RouteType;
@@ -73,9 +74,10 @@ impl Netlink {
     }
 
     /// Forgets every neighbour that was learned.
-    pub(crate) async fn forget_neighbours(&self) -> Result<(), Refused> {
-        let found: Vec<NeighbourMessage> =
-            self.handle.neighbours().get().execute().try_collect().await?;
+    pub(crate) async fn forget_neighbours(&self, family: Family) -> Result<(), Refused> {
+        // The kernel looks through the tables of all namespaces: of one family if it is told which.
+        let request = self.handle.neighbours().get().set_address_family(address_family(family));
+        let found: Vec<NeighbourMessage> = request.execute().try_collect().await?;
         for entry in found.into_iter().filter(is_learned) {
             match self.handle.neighbours().del(entry).execute().await.map_err(Refused::from) {
                 // It timed out, or its link went, between the dump and the deletion.
@@ -106,6 +108,13 @@ impl Netlink {
                 _ => None,
             })
         }))
+    }
+}
+
+const fn address_family(family: Family) -> AddressFamily {
+    match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
     }
 }
 

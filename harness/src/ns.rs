@@ -4,7 +4,9 @@
 //! lab: it steps into a namespace to make a socket or to write a sysctl, and out again.
 
 use std::fs::File;
+use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::thread;
 
 use hairpin_model::Error;
 use nix::sched::{CloneFlags, setns, unshare};
@@ -18,16 +20,39 @@ impl Ns {
     pub fn new() -> Result<Self, Error> {
         crate::sandbox::status()?;
         let home = current()?;
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| {
-            Error::new(
-                format!("cannot make a network namespace: {}", errno.desc()),
-                "this machine",
-                "see `hairpin doctor`; `sysctl user.max_net_namespaces` is the limit",
-            )
-        })?;
+        leave()?;
         let made = current();
         go(home.as_fd());
         made.map(Self)
+    }
+
+    /// Makes so many at once, on all cores, and runs `prepare` inside each: this is half of what a
+    /// small lab costs.
+    pub(crate) fn several(
+        count: usize,
+        prepare: impl Fn() -> Result<(), Error> + Sync,
+    ) -> Result<Vec<Self>, Error> {
+        crate::sandbox::status()?;
+        let make = || -> Result<Self, Error> {
+            leave()?;
+            prepare()?;
+            Self::current()
+        };
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let share = count.div_ceil(cores).max(1);
+        // These threads never come home: they end where they are.
+        thread::scope(|scope| {
+            let makers: Vec<_> = (0..count)
+                .step_by(share)
+                .map(|first| (first..count.min(first + share)).map(|_| make()))
+                .map(|shared| scope.spawn(|| shared.collect::<Result<Vec<_>, _>>()))
+                .collect();
+            let mut made = Vec::with_capacity(count);
+            for maker in makers {
+                made.extend(maker.join().expect("making a namespace does not panic")?);
+            }
+            Ok(made)
+        })
     }
 
     /// The namespace that the calling thread is in.
@@ -57,6 +82,17 @@ impl Drop for Back {
     fn drop(&mut self) {
         go(self.0.as_fd());
     }
+}
+
+/// Moves the calling thread into a new namespace.
+fn leave() -> Result<(), Error> {
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| {
+        Error::new(
+            format!("cannot make a network namespace: {}", errno.desc()),
+            "this machine",
+            "see `hairpin doctor`; `sysctl user.max_net_namespaces` is the limit",
+        )
+    })
 }
 
 fn current() -> Result<OwnedFd, Error> {

@@ -4,8 +4,9 @@
 //! depend on is therefore pinned here, before the first link is made; a topology's own sysctls
 //! come after and win.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
 
 use hairpin_model::Error;
 
@@ -45,13 +46,23 @@ pub const PINNED: &[(&str, &str)] = &[
 /// of the whole suite; so links keep their link-local addresses.
 pub(crate) fn pin() -> Result<(), Error> {
     for (name, value) in PINNED {
-        match fs::read_to_string(path(name)) {
+        match adjust(name, value) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Ok(now) if now.trim_end() == *value => {}
-            _ => set(name, value)?,
+            ended => ended.map_err(|error| refused(name, value, &error))?,
         }
     }
     Ok(())
+}
+
+/// Sets one sysctl if it has another value.
+fn adjust(name: &str, value: &str) -> io::Result<()> {
+    let mut file = File::options().read(true).write(true).open(path(name))?;
+    let mut now = [0; 64];
+    let len = file.read(&mut now)?;
+    if now[..len].trim_ascii_end() == value.as_bytes() {
+        return Ok(());
+    }
+    file.write_all_at(value.as_bytes(), 0)
 }
 
 /// Sets one sysctl in the current namespace.

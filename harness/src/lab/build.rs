@@ -37,9 +37,8 @@ pub(super) async fn build(topology: &Topology) -> Result<Vec<Node>, Error> {
 
 async fn make_nodes(topology: &Topology) -> Result<Vec<Node>, Error> {
     let mut nodes = Vec::new();
-    for netns in &topology.netns {
-        let ns = Ns::new()?;
-        ns.enter(sysctl::pin)?;
+    let made = Ns::several(topology.netns.len(), sysctl::pin)?;
+    for (netns, ns) in topology.netns.iter().zip(made) {
         let netlink = Netlink::connect(&ns)?;
         let up = netlink.set_up(LOOPBACK, true).await;
         up.map_err(|refused| refused.error("bring the loopback up", &netns.name))?;

@@ -249,7 +249,7 @@ impl Asking<'_> {
         let routing = self.routing.iter().filter(|place| !ends.contains(place));
         for place in ends.iter().chain(routing) {
             let node = &self.lab.nodes()[*place];
-            let forgot = node.netlink.forget_neighbours().await;
+            let forgot = node.netlink.forget_neighbours(self.family).await;
             forgot.map_err(|refused| refused.error("forget the neighbours", &node.name))?;
         }
         Ok(())
