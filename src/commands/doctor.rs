@@ -67,7 +67,7 @@ impl Finding {
 pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let mut out = Out::stdout();
     let mut findings = vec![Finding::good("kernel", machine::kernel()), privilege()];
-    if args.suite.suite.is_none() {
+    if args.suite.is_to_be_built() {
         findings.extend(builder());
     }
     let mut rules_without = 0;

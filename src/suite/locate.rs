@@ -38,6 +38,11 @@ impl SuiteArgs {
         };
         cargo::build(&root, quiet)
     }
+
+    /// Whether cargo would have to build the program.
+    pub(crate) fn is_to_be_built(&self) -> bool {
+        self.suite.is_none() && beside().and_then(|path| executable(&path)).is_none()
+    }
 }
 
 /// The source tree that we stand in, or were built from.

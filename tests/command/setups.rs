@@ -93,6 +93,18 @@ fn a_wrong_word_of_the_users_is_no_missing_package() {
 }
 
 #[test]
+fn an_installed_doctor_asks_for_no_cargo() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (command, suite) = (folder.path().join("hairpin"), folder.path().join("hairpin-suite"));
+    fs::hard_link(env!("CARGO_BIN_EXE_hairpin"), &command).unwrap();
+    fs::hard_link(crate::fake_suite(), suite).unwrap();
+    let mut doctor = Command::new(command);
+    doctor.arg("doctor").env_clear().current_dir("/");
+    let (_, stdout, _) = ran(doctor);
+    assert!(stdout.contains("ok    suite") && !stdout.contains("cargo"), "{stdout}");
+}
+
+#[test]
 fn the_doctor_says_when_only_this_kernel_can_be_checked() {
     let folder = tempfile::tempdir().unwrap();
     let (_, stdout, _) = ran(on_machine(folder.path(), &[], &["doctor"]));
