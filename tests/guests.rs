@@ -1,5 +1,7 @@
 //! The command with real kernels in real guests. Not part of a plain `cargo test`: see the feature `boot-tests`.
 
+#[path = "guests/faults.rs"]
+mod faults;
 #[path = "guests/run.rs"]
 mod run;
 #[path = "guests/runner.rs"]

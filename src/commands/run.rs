@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use hairpin_guest::wire::Stream;
 use hairpin_model::Error;
+use hairpin_vm::accel::{Accel, Choice};
 use hairpin_vm::kernels::{KernelRef, Options, Store, Wanted};
 use hairpin_vm::program::Program;
 use hairpin_vm::{BootSpec, End, Job, JobResult, Profile, run_program};
@@ -93,6 +94,9 @@ pub(crate) struct Args {
     /// A kind of machine.
     #[arg(long, value_name = "PROFILE", default_value = "fast", value_parser = profile())]
     profile: Profile,
+    /// What runs the guest, in place of what measuring says.
+    #[arg(long, value_name = "ACCEL", value_parser = ["kvm", "tcg"])]
+    accel: Option<String>,
     /// A file of this machine that the guest has too, at the same path; may be given several times.
     #[arg(long, value_name = "FILE")]
     file: Vec<PathBuf>,
@@ -118,6 +122,8 @@ fn profile() -> impl clap::builder::TypedValueParser<Value = Profile> {
 /// Runs the program.
 pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let program = find(&args.program[0])?;
+    // Before anything runs, so that nothing ran for nothing.
+    args.console.as_deref().map_or(Ok(()), |path| keep(path, ""))?;
     let spec = args.spec()?;
     let (release, deadline) = (spec.image.release.clone(), args.deadline);
     let mut job = Job::new("", args.program[1..].iter().cloned());
@@ -145,6 +151,11 @@ impl Args {
         let mut spec = BootSpec::new(image, Program::read(&own_executable()?, "/init")?);
         spec.modules = modules;
         spec.profile = self.profile;
+        spec.accel = match self.accel.as_deref() {
+            Some("kvm") => Choice::Force(Accel::Kvm),
+            Some(_) => Choice::Force(Accel::Tcg),
+            None => Choice::Measure,
+        };
         spec.memory_mib = self.memory.map(NonZero::get);
         for file in &self.file {
             spec.add(file)?;

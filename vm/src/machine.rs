@@ -28,6 +28,9 @@ pub use snapshot::Snapshot;
 /// A guest on hardware shows a sign of life within this time, or the hardware is none.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 
+/// Lines of a panic that fit into an error.
+const PANIC_LINES: usize = 12;
+
 /// What kind of machine a guest is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Profile {
@@ -325,9 +328,17 @@ fn not_up(guest: Guest, heard: &Heard, line: &Line, limit: Duration) -> BootFail
         (None, Heard::Message(_)) => "the guest's init is of another version of Hairpin".into(),
     };
     let last = console.last_lines(5);
-    let help = match last.is_empty() {
-        true => "its console is empty; try --accel tcg, or another kernel".to_owned(),
-        false => format!("its console ends with:\n{last}"),
+    // After a panic the console ends with what all tasks did, which hardly anybody asks.
+    let help = match console.evidence().last() {
+        Some(evidence) => {
+            let lines: Vec<&str> = evidence.text.lines().take(PANIC_LINES).collect();
+            format!("give it more memory, or another kernel; its words:\n{}", lines.join("\n"))
+        }
+        None if last.is_empty() => {
+            "its console is empty; give it more memory, another accelerator or another kernel"
+                .into()
+        }
+        None => format!("its console ends with:\n{last}"),
     };
     let place =
         format!("kernel {}, {}, {} MiB", line.kernel.display(), line.accel.name(), line.memory_mib);
