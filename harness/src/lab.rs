@@ -119,8 +119,8 @@ impl Lab {
     }
 
     /// Sends one datagram to a port and proves what became of it.
-    pub fn datagram(&mut self, flow: Datagram<'_>) -> Result<Cell, Error> {
-        datagram(self, flow)
+    pub async fn datagram(&mut self, flow: Datagram<'_>) -> Result<Cell, Error> {
+        datagram(self, flow).await
     }
 
     /// A link as the kernel has it now.

@@ -7,14 +7,16 @@ mod read;
 
 use std::net::IpAddr;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use hairpin_model::topology::Route;
 use hairpin_model::{Error, Family, Mac};
 use ipnet::IpNet;
-use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
+use rtnetlink::packet_route::neighbour_table::{NeighbourTableAttribute, NeighbourTableMessage};
 use rtnetlink::packet_route::route::RouteType;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{Handle, RouteMessageBuilder};
 use tokio::task::JoinHandle;
@@ -98,6 +100,29 @@ impl Netlink {
         }
     }
 
+    /// How often the machine's tables of neighbours were too full for another one: all namespaces
+    /// share them.
+    pub(crate) async fn full_neighbour_tables(&self) -> Result<u64, Refused> {
+        let message = RouteNetlinkMessage::GetNeighbourTable(NeighbourTableMessage::default());
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        let mut handle = self.handle.clone();
+        let mut answers = handle.request(request)?;
+        let mut full = 0;
+        while let Some(answer) = answers.next().await {
+            match answer.payload {
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbourTable(table)) => {
+                    full += table.attributes.iter().map(times_full).sum::<u64>();
+                }
+                NetlinkPayload::Error(error) => {
+                    return Err(rtnetlink::Error::NetlinkError(error).into());
+                }
+                _ => {}
+            }
+        }
+        Ok(full)
+    }
+
     /// The Ethernet address that the namespace has resolved an IP address to.
     pub(crate) async fn neighbour(&self, ip: IpAddr) -> Result<Option<Mac>, Refused> {
         let found: Vec<NeighbourMessage> =
@@ -108,6 +133,13 @@ impl Netlink {
                 _ => None,
             })
         }))
+    }
+}
+
+fn times_full(attribute: &NeighbourTableAttribute) -> u64 {
+    match attribute {
+        NeighbourTableAttribute::Stats(stats) => stats.table_fulls,
+        _ => 0,
     }
 }
 

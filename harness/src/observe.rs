@@ -57,7 +57,7 @@ pub(crate) async fn observe(lab: &mut Lab, class: Class) -> Result<Grid, Error> 
     let hosts = endpoints(lab).await?;
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let pinned = Pinned::here();
-    let losses = losses::Losses::now()?;
+    let losses = losses::Losses::now(lab).await?;
     let grid = match class.family() {
         Some(family) => ping::observe(lab, &mut listeners, &hosts, family, None).await,
         None => frame::observe(lab, &mut listeners, &hosts, class),
@@ -65,7 +65,7 @@ pub(crate) async fn observe(lab: &mut Lab, class: Class) -> Result<Grid, Error> 
     drop(pinned);
     *lab.listeners_mut() = Some(listeners);
     let mut grid = grid?;
-    losses.doubt(grid.cells.iter_mut().flatten())?;
+    losses.doubt(lab, grid.cells.iter_mut().flatten()).await?;
     Ok(grid)
 }
 
@@ -89,12 +89,12 @@ pub(crate) async fn ping(
     let pair = (place(from)?, place(to)?);
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let pinned = Pinned::here();
-    let losses = losses::Losses::now()?;
+    let losses = losses::Losses::now(lab).await?;
     let grid = ping::observe(lab, &mut listeners, &hosts, family, Some(pair)).await;
     drop(pinned);
     *lab.listeners_mut() = Some(listeners);
     let mut cell = grid?.cells[pair.0][pair.1].clone();
-    losses.doubt(std::iter::once(&mut cell))?;
+    losses.doubt(lab, std::iter::once(&mut cell)).await?;
     Ok(cell)
 }
 

@@ -37,7 +37,7 @@ pub struct Datagram<'a> {
 }
 
 /// Sends one datagram and proves what became of it.
-pub(crate) fn datagram(lab: &mut Lab, flow: Datagram<'_>) -> Result<Cell, Error> {
+pub(crate) async fn datagram(lab: &mut Lab, flow: Datagram<'_>) -> Result<Cell, Error> {
     let (probe, out, into) = (lab.take_probe(), lab.take_probe(), lab.take_probe());
     let any = match flow.family {
         Family::V4 => IpAddr::from([0; 4]),
@@ -60,7 +60,7 @@ pub(crate) fn datagram(lab: &mut Lab, flow: Datagram<'_>) -> Result<Cell, Error>
     };
     let (asked, other) = (open(flow.to, flow.port)?, open(flow.to, flow.other_port)?);
     let (sender, third) = (open(flow.from, 0)?, open(flow.control, 0)?);
-    let losses = Losses::now()?;
+    let losses = Losses::now(lab).await?;
 
     // Connected, so that an ICMP error comes back as an error of this flow.
     let to_port = SocketAddr::new(address, flow.port);
@@ -89,7 +89,7 @@ pub(crate) fn datagram(lab: &mut Lab, flow: Datagram<'_>) -> Result<Cell, Error>
             ..Cell::new(Verdict::Blocked)
         },
     };
-    losses.doubt(std::iter::once(&mut cell))?;
+    losses.doubt(lab, std::iter::once(&mut cell)).await?;
     Ok(cell)
 }
 

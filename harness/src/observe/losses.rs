@@ -1,38 +1,73 @@
-//! Frames that the machine itself lost: each CPU's receive queue takes only so many
-//! (`net.core.netdev_max_backlog`), and drops the rest.
+//! What the machine itself lost: each CPU's receive queue takes only so many frames
+//! (`net.core.netdev_max_backlog`) and drops the rest; the tables of neighbours take only so many
+//! entries (`net.ipv4.neigh.default.gc_thresh3`), and what is for one more is dropped too.
 //!
 //! A frame that was lost there was not blocked, and a control that came later proves nothing of it.
-//! The queues are the machine's, shared by all of its namespaces, so its own load can fill them.
+//! Both are the machine's, shared by all of its namespaces, so its own load can fill them.
 
 use std::fs;
 
 use hairpin_model::Error;
 use hairpin_model::grid::{Cell, Verdict};
 
-/// How many frames the machine's CPUs had dropped at some moment.
-pub(super) struct Losses(u32);
+use crate::lab::Lab;
+
+/// How much the machine had lost at some moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Losses {
+    /// Frames that its CPUs had no place for.
+    frames: u32,
+    /// Neighbours that its tables had no place for.
+    neighbours: u64,
+}
 
 impl Losses {
     /// As of now.
-    pub(super) fn now() -> Result<Self, Error> {
+    pub(super) async fn now(lab: &Lab) -> Result<Self, Error> {
         let path = "/proc/thread-self/net/softnet_stat";
         let table = fs::read_to_string(path).map_err(|error| {
             Error::new(format!("cannot read the kernel's table: {error}"), path, "mount /proc")
         })?;
-        Ok(Self(dropped(&table)))
+        let neighbours =
+            match lab.nodes().first() {
+                Some(node) => node.netlink.full_neighbour_tables().await.map_err(|refused| {
+                    refused.error("show the tables of neighbours", &node.name)
+                })?,
+                None => 0,
+            };
+        Ok(Self { frames: dropped(&table), neighbours })
     }
 
     /// Takes back what was said of missing frames if any were lost since.
-    pub(super) fn doubt<'c>(&self, cells: impl Iterator<Item = &'c mut Cell>) -> Result<(), Error> {
-        let lost = Self::now()?.0.wrapping_sub(self.0);
-        for cell in cells {
-            if lost > 0 && matches!(cell.verdict, Verdict::Blocked | Verdict::OneWay) {
-                let why = format!("the machine dropped {lost} frames from its receive queues");
-                cell.verdict = Verdict::Inconclusive(why);
-                cell.proof = None;
-            }
+    pub(super) async fn doubt<'c>(
+        self,
+        lab: &Lab,
+        cells: impl Iterator<Item = &'c mut Cell>,
+    ) -> Result<(), Error> {
+        if let Some(why) = self.until(Self::now(lab).await?) {
+            doubt(cells, &why);
         }
         Ok(())
+    }
+
+    /// What was lost between two moments.
+    fn until(self, now: Self) -> Option<String> {
+        let frames = now.frames.wrapping_sub(self.frames);
+        let neighbours = now.neighbours.wrapping_sub(self.neighbours);
+        if frames > 0 {
+            return Some(format!("the machine dropped {frames} frames from its receive queues"));
+        }
+        (neighbours > 0)
+            .then(|| format!("the machine's table of neighbours was full {neighbours} times"))
+    }
+}
+
+fn doubt<'c>(cells: impl Iterator<Item = &'c mut Cell>, why: &str) {
+    for cell in cells {
+        if matches!(cell.verdict, Verdict::Blocked | Verdict::OneWay) {
+            cell.verdict = Verdict::Inconclusive(why.into());
+            cell.proof = None;
+        }
     }
 }
 
@@ -54,12 +89,21 @@ mod tests {
     }
 
     #[test]
+    fn each_loss_is_named() {
+        let before = Losses { frames: 7, neighbours: 1 };
+        assert_eq!(before.until(before), None);
+        let after = Losses { frames: 9, neighbours: 1 };
+        assert!(before.until(after).unwrap().contains("dropped 2 frames"));
+        let after = Losses { frames: 7, neighbours: 4 };
+        assert!(before.until(after).unwrap().contains("was full 3 times"));
+    }
+
+    #[test]
     fn what_is_missing_is_doubted_after_a_loss() {
         let mut grid = Grid::undecided(Class::Unicast, vec!["a".into(), "b".into()]);
         grid.cells[0][1] = Cell::new(Verdict::Delivered);
         grid.cells[1][0] = Cell::new(Verdict::Blocked);
-        let now = Losses::now().unwrap();
-        Losses(now.0.wrapping_sub(1)).doubt(grid.cells.iter_mut().flatten()).unwrap();
+        doubt(grid.cells.iter_mut().flatten(), "lost");
         assert_eq!(grid.to_string(), "   a b\na  . +\nb  ? .");
     }
 }

@@ -87,11 +87,11 @@ mod port {
             let mut lab = case.lab(&docker_host()).await?;
             let flow =
                 Datagram { from: "c1", to: "c3", family, port: 53, other_port: 5353, control: "r" };
-            let open = lab.datagram(flow)?;
+            let open = lab.datagram(flow).await?;
             lab.claim("without a rule it arrives", open.verdict.symbol() == '+', &open.verdict)?;
             let drop = Match::any().port(Protocol::Udp, 53);
             lab.set_firewall("r", Firewall::new().rule(Hook::Forward, drop, Action::Drop))?;
-            let dropped = lab.datagram(flow)?;
+            let dropped = lab.datagram(flow).await?;
             lab.claim(
                 "with the rule it is blocked",
                 dropped.verdict.symbol() == '#',
@@ -110,10 +110,10 @@ mod port {
                 Datagram { from: "c1", to: "c3", family, port: 53, other_port: 5353, control: "r" };
             let reject = Match::any().port(Protocol::Udp, 53);
             lab.set_firewall("r", Firewall::new().rule(Hook::Forward, reject, Action::Reject))?;
-            let rejected = lab.datagram(flow)?;
+            let rejected = lab.datagram(flow).await?;
             lab.claim("it is refused", rejected.verdict.symbol() == 'P', &rejected.verdict)?;
             lab.set_firewall("r", Firewall::new())?;
-            let open = lab.datagram(flow)?;
+            let open = lab.datagram(flow).await?;
             lab.claim("without the rule it arrives", open.verdict.symbol() == '+', &open.verdict)
         });
     }
