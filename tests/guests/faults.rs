@@ -2,7 +2,7 @@
 //! behind that would be in the way of the next run.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -156,16 +156,31 @@ fn a_flood_on_the_console_hides_no_result() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "fine\n"), "{ended:?}");
 }
 
-/// A command whose program runs, and its QEMU.
-fn running() -> (Child, BufReader<std::process::ChildStdout>, Pid) {
-    let mut command = hairpin(&["run", "--kernel", "5.10", "--", "sh", "-c", SPINS]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    out.read_line(&mut line).unwrap();
-    assert_eq!(line, "up\n");
-    let qemu = only_child(child.id());
-    (child, out, qemu)
+/// A command whose program runs; it is ended with the value.
+struct Running {
+    child: Child,
+    qemu: Pid,
+}
+
+impl Running {
+    fn start() -> Self {
+        let mut command = hairpin(&["run", "--kernel", "5.10", "--", "sh", "-c", SPINS]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut running = Self { child, qemu: Pid::from_raw(0) };
+        let mut up = [0; 3];
+        running.child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+        assert_eq!(&up, b"up\n");
+        running.qemu = only_child(running.child.id());
+        running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It is gone already unless the test failed.
+        self.child.kill().unwrap_or_default();
+        drop(self.child.wait());
+    }
 }
 
 fn only_child(parent: u32) -> Pid {
@@ -185,19 +200,20 @@ fn child_of(parent: u32, stat: &Path) -> Option<i32> {
 
 #[test]
 fn a_qemu_that_is_killed_is_told() {
-    let (mut child, _out, qemu) = running();
-    kill(qemu, Signal::SIGKILL).unwrap();
+    let mut running = Running::start();
+    kill(running.qemu, Signal::SIGKILL).unwrap();
     let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(1), "{stderr}");
+    running.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(running.child.wait().unwrap().code(), Some(1), "{stderr}");
     assert!(stderr.contains("QEMU is gone"), "{stderr}");
 }
 
 #[test]
 fn an_interrupt_takes_qemu_along_and_holds_nothing_up() {
-    let (mut child, _out, qemu) = running();
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
-    let status = child.wait().unwrap();
+    let mut running = Running::start();
+    kill(Pid::from_raw(i32::try_from(running.child.id()).unwrap()), Signal::SIGINT).unwrap();
+    let status = running.child.wait().unwrap();
+    let qemu = running.qemu;
     assert_eq!(status.signal(), Some(Signal::SIGINT as i32), "{status:?}");
     let until = Instant::now() + Duration::from_secs(5);
     while lives(qemu) {
