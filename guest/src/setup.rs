@@ -39,6 +39,7 @@ pub(crate) fn guest() -> Ready {
     mounts(&mut notes);
     links();
     let modules = modules(&mut notes);
+    clock(&mut notes);
     if let Err(error) = crate::sys::loopback_up() {
         notes.push(format!("`lo` cannot be set up: {error}"));
     }
@@ -74,6 +75,14 @@ pub(crate) fn show_tasks() -> std::io::Result<()> {
 /// Writes the last line of a job to the kernel's log, urgent enough for every console.
 pub(crate) fn end_console() -> std::io::Result<()> {
     fs::write("/dev/kmsg", format!("<1>{}\n", wire::END_OF_JOB))
+}
+
+/// A clock that only ticks cannot tell which of two frames came first.
+fn clock(notes: &mut Vec<String>) {
+    let name = line("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+    if name.ends_with("jiffies") {
+        notes.push(format!("the kernel found no better clock than `{name}`, which is coarse"));
+    }
 }
 
 fn mounts(notes: &mut Vec<String>) {

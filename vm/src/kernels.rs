@@ -28,6 +28,7 @@ mod version;
 
 pub use closure::{Closure, ModuleFile, Wanted};
 pub use config::Config;
+pub(crate) use image::version_of;
 pub use image::{Image, Package, Presence};
 pub use lock::{Lock, LockedSeries};
 pub use packages::{Candidate, Part};

@@ -12,6 +12,10 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// For how long the cycle counter is watched: the clock's own error is then some 10 in a million.
+const WATCHED: Duration = Duration::from_millis(5);
 
 /// A command to start, the descriptors that it inherits, and where to put the outcome.
 struct Order {
@@ -47,6 +51,37 @@ fn orders() -> &'static Mutex<Sender<Order>> {
         });
         Mutex::new(sender)
     })
+}
+
+/// How many cycles this machine's counter counts in a millisecond, measured once in the life of the process.
+pub(crate) fn cycles_a_millisecond() -> u64 {
+    static MEASURED: OnceLock<u64> = OnceLock::new();
+    *MEASURED.get_or_init(|| {
+        let (begin, first) = clocks();
+        loop {
+            let (now, last) = clocks();
+            let passed = now - begin;
+            if passed >= WATCHED {
+                let cycles = u128::from(last.wrapping_sub(first)) * 1_000_000 / passed.as_nanos();
+                return u64::try_from(cycles).unwrap_or(u64::MAX);
+            }
+        }
+    })
+}
+
+/// Both clocks at one moment: of several tries that in which the least time passed between the two.
+fn clocks() -> (Instant, u64) {
+    let tries = (0..8).map(|_| {
+        let (before, now, after) = (cycles(), Instant::now(), cycles());
+        (after.wrapping_sub(before), now, before.wrapping_add(after.wrapping_sub(before) / 2))
+    });
+    let (_, now, cycles) = tries.min_by_key(|(took, ..)| *took).expect("there are tries");
+    (now, cycles)
+}
+
+fn cycles() -> u64 {
+    // SAFETY: every x86-64 processor has the counter, and reading it changes nothing.
+    unsafe { core::arch::x86_64::_rdtsc() }
 }
 
 fn spawn(mut command: Command, inherit: Vec<RawFd>) -> io::Result<Child> {

@@ -82,6 +82,11 @@ impl Image {
         }
     }
 
+    /// The first two numbers of its release.
+    pub(crate) fn version(&self) -> (u32, u32) {
+        version_of(&self.release)
+    }
+
     /// How this kernel has a module; `-` and `_` are the same.
     pub fn presence(&self, module: &str) -> Presence {
         let name = normal(module);
@@ -153,6 +158,12 @@ impl Image {
             }
         }
     }
+}
+
+/// The first two numbers of a release: (5, 10) for `5.10.0-46-cloud-amd64`.
+pub(crate) fn version_of(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Writes a file in one move, so that another process reads all of it or nothing.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Job, Listener};
 use crate::console::Console;
+use crate::kernels::version_of;
 use crate::qemu::{Begin, Guest, Heard, Line};
 use crate::result::{End, JobResult, Timing, Written, end_of, marked};
 
@@ -142,9 +143,7 @@ fn post_mortem(guest: &mut Guest, release: &str) {
 /// Until 5.15 what a kernel says after an NMI's panic stays in a buffer of its own and is never printed. There the
 /// guest's init is asked too, which helps as long as the kernel still lets it run.
 fn loses_words_in_nmi(release: &str) -> bool {
-    let mut parts = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    (major, minor) < (5, 15)
+    version_of(release) < (5, 15)
 }
 
 /// A guest that has not said `done` has crashed, whatever else it said.

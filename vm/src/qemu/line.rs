@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::Memory;
 use crate::accel::Accel;
 use crate::machine::Profile;
+use crate::sys;
 
 /// What every kernel is told: to speak on the first serial port, and to end the machine rather than hang.
 const ALWAYS: &str = "console=ttyS0 panic=-1 oops=panic unknown_nmi_panic=1 panic_print=0x1 \
@@ -25,6 +26,9 @@ pub(crate) struct Line {
     pub(crate) accel: Accel,
     pub(crate) memory_mib: u32,
     pub(crate) kernel: PathBuf,
+    /// Whether that kernel can be told how fast the cycle counter is, since 5.11. Else it needs a clock to compare
+    /// it with, which comes with ACPI.
+    pub(crate) takes_cycles: bool,
     /// What stands for the kernel where it is in memory already; none if only the kernel itself will do.
     pub(crate) stub: Option<Memory>,
     pub(crate) initramfs: Memory,
@@ -97,7 +101,11 @@ impl Line {
     pub(crate) fn kernel_line(&self) -> String {
         let sooner = if self.profile.is_plain() { "" } else { SOONER };
         let acpi = if self.has_acpi() { "" } else { WITHOUT_ACPI };
-        let parts = [ALWAYS, sooner, acpi, &self.append];
+        let clock = match self.is_told_cycles() {
+            true => format!("tsc_early_khz={}", sys::cycles_a_millisecond()),
+            false => String::new(),
+        };
+        let parts = [ALWAYS, sooner, acpi, &clock, &self.append];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
@@ -106,7 +114,18 @@ impl Line {
     }
 
     fn has_acpi(&self) -> bool {
-        matches!(self.profile, Profile::Faithful | Profile::Smp)
+        let needs_clock = self.is_translated_live() && !self.takes_cycles;
+        needs_clock || matches!(self.profile, Profile::Faithful | Profile::Smp)
+    }
+
+    /// A translated guest is too slow at times to measure the counter by itself, and then has a clock that ticks
+    /// every 4 ms only: frames could not be told to come one after the other. It counts this machine's cycles.
+    fn is_told_cycles(&self) -> bool {
+        self.is_translated_live() && self.takes_cycles
+    }
+
+    fn is_translated_live(&self) -> bool {
+        self.accel == Accel::Tcg && self.profile == Profile::Fast
     }
 
     fn accelerator(&self) -> String {
@@ -129,6 +148,7 @@ mod tests {
             accel: Accel::Tcg,
             memory_mib: 128,
             kernel: "/k/vmlinux".into(),
+            takes_cycles: true,
             stub: None,
             initramfs: Memory::holding("test", b"").unwrap(),
             append: String::new(),
@@ -164,6 +184,17 @@ mod tests {
         assert_eq!(plain, ALWAYS);
         let args = args(Profile::Faithful, Begin::Boot);
         assert!(args.contains("-machine pc,memory-backend=ram"), "{args}");
+    }
+
+    #[test]
+    fn a_translated_guest_is_told_how_fast_its_counter_is_or_given_a_clock() {
+        let mut line = line(Profile::Fast);
+        assert!(line.kernel_line().contains("acpi=off tsc_early_khz="), "{}", line.kernel_line());
+        line.takes_cycles = false;
+        assert!(!line.kernel_line().contains("acpi=off"), "{}", line.kernel_line());
+        assert_eq!(line.machine(), "pc");
+        line.accel = Accel::Kvm;
+        assert!(line.kernel_line().ends_with("acpi=off"), "{}", line.kernel_line());
     }
 
     #[test]
