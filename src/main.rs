@@ -9,6 +9,7 @@
 //! | [`commands`] | one file a subcommand |
 //! | [`suite`] | where the suite program is and what it holds |
 //! | [`select`] | which cases the filters mean |
+//! | [`guest`] | cases in guests on other kernels |
 //! | [`run`] | cases as processes: starting, watching, ending them |
 //! | [`tally`] | what all repetitions of all cases came to |
 //! | [`stream`] | the event file |
@@ -19,6 +20,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod guest;
 mod machine;
 mod run;
 mod select;

@@ -17,7 +17,11 @@ static STATUS: OnceLock<Result<(), Error>> = OnceLock::new();
 
 /// Enters the sandbox. Called once, before `main`, by [`suite!`](crate::suite); what went wrong is
 /// told by the first lab.
+///
+/// Of a guest the same program is the first process: it then sets the machine up and waits there
+/// for its job, which is to start itself again.
 pub fn enter() {
+    hairpin_guest::init_if_pid1();
     STATUS.get_or_init(try_enter);
 }
 

@@ -64,6 +64,27 @@ impl Outcome {
     }
 }
 
+/// The guest that the cases of a run were given to, each a fresh one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guest {
+    /// The kernel, as it was asked for: `6.12`, a path.
+    pub kernel: String,
+    /// Its package and version, or its file.
+    pub title: String,
+    /// What ran the guest, and why that.
+    pub accel: String,
+    /// The kind of machine: `fast`, `faithful`, `virtual-time`.
+    pub profile: String,
+    /// Its memory.
+    pub memory_mib: u32,
+    /// Milliseconds from nothing to a guest that waits for a case.
+    pub boot_ms: u64,
+    /// Whether guests were woken from a frozen one, or booted for each case.
+    pub woken: bool,
+    /// What the reader should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
 /// What can happen in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -81,6 +102,9 @@ pub enum Event {
         kernel: String,
         /// How many cases will run, repeats counted.
         cases: usize,
+        /// The guest that they run in, if it is not the machine itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guest: Option<Guest>,
     },
     /// A case begins.
     CaseStarted {

@@ -3,18 +3,20 @@
 mod report;
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use hairpin_model::Error;
 use hairpin_model::event::Outcome;
+use hairpin_model::{Error, event};
+use hairpin_vm::Guests;
 
 use crate::exit::Exit;
+use crate::guest::{self, GuestArgs, Ward};
 use crate::machine::privilege::Facts;
 use crate::run::judge::judge;
 use crate::run::process::{self, End, Job};
-use crate::run::schedule::{self, Options};
+use crate::run::schedule::{self, Options, Place};
 use crate::run::stop::Stop;
 use crate::select::{Unmatched, select};
 use crate::show;
@@ -31,6 +33,8 @@ Examples:
   hairpin check --verbose macvlan.vepa every grid, and the way that the frames took
   hairpin check --keep ID              stop at the first failure; enter its hosts and look around
   hairpin check --repeat 200 --quiet   does it always do the same?
+  hairpin check --kernel 6.12          on another kernel, each case in a fresh guest
+  hairpin check --kernel 6.1 --module ./macvlan.ko    with a driver of your own
   hairpin check --strict=article       no row of the article may be skipped";
 
 /// The options of `hairpin check`.
@@ -42,7 +46,7 @@ pub(crate) struct Args {
     filters: Vec<String>,
     #[command(flatten)]
     suite: SuiteArgs,
-    /// How many cases at a time [default: 4 for each core; cases mostly wait for the kernel].
+    /// How many cases at a time [default: 4 for each core, of guests 1].
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZero<usize>>,
     /// How long a case may take for its result, and after it for its end.
@@ -61,6 +65,12 @@ pub(crate) struct Args {
     /// Write everything that happens to a file, one JSON object a line (docs/events.md).
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Run on another kernel, each case in a fresh guest: a series (6.12), a package's version, a
+    /// `.deb` or a folder of them, a bzImage, a built tree.
+    #[arg(long, value_name = "KERNEL", conflicts_with = "keep")]
+    kernel: Option<String>,
+    #[command(flatten)]
+    guest: GuestArgs,
     /// Only failures and the summary.
     #[arg(long, short, conflicts_with = "verbose")]
     quiet: bool,
@@ -93,9 +103,12 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let program = args.suite.locate(args.quiet)?;
     let stop = Stop::on_signals()?;
     let (suite, ready) = std::thread::scope(|scope| {
-        let ready = scope.spawn(|| preflight(&program, args.deadline, &stop));
+        let ready = scope.spawn(|| match &args.kernel {
+            Some(kernel) => Guest::prepare(args, kernel, &program).map(Some),
+            None => preflight(&program, args.deadline, &stop).map(|()| None),
+        });
         let suite = Suite::load(&program, args.deadline, &stop);
-        (suite, ready.join().expect("the preflight does not panic"))
+        (suite, ready.join().expect("the preparation does not panic"))
     });
     if stop.is_stopped() {
         return Ok(Exit::Interrupted);
@@ -106,18 +119,44 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
         Ok(cases) => cases,
         Err(unmatched) => return Ok(unknown(&unmatched)),
     };
-    ready?;
+    let guest = ready?;
     let options = args.options();
-    let mut report = Report::new(args, &suite, &cases, stream)?;
-    schedule::run(&suite, &cases, &options, &stop, |news| report.hear(news, &stop));
+    let mut report = Report::new(args, &suite, &cases, stream, guest.as_ref())?;
+    let ward = guest.as_ref().map(Guest::ward);
+    let place = ward.as_ref().map_or(Place::Here, Place::Guests);
+    schedule::run(&suite, &cases, &options, place, &stop, |news| report.hear(news, &stop));
     report.end(&stop)
+}
+
+/// The guests of a run, and what is told of them.
+struct Guest {
+    guests: Guests,
+    entry: event::Guest,
+    consoles: PathBuf,
+}
+
+impl Guest {
+    fn prepare(args: &Args, kernel: &str, program: &Path) -> Result<Self, Error> {
+        let image = args.guest.image(&guest::store()?, kernel)?;
+        let spec = args.guest.spec(image, program)?;
+        let guests = Guests::prepare(&spec)?;
+        let entry = guest::entry(kernel, &spec, &guests);
+        let consoles = guest::folder(args.events.as_deref(), kernel);
+        Ok(Self { guests, entry, consoles })
+    }
+
+    fn ward(&self) -> Ward<'_> {
+        Ward { guests: &self.guests, consoles: self.consoles.clone() }
+    }
 }
 
 impl Args {
     fn options(&self) -> Options {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let one = NonZero::<usize>::MIN;
-        let usual = NonZero::new(cores * 4).unwrap_or(one);
+        // A guest keeps a core busy; a process mostly waits for the kernel.
+        let each = if self.kernel.is_some() { 1 } else { 4 };
+        let usual = NonZero::new(cores * each).unwrap_or(one);
         Options {
             jobs: if self.keep { one } else { self.jobs.unwrap_or(usual) },
             deadline: self.deadline,

@@ -1,20 +1,16 @@
 //! `hairpin run`: any program of this machine in a guest on another kernel, as if it ran here.
 
 use std::io::Write as _;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use hairpin_guest::wire::Stream;
 use hairpin_model::Error;
-use hairpin_vm::accel::{Accel, Choice};
-use hairpin_vm::kernels::{KernelRef, Options, Store, Wanted};
-use hairpin_vm::program::Program;
-use hairpin_vm::{BootSpec, End, Job, JobResult, Profile, run_program};
+use hairpin_vm::{BootSpec, End, Job, JobResult, run_program};
 
 use crate::commands::check::seconds;
 use crate::exit::Exit;
+use crate::guest::{GuestArgs, store, tell};
 use crate::show;
 
 const EXAMPLES: &str = "\
@@ -36,39 +32,6 @@ const PASSED_ON: [&str; 6] =
 /// Lines of a complaint that stderr gets.
 const EVIDENCE_LINES: usize = 30;
 
-/// Drivers of virtual networks, loaded where the kernel has them as modules: in a guest, nothing loads
-/// modules on demand.
-const DRIVERS: [&str; 28] = [
-    "veth",
-    "bridge",
-    "macvlan",
-    "macvtap",
-    "ipvlan",
-    "8021q",
-    "vxlan",
-    "tun",
-    "af_packet",
-    "packet_diag",
-    "br_netfilter",
-    "nf_tables",
-    "nf_nat",
-    "nf_conntrack",
-    "nf_conntrack_bridge",
-    "nft_chain_nat",
-    "nft_masq",
-    "nft_nat",
-    "nft_ct",
-    "nft_counter",
-    "nft_reject",
-    "nft_reject_inet",
-    "nft_reject_ipv4",
-    "nft_reject_ipv6",
-    "nft_reject_bridge",
-    "nft_meta_bridge",
-    "sch_netem",
-    "netdevsim",
-];
-
 /// The options of `hairpin run`.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -76,27 +39,11 @@ pub(crate) struct Args {
     /// A series (6.12), a package's version, a `.deb` or a folder of them, a bzImage, a built tree.
     #[arg(long, value_name = "KERNEL")]
     kernel: String,
-    /// The folder of an image's modules.
-    #[arg(long, value_name = "DIR")]
-    modules: Option<PathBuf>,
-    /// A rebuilt module in place of the packaged one; may be given several times.
-    #[arg(long, value_name = "FILE.ko")]
-    module: Vec<PathBuf>,
-    /// A module that the program needs, besides the usual drivers; may be given several times.
-    #[arg(long, value_name = "NAME")]
-    load: Vec<String>,
-    /// The guest's memory in MiB [default: what the program's size asks for, at least 128].
-    #[arg(long, value_name = "MIB")]
-    memory: Option<NonZero<u32>>,
+    #[command(flatten)]
+    guest: GuestArgs,
     /// How long the program may take.
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
     deadline: Duration,
-    /// A kind of machine.
-    #[arg(long, value_name = "PROFILE", default_value = "fast", value_parser = profile())]
-    profile: Profile,
-    /// What runs the guest, in place of what measuring says.
-    #[arg(long, value_name = "ACCEL", value_parser = ["kvm", "tcg"])]
-    accel: Option<String>,
     /// A file of this machine that the guest has too, at the same path; may be given several times.
     #[arg(long, value_name = "FILE")]
     file: Vec<PathBuf>,
@@ -109,14 +56,6 @@ pub(crate) struct Args {
     /// The program, and its arguments.
     #[arg(required = true, last = true, num_args = 1.., value_name = "PROGRAM")]
     program: Vec<String>,
-}
-
-fn profile() -> impl clap::builder::TypedValueParser<Value = Profile> {
-    let names = PossibleValuesParser::new(Profile::ALL.map(Profile::name));
-    names.map(|name| {
-        let named = Profile::ALL.into_iter().find(|profile| profile.name() == name);
-        named.expect("clap lets only their names through")
-    })
 }
 
 /// Runs the program.
@@ -142,21 +81,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
 impl Args {
     /// The guest: the kernel, its modules, this executable as its init, the user's files.
     fn spec(&self) -> Result<BootSpec, Error> {
-        let store = Store::open(Options { progress: Box::new(tell), ..Options::default() })?;
-        let kernel = KernelRef::parse(&self.kernel, self.modules.as_deref(), store.catalogue())?;
-        let image = store.resolve(&kernel)?;
-        let required: Vec<&str> = self.load.iter().map(String::as_str).collect();
-        let wanted = Wanted { required: &required, optional: &DRIVERS, overrides: &self.module };
-        let modules = image.closure(&wanted)?.load;
-        let mut spec = BootSpec::new(image, Program::read(&own_executable()?, "/init")?);
-        spec.modules = modules;
-        spec.profile = self.profile;
-        spec.accel = match self.accel.as_deref() {
-            Some("kvm") => Choice::Force(Accel::Kvm),
-            Some(_) => Choice::Force(Accel::Tcg),
-            None => Choice::Measure,
-        };
-        spec.memory_mib = self.memory.map(NonZero::get);
+        let image = self.guest.image(&store()?, &self.kernel)?;
+        let mut spec = self.guest.spec(image, &own_executable()?)?;
         for file in &self.file {
             spec.add(file)?;
         }
@@ -223,11 +149,6 @@ fn keep(path: &Path, text: &str) -> Result<(), Error> {
         let what = format!("the console cannot be written: {e}");
         Error::new(what, path.display().to_string(), "name a file that can be written")
     })
-}
-
-/// A sentence on stderr, marked as ours.
-fn tell(text: &str) {
-    show::Out::stderr().text(&format!("hairpin: {text}\n"));
 }
 
 /// The exit code, with every complaint of the kernel told on stderr.

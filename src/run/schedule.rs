@@ -13,11 +13,21 @@ use std::time::{Duration, Instant};
 use hairpin_model::event::Outcome;
 use hairpin_model::{Error, Event, Record};
 
+use crate::guest::Ward;
 use crate::run::judge::judge;
 use crate::run::process::{self, End, Job};
 use crate::run::slots::{Slot, Slots};
 use crate::run::stop::Stop;
 use crate::suite::{Case, Suite};
+
+/// Where cases are run.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'g> {
+    /// On this kernel, each a process.
+    Here,
+    /// On another, each in a guest of its own.
+    Guests(&'g Ward<'g>),
+}
 
 /// How cases are run.
 #[derive(Clone)]
@@ -74,12 +84,19 @@ pub(crate) fn run(
     suite: &Suite,
     cases: &[&Case],
     options: &Options,
+    place: Place<'_>,
     stop: &Stop,
     mut on: impl FnMut(News),
 ) {
     let (news, told): (Sender<News>, Receiver<News>) = channel();
-    let shared =
-        Shared { suite, options, stop, halted: AtomicBool::new(false), began: Instant::now() };
+    let shared = Shared {
+        suite,
+        options,
+        place,
+        stop,
+        halted: AtomicBool::new(false),
+        began: Instant::now(),
+    };
     thread::scope(|scope| {
         let shared = &shared;
         scope.spawn(move || {
@@ -93,7 +110,10 @@ pub(crate) fn run(
                     return;
                 }
                 let news = news.clone();
-                scope.spawn(move || one(shared, index, case, slots, &news));
+                scope.spawn(move || match shared.place {
+                    Place::Here => one(shared, index, case, slots, &news),
+                    Place::Guests(ward) => in_guest(shared, ward, (index, case), slots, &news),
+                });
             }
         });
         loop {
@@ -110,6 +130,7 @@ pub(crate) fn run(
 struct Shared<'a> {
     suite: &'a Suite,
     options: &'a Options,
+    place: Place<'a>,
     stop: &'a Stop,
     /// No more cases are to be started.
     halted: AtomicBool,
@@ -171,6 +192,28 @@ fn one(shared: &Shared<'_>, index: usize, case: &Case, slots: (Slot, Slot), news
     };
     // Only now, so that no case begins after one that ends the run.
     drop((alive, running));
+    tell(item);
+}
+
+/// Runs one case in a guest. What has begun is brought to its end, also when the run is stopped.
+fn in_guest(
+    shared: &Shared<'_>,
+    ward: &Ward<'_>,
+    (index, case): (usize, &Case),
+    slots: (Slot, Slot),
+    news: &Sender<News>,
+) {
+    let tell = |item| news.send(item).expect("the receiver outlives the threads");
+    let began = shared.began.elapsed();
+    tell(News::Started(index));
+    let item = match ward.run((index, &case.id), &case.test, shared.options.deadline, began) {
+        Ok(result) => News::Finished(index, Some(result)),
+        Err(error) => {
+            shared.halted.store(true, Ordering::SeqCst);
+            News::Broken(error)
+        }
+    };
+    drop(slots);
     tell(item);
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hairpin_model::event::Outcome;
-use hairpin_model::{Error, Event};
+use hairpin_model::{Error, Event, event};
 
-use super::Args;
+use super::{Args, Guest};
 use crate::exit::Exit;
 use crate::machine;
 use crate::machine::remedy::Modules;
@@ -42,6 +42,9 @@ pub(super) struct Report<'a> {
     /// The case whose failure has been told already, because its lab was kept.
     kept: Option<usize>,
     broken: Option<Error>,
+    /// Whether the guest's kernel complained before any case was given to it.
+    complained: bool,
+    is_guest: bool,
 }
 
 impl<'a> Report<'a> {
@@ -51,10 +54,12 @@ impl<'a> Report<'a> {
         suite: &'a Suite,
         cases: &'a [&'a Case],
         stream: Option<Stream>,
+        guest: Option<&Guest>,
     ) -> Result<Self, Error> {
         let runs = cases.len() * args.repeat.get();
         let one_rule = cases.iter().all(|case| case.rule == cases[0].rule);
-        let kernel = machine::kernel();
+        let kernel =
+            guest.map_or_else(machine::kernel, |guest| guest.guests.booted().ready.release.clone());
         let telling =
             Telling { suite, width: width(), command: args.command(), verbose: args.verbose };
         let live = std::io::stderr().is_terminal() && !args.keep;
@@ -73,11 +78,38 @@ impl<'a> Report<'a> {
             began: Instant::now(),
             kept: None,
             broken: None,
+            complained: guest.is_some_and(|guest| !guest.guests.evidence().is_empty()),
+            is_guest: guest.is_some(),
         };
         let program = suite.program.display().to_string();
         report.write(Event::Catalogue { rules: suite.rules.clone() })?;
-        report.write(Event::RunStarted { program, kernel, cases: runs })?;
+        let entry = guest.map(|guest| guest.entry.clone());
+        if let Some(entry) = &entry {
+            report.introduce(entry);
+        }
+        report.write(Event::RunStarted { program, kernel, cases: runs, guest: entry })?;
         Ok(report)
+    }
+
+    /// Tells which kernel this is, and on what.
+    fn introduce(&mut self, guest: &event::Guest) {
+        let woken = if guest.woken { "woken" } else { "booted" };
+        let boot = Duration::from_millis(guest.boot_ms);
+        let line = format!(
+            "{} in guests of {} MiB, {woken} for each case; booted in {:.1} s; profile {}; {}",
+            guest.title,
+            guest.memory_mib,
+            boot.as_secs_f32(),
+            guest.profile,
+            guest.accel
+        );
+        let mut text = wrap(&line, self.telling.width).join("\n") + "\n";
+        for note in &guest.notes {
+            text.push_str(&(wrap(&format!("note: {note}"), self.telling.width).join("\n") + "\n"));
+        }
+        if !self.args.quiet || self.complained {
+            self.progress.print(&(text + "\n"));
+        }
     }
 
     fn write(&mut self, event: Event) -> Result<(), Error> {
@@ -199,8 +231,9 @@ impl<'a> Report<'a> {
             return;
         }
         self.progress.print(&ending::known(&self.tally, self.cases, self.telling.width));
-        let modules = Modules::of_this_kernel();
-        let remedy = |missing: &str| modules.remedy(missing);
+        // What helps on this machine helps no guest.
+        let modules = (!self.is_guest).then(Modules::of_this_kernel);
+        let remedy = |missing: &str| modules.as_ref().and_then(|modules| modules.remedy(missing));
         let width = self.telling.width;
         self.progress.print(&ending::skips(&self.tally, self.cases, width, remedy));
     }
@@ -213,6 +246,7 @@ impl<'a> Report<'a> {
         } else if self.tally.bad().next().is_some()
             || self.tally.flaky().next().is_some()
             || !self.forbidden().is_empty()
+            || self.complained
         {
             Exit::Failed
         } else if skipped == self.tally.runs() {
@@ -257,6 +291,10 @@ impl Args {
                 format!("cargo run {release}-- check")
             }
             _ => "hairpin check".into(),
+        };
+        let ours = match &self.kernel {
+            Some(kernel) => format!("{ours} --kernel {kernel}"),
+            None => ours,
         };
         match &self.suite.suite {
             Some(program) => format!("{ours} --suite {}", program.display()),

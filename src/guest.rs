@@ -1,0 +1,149 @@
+//! Guests as the command needs them: which kernel, on what kind of machine, and a case in one.
+//!
+//! How a guest is booted, woken and watched is the matter of `hairpin_vm`; how many cases run at
+//! once, of [`crate::run::schedule`].
+
+mod case;
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use hairpin_model::{Error, event};
+use hairpin_vm::accel::{Accel, Choice};
+use hairpin_vm::kernels::{Image, KernelRef, Lock, Options, Store, Wanted};
+use hairpin_vm::program::Program;
+use hairpin_vm::{BootSpec, Guests, Profile};
+
+use crate::show;
+
+pub(crate) use case::{Ward, folder};
+
+/// Drivers of virtual networks, loaded where the kernel has them as modules: in a guest, nothing
+/// loads modules on demand.
+const DRIVERS: [&str; 29] = [
+    "veth",
+    "bridge",
+    "macvlan",
+    "macvtap",
+    "ipvlan",
+    "8021q",
+    "dummy",
+    "vxlan",
+    "tun",
+    "af_packet",
+    "packet_diag",
+    "br_netfilter",
+    "nf_tables",
+    "nf_nat",
+    "nf_conntrack",
+    "nf_conntrack_bridge",
+    "nft_chain_nat",
+    "nft_masq",
+    "nft_nat",
+    "nft_ct",
+    "nft_counter",
+    "nft_reject",
+    "nft_reject_inet",
+    "nft_reject_ipv4",
+    "nft_reject_ipv6",
+    "nft_reject_bridge",
+    "nft_meta_bridge",
+    "sch_netem",
+    "netdevsim",
+];
+
+/// What all subcommands ask of a guest, besides its kernel.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct GuestArgs {
+    /// The folder of an image's modules.
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    modules: Option<PathBuf>,
+    /// A rebuilt module in place of the packaged one; may be given several times.
+    #[arg(long, value_name = "FILE.ko", requires = "kernel")]
+    module: Vec<PathBuf>,
+    /// A module that is needed besides the usual drivers; may be given several times.
+    #[arg(long, value_name = "NAME", requires = "kernel")]
+    load: Vec<String>,
+    /// The guest's memory in MiB [default: what the programs' size asks for, at least 128].
+    #[arg(long, value_name = "MIB", requires = "kernel")]
+    memory: Option<NonZero<u32>>,
+    /// A kind of machine [default: fast].
+    #[arg(long, value_name = "PROFILE", value_parser = profile(), requires = "kernel")]
+    profile: Option<Profile>,
+    /// What runs the guest, in place of what measuring says.
+    #[arg(long, value_name = "ACCEL", value_parser = ["kvm", "tcg"], requires = "kernel")]
+    accel: Option<String>,
+    /// Take the packages that this file pins, and no others.
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    locked: Option<PathBuf>,
+}
+
+fn profile() -> impl clap::builder::TypedValueParser<Value = Profile> {
+    let names = PossibleValuesParser::new(Profile::ALL.map(Profile::name));
+    names.map(|name| {
+        let named = Profile::ALL.into_iter().find(|profile| profile.name() == name);
+        named.expect("clap lets only their names through")
+    })
+}
+
+/// The place where kernels are kept, telling on stderr what it waits for.
+pub(crate) fn store() -> Result<Store, Error> {
+    Store::open(Options { progress: Box::new(tell), ..Options::default() })
+}
+
+/// A sentence on stderr, marked as ours.
+pub(crate) fn tell(text: &str) {
+    show::Out::stderr().text(&format!("hairpin: {text}\n"));
+}
+
+impl GuestArgs {
+    /// Finds the kernel that the user named; fetches it if need be.
+    pub(crate) fn image(&self, store: &Store, kernel: &str) -> Result<Image, Error> {
+        let kernel = KernelRef::parse(kernel, self.modules.as_deref(), store.catalogue())?;
+        match &self.locked {
+            Some(file) => store.resolve_locked(&kernel, &Lock::read(file)?),
+            None => store.resolve(&kernel),
+        }
+    }
+
+    /// A guest on that kernel, with `init` as its first process: a program that calls
+    /// `hairpin_guest::init_if_pid1`.
+    pub(crate) fn spec(&self, image: Image, init: &Path) -> Result<BootSpec, Error> {
+        let required: Vec<&str> = self.load.iter().map(String::as_str).collect();
+        let wanted = Wanted { required: &required, optional: &DRIVERS, overrides: &self.module };
+        let modules = image.closure(&wanted)?.load;
+        let mut spec = BootSpec::new(image, Program::read(init, "/init")?);
+        spec.modules = modules;
+        spec.profile = self.profile.unwrap_or_default();
+        spec.accel = match self.accel.as_deref() {
+            Some("kvm") => Choice::Force(Accel::Kvm),
+            Some(_) => Choice::Force(Accel::Tcg),
+            None => Choice::Measure,
+        };
+        spec.memory_mib = self.memory.map(NonZero::get);
+        Ok(spec)
+    }
+}
+
+/// What a run's events say of its guests.
+pub(crate) fn entry(kernel: &str, spec: &BootSpec, guests: &Guests) -> event::Guest {
+    let booted = guests.booted();
+    let mut notes = spec.image.notes.clone();
+    let rebuilt =
+        spec.modules.iter().filter_map(|module| Some((&module.name, module.from.as_ref()?)));
+    notes.extend(rebuilt.map(|(name, file)| format!("the module {name} is {}", file.display())));
+    notes.extend(guests.notes());
+    let complaint = |evidence| format!("the kernel complained before any case: {evidence}");
+    notes.extend(guests.evidence().iter().map(complaint));
+    event::Guest {
+        kernel: kernel.into(),
+        title: spec.image.title(),
+        accel: booted.accel.why.clone(),
+        profile: spec.profile.name().into(),
+        memory_mib: booted.memory_mib,
+        boot_ms: u64::try_from(booted.took.as_millis()).unwrap_or(u64::MAX),
+        woken: guests.are_woken(),
+        notes,
+    }
+}
