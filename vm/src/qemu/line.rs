@@ -13,7 +13,7 @@ use crate::sys;
 const ALWAYS: &str = "console=ttyS0 panic=-1 oops=panic unknown_nmi_panic=1 panic_print=0x1 \
     softlockup_panic=1 hung_task_panic=1";
 /// What makes it start sooner, and changes nothing of networking. The printed level leaves warnings in.
-const SOONER: &str = "loglevel=5 nokaslr tsc=reliable no_timer_check mitigations=off \
+const SOONER: &str = "loglevel=5 nokaslr no_timer_check mitigations=off \
     random.trust_cpu=on reboot=t";
 /// Sooner still, but Debian's kernels find no second processor without ACPI.
 const WITHOUT_ACPI: &str = "acpi=off";
@@ -101,10 +101,7 @@ impl Line {
     pub(crate) fn kernel_line(&self) -> String {
         let sooner = if self.profile.is_plain() { "" } else { SOONER };
         let acpi = if self.has_acpi() { "" } else { WITHOUT_ACPI };
-        let clock = match self.is_told_cycles() {
-            true => format!("tsc_early_khz={}", sys::cycles_a_millisecond()),
-            false => String::new(),
-        };
+        let clock = self.clock();
         let parts = [ALWAYS, sooner, acpi, &clock, &self.append];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
@@ -118,10 +115,18 @@ impl Line {
         needs_clock || matches!(self.profile, Profile::Faithful | Profile::Smp)
     }
 
-    /// A translated guest is too slow at times to measure the counter by itself, and then has a clock that ticks
-    /// every 4 ms only: frames could not be told to come one after the other. It counts this machine's cycles.
-    fn is_told_cycles(&self) -> bool {
-        self.is_translated_live() && self.takes_cycles
+    /// What the kernel is told of clocks. A translated guest measures the cycle counter badly: with some luck it
+    /// notices, and has a clock that ticks every 4 ms, by which frames cannot be put in order; without, its time
+    /// runs too fast. The counter counts this machine's cycles.
+    fn clock(&self) -> String {
+        match (self.profile.is_plain(), self.is_translated_live()) {
+            (true, _) => String::new(),
+            (_, true) if self.takes_cycles => {
+                format!("tsc=reliable tsc_early_khz={}", sys::cycles_a_millisecond())
+            }
+            (_, true) => "tsc=unstable clocksource=hpet".into(),
+            _ => "tsc=reliable".into(),
+        }
     }
 
     fn is_translated_live(&self) -> bool {
@@ -189,12 +194,17 @@ mod tests {
     #[test]
     fn a_translated_guest_is_told_how_fast_its_counter_is_or_given_a_clock() {
         let mut line = line(Profile::Fast);
-        assert!(line.kernel_line().contains("acpi=off tsc_early_khz="), "{}", line.kernel_line());
+        assert!(
+            line.kernel_line().contains("acpi=off tsc=reliable tsc_early_khz="),
+            "{}",
+            line.kernel_line()
+        );
         line.takes_cycles = false;
         assert!(!line.kernel_line().contains("acpi=off"), "{}", line.kernel_line());
         assert_eq!(line.machine(), "pc");
+        assert!(line.kernel_line().contains("clocksource=hpet"), "{}", line.kernel_line());
         line.accel = Accel::Kvm;
-        assert!(line.kernel_line().ends_with("acpi=off"), "{}", line.kernel_line());
+        assert!(line.kernel_line().ends_with("acpi=off tsc=reliable"), "{}", line.kernel_line());
     }
 
     #[test]

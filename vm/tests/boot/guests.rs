@@ -22,6 +22,19 @@ fn every_kernel_comes_up_freezes_and_wakes() {
 }
 
 #[test]
+fn a_second_in_a_guest_is_a_second() {
+    for series in SERIES {
+        let guests = Guests::prepare(&spec(series)).unwrap_or_else(|failure| panic!("{failure}"));
+        let result = guests.run(&job(&["sleep", "2"])).unwrap();
+        assert_eq!(result.end, End::Exited(0), "{series}: {}", result.console.text());
+        let (inside, here) = (result.timing.inside, result.timing.job);
+        assert!(inside.as_secs_f32() >= 2.0, "{series}: {inside:?} there");
+        // From here it may look longer, on a busy machine; never much shorter.
+        assert!(here.as_secs_f32() > 1.8, "{series}: {here:?} here, {inside:?} there");
+    }
+}
+
+#[test]
 fn a_guest_has_its_modules_and_no_link_but_loopback() {
     assert_eq!(stdout(&run(&["links"])), "lo\n");
     assert_eq!(stdout(&run(&["read", "/sys/class/net/lo/operstate"])), "unknown\n");
