@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, completions, doctor, list, run, setup};
+use crate::commands::{check, completions, doctor, list, matrix, run, setup};
 use crate::exit::{self, Exit};
 use crate::show;
 
@@ -35,6 +35,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Run cases and tell what the kernel did against what is promised.
     Check(check::Args),
+    /// Run cases on many kernels, in guests, and tell what differs between them.
+    Matrix(matrix::Args),
     /// List the rules with their cases, sources and needs.
     List(list::Args),
     /// Tell whether this machine can run the suite, and what to change where it cannot.
@@ -67,6 +69,7 @@ pub(crate) fn main() -> Exit {
     choice.write_global();
     let done = match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Matrix(args) => matrix::run(&args),
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Run(args) => run::run(&args),

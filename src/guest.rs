@@ -17,7 +17,7 @@ use hairpin_vm::{BootSpec, Guests, Profile};
 
 use crate::show;
 
-pub(crate) use case::{Ward, folder};
+pub(crate) use case::{Ward, folder, state};
 
 /// Drivers of virtual networks, loaded where the kernel has them as modules: in a guest, nothing
 /// loads modules on demand.
@@ -98,6 +98,11 @@ pub(crate) fn tell(text: &str) {
 }
 
 impl GuestArgs {
+    /// Only these two said.
+    pub(crate) fn of(accel: Option<String>, memory: Option<NonZero<u32>>) -> Self {
+        Self { accel, memory, ..Self::default() }
+    }
+
     /// Finds the kernel that the user named; fetches it if need be.
     pub(crate) fn image(&self, store: &Store, kernel: &str) -> Result<Image, Error> {
         let kernel = KernelRef::parse(kernel, self.modules.as_deref(), store.catalogue())?;

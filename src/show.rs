@@ -14,7 +14,7 @@ use std::io::Write;
 use hairpin_model::Error;
 
 pub(crate) use palette::{DIM, STRONG, outcome, paint};
-pub(crate) use text::{count, wrap};
+pub(crate) use text::{count, span, wrap};
 
 /// Where text goes; colours are taken out on the way where they are not wanted.
 ///

@@ -69,6 +69,11 @@ impl Stream {
         self.file.flush().map_err(|e| unwritten(&self.path, &e))
     }
 
+    /// Writes a record of an earlier start of the same run as it was.
+    pub(crate) fn record(&mut self, record: &Record) -> Result<(), Error> {
+        self.write(record)
+    }
+
     fn write(&mut self, record: &Record) -> Result<(), Error> {
         serde_json::to_writer(&mut self.file, record)
             .map_err(std::io::Error::from)

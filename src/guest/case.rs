@@ -86,11 +86,16 @@ pub(crate) fn folder(events: Option<&Path>, kernel: &str) -> PathBuf {
     if let Some(file) = events {
         return file.with_extension("consoles");
     }
+    let name: String = kernel.chars().map(|c| if c == '/' { '-' } else { c }).collect();
+    state().join("consoles").join(name)
+}
+
+/// Our folder among the user's folders of states.
+pub(crate) fn state() -> PathBuf {
     let set =
         |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = set("XDG_STATE_HOME")
+    set("XDG_STATE_HOME")
         .or_else(|| Some(set("HOME")?.join(".local/state")))
-        .unwrap_or_else(std::env::temp_dir);
-    let name: String = kernel.chars().map(|c| if c == '/' { '-' } else { c }).collect();
-    state.join("hairpin/consoles").join(name)
+        .unwrap_or_else(std::env::temp_dir)
+        .join("hairpin")
 }

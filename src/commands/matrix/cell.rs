@@ -1,0 +1,47 @@
+//! What became of one case on one kernel, in a word.
+
+use hairpin_model::event::Outcome;
+
+use crate::show::{self, paint};
+
+/// How the harness begins the reason of a case that passes though it is listed as a known failure.
+const FIXED: &str = "passes, but a failure is expected";
+
+/// One cell of the matrix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cell {
+    pub(super) outcome: Outcome,
+    pub(super) reason: Option<String>,
+}
+
+impl Cell {
+    /// Its word.
+    pub(super) fn word(&self) -> &'static str {
+        match &self.reason {
+            Some(reason) if self.outcome == Outcome::Fail && reason.starts_with(FIXED) => "fixed",
+            _ => self.outcome.word(),
+        }
+    }
+
+    /// The word in its colour.
+    pub(super) fn painted(&self, width: usize) -> String {
+        paint(show::outcome(self.outcome), format!("{:<width$}", self.word()))
+    }
+
+    /// Whether it fails a run.
+    pub(super) fn is_bad(&self) -> bool {
+        self.outcome.is_bad()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_that_is_listed_as_a_failure_is_fixed() {
+        let reason = Some(format!("{FIXED}: delete `x` in y"));
+        assert_eq!(Cell { outcome: Outcome::Fail, reason }.word(), "fixed");
+        assert_eq!(Cell { outcome: Outcome::Fail, reason: None }.word(), "fail");
+    }
+}

@@ -1,0 +1,254 @@
+//! One kernel of the matrix: booted, given every case, written to its event file.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::path::Path;
+
+use hairpin_model::event::Outcome;
+use hairpin_model::{Error, Event, event};
+use hairpin_vm::kernels::{Image, Store};
+use hairpin_vm::{Guests, Job, Machine, Profile};
+
+use super::{Cell, Matrix, earlier, paragraph};
+use crate::guest::{self, GuestArgs, Ward};
+use crate::run::schedule::{self, News, Options, Place, Result as CaseResult};
+use crate::show::{self, STRONG, paint};
+use crate::stream::{Stream, micros};
+use crate::suite::Case;
+
+/// A kernel that is to be run.
+pub(super) struct Kernel<'k> {
+    pub(super) name: &'k str,
+    pub(super) store: &'k Store,
+    pub(super) jobs: NonZero<usize>,
+    pub(super) guest: GuestArgs,
+}
+
+/// What became of a kernel.
+pub(super) struct Column {
+    /// As it was asked for.
+    pub(super) name: String,
+    /// What became of its cases, by their ids.
+    pub(super) cells: BTreeMap<String, Cell>,
+    guest: Option<event::Guest>,
+    /// Why there is no kernel to be had, or why it could not be run to the end.
+    unavailable: Option<Error>,
+    broken: Option<Error>,
+    /// What the plain machine came to, with no short cuts.
+    faithful: Option<std::result::Result<String, String>>,
+}
+
+impl Column {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            cells: BTreeMap::new(),
+            guest: None,
+            unavailable: None,
+            broken: None,
+            faithful: None,
+        }
+    }
+
+    /// Whether any case was given to it.
+    pub(super) fn has_run(&self) -> bool {
+        !self.cells.is_empty()
+    }
+
+    /// Whether it fails the run. A kernel that is not to be had does not.
+    pub(super) fn is_bad(&self) -> bool {
+        self.broken.is_some()
+            || matches!(self.faithful, Some(Err(_)))
+            || self.cells.values().any(Cell::is_bad)
+    }
+
+    /// What the reader should know before the table.
+    pub(super) fn notes(&self) -> String {
+        let mut out = String::new();
+        if let Some(error) = &self.unavailable {
+            out.push_str(&paragraph(&format!("{} is not to be had: {error}", self.name)));
+        }
+        if let Some(error) = &self.broken {
+            out.push_str(&paragraph(&format!(
+                "{} could not be run to the end: {error}",
+                self.name
+            )));
+        }
+        for note in self.guest.iter().flat_map(|guest| &guest.notes) {
+            out.push_str(&paragraph(&format!("{}: {note}", self.name)));
+        }
+        if let Some(Err(why)) = &self.faithful {
+            out.push_str(&paragraph(&format!("{} on a plain machine: {why}", self.name)));
+        }
+        out
+    }
+
+    /// One line: how many cells of each word, and on what.
+    pub(super) fn summary(&self) -> String {
+        let Some(guest) = &self.guest else { return String::new() };
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for cell in self.cells.values() {
+            *counts.entry(cell.word()).or_default() += 1;
+        }
+        let counts: Vec<String> = counts.iter().map(|(word, n)| format!("{n} {word}")).collect();
+        let faithful = match &self.faithful {
+            Some(Ok(what)) => format!("; plain machine: {what}"),
+            _ => String::new(),
+        };
+        paragraph(&format!(
+            "{}: {} on {} ({}, {} MiB){faithful}",
+            paint(STRONG, &self.name),
+            counts.join(", "),
+            guest.title,
+            guest.accel.split(' ').next().unwrap_or_default(),
+            guest.memory_mib,
+        ))
+    }
+
+    fn add(&mut self, case: &Case, outcome: Outcome, reason: Option<String>) -> Cell {
+        let cell = Cell { outcome, reason };
+        self.cells.insert(case.id.to_string(), cell.clone());
+        cell
+    }
+}
+
+/// Runs one kernel. What goes wrong is told in the column and stops no other.
+pub(super) fn run(matrix: &Matrix<'_>, kernel: &Kernel<'_>, told: &dyn Fn(&Cell)) -> Column {
+    let mut column = Column::new(kernel.name);
+    let image = match kernel.guest.image(kernel.store, kernel.name) {
+        Ok(image) => image,
+        Err(error) => {
+            column.unavailable = Some(error);
+            return column;
+        }
+    };
+    if let Err(error) = fill(matrix, kernel, image, &mut column, told) {
+        column.broken = Some(error);
+    }
+    column
+}
+
+fn fill(
+    matrix: &Matrix<'_>,
+    kernel: &Kernel<'_>,
+    image: Image,
+    column: &mut Column,
+    told: &dyn Fn(&Cell),
+) -> std::result::Result<(), Error> {
+    let file = matrix.out.join(format!("{}.jsonl", kernel.name));
+    let kept = earlier::kept(&file, &image.title())?;
+    let mut left: Vec<&Case> = Vec::new();
+    for case in matrix.cases {
+        match kept.cells.get(case.id.as_str()) {
+            Some(cell) => told(&column.add(case, cell.outcome, cell.reason.clone())),
+            None => left.push(case),
+        }
+    }
+    column.guest = kept.guest.clone();
+    if left.is_empty() {
+        return Ok(());
+    }
+    // A case's cost is much the same on all kernels; what a kernel costs more is its boot, and that
+    // is paid first.
+    let spec = kernel.guest.spec(image, &matrix.suite.program)?;
+    let guests = Guests::prepare(&spec)?;
+    let entry = guest::entry(kernel.name, &spec, &guests);
+    let mut stream = Stream::create(&file)?;
+    kept.write_to(&mut stream)?;
+    if kept.guest.is_none() {
+        let (program, release) =
+            (matrix.suite.program.display().to_string(), guests.booted().ready.release.clone());
+        stream.event(Event::Catalogue { rules: matrix.suite.rules.clone() })?;
+        let guest = Some(entry.clone());
+        stream.event(Event::RunStarted {
+            program,
+            kernel: release,
+            cases: matrix.cases.len(),
+            guest,
+        })?;
+    }
+    column.guest = Some(entry);
+    let ward = Ward { guests: &guests, consoles: matrix.out.join("consoles").join(kernel.name) };
+    give(matrix, kernel, &ward, &left, &mut stream, column, told)?;
+    if matrix.stop.is_stopped() {
+        return Ok(());
+    }
+    column.faithful = Some(faithful(matrix, kernel, &spec, left[0]));
+    let mut counts: BTreeMap<Outcome, usize> = BTreeMap::new();
+    for cell in column.cells.values() {
+        *counts.entry(cell.outcome).or_default() += 1;
+    }
+    let run_us = micros(matrix.began.elapsed());
+    stream.event(Event::RunFinished { counts: counts.into_iter().collect(), run_us })
+}
+
+/// Gives the cases to the guests.
+fn give(
+    matrix: &Matrix<'_>,
+    kernel: &Kernel<'_>,
+    ward: &Ward<'_>,
+    cases: &[&Case],
+    stream: &mut Stream,
+    column: &mut Column,
+    told: &dyn Fn(&Cell),
+) -> std::result::Result<(), Error> {
+    let once = NonZero::<usize>::MIN;
+    let options =
+        Options { jobs: kernel.jobs, deadline: matrix.args.deadline, repeat: once, keep: false };
+    let mut broken = None;
+    let mut take = |result: CaseResult| {
+        let case = cases[result.index];
+        stream.case(matrix.suite, case, &result)?;
+        told(&column.add(case, result.outcome, result.reason));
+        Ok(())
+    };
+    schedule::run(matrix.suite, cases, &options, Place::Guests(ward), matrix.stop, |news| {
+        let ended = match news {
+            News::Finished(_, Some(result)) => take(result),
+            News::Broken(error) => Err(error),
+            _ => Ok(()),
+        };
+        if let Err(error) = ended {
+            // A disk that is full is full for all kernels.
+            matrix.stop.stop();
+            broken.get_or_insert(error);
+        }
+    });
+    broken.map_or(Ok(()), Err)
+}
+
+/// One case on a machine as it comes: bzImage, ACPI, no command-line tricks. A short cut of ours
+/// that hides a defect, or makes one, shows here.
+fn faithful(
+    matrix: &Matrix<'_>,
+    kernel: &Kernel<'_>,
+    spec: &hairpin_vm::BootSpec,
+    case: &Case,
+) -> std::result::Result<String, String> {
+    let mut spec = spec.clone();
+    spec.profile = Profile::Faithful;
+    let machine = Machine::boot(&spec).map_err(|failure| failure.error.to_string())?;
+    let took = show::span(machine.booted().took);
+    if let Some(evidence) = machine.evidence().first() {
+        return Err(format!("the kernel complained at boot: {evidence}"));
+    }
+    let args = ["--exact", case.test.as_str(), "--nocapture"].map(str::to_owned);
+    let mut job = Job::new("/init", args);
+    job.deadline = matrix.args.deadline;
+    let ended = machine.run(&job);
+    let file = matrix.out.join("consoles").join(kernel.name).join("faithful.txt");
+    match ended.outcome() {
+        (outcome, reason) if outcome.is_bad() => {
+            keep(&file, &ended.console.text())?;
+            let reason = reason.unwrap_or_default();
+            Err(format!("{} {}: {reason}; console: {}", case.id, outcome.word(), file.display()))
+        }
+        (outcome, _) => Ok(format!("{}, booted in {took}", outcome.word())),
+    }
+}
+
+fn keep(file: &Path, text: &str) -> std::result::Result<(), String> {
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(file, text));
+    written.map_err(|error| format!("the console cannot be kept: {error}"))
+}
