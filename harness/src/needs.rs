@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use hairpin_model::topology::Bridge;
 use hairpin_model::{Error, Need};
 
 use crate::netlink::{Birth, Netlink, Refused};
@@ -27,7 +28,7 @@ pub(crate) async fn missing(needs: &[Need]) -> Result<Vec<(Need, String)>, Error
     let netlink = Netlink::connect(&here)?;
     let mut missing = Vec::new();
     for need in needs {
-        if let Err(words) = probe(&netlink, *need).await? {
+        if let Err(words) = probe(&netlink, &here, *need).await? {
             missing.push((*need, words));
         }
     }
@@ -37,18 +38,21 @@ pub(crate) async fn missing(needs: &[Need]) -> Result<Vec<(Need, String)>, Error
 /// The name and index of the link that is made to see whether it can be.
 const PROBE: (&str, u32) = ("probe", 7000);
 
-async fn probe(netlink: &Netlink, need: Need) -> Result<Result<(), String>, Error> {
+/// The same for a cable, where a port is needed.
+const CABLE: [(&str, u32); 2] = [("probe-near", 7001), ("probe-far", 7002)];
+
+async fn probe(netlink: &Netlink, here: &Ns, need: Need) -> Result<Result<(), String>, Error> {
     match need {
         Need::Driver(kind) => {
             let made = netlink.ask_for_impossible(PROBE.0, kind).await;
             settle(netlink, made).await
         }
         Need::VlanFiltering => {
-            let settings = hairpin_model::topology::Bridge::default().vlan_filtering();
-            let birth = Birth { name: PROBE.0, index: PROBE.1, mac: None, mtu: None, up: false };
-            let made = netlink.add_bridge(&birth, &settings).await;
+            let settings = Bridge::default().vlan_filtering();
+            let made = netlink.add_bridge(&birth(PROBE), &settings).await;
             settle(netlink, made).await
         }
+        Need::LockedPorts => locked_ports(netlink, here).await,
         Need::Nftables => Ok(match crate::nft::supported() {
             Ok(true) => Ok(()),
             Ok(false) => Err("the kernel has no nf_tables, or none with NAT".into()),
@@ -60,6 +64,31 @@ async fn probe(netlink: &Netlink, need: Need) -> Result<Result<(), String>, Erro
             Ok(if there { Ok(()) } else { Err(format!("there is no {switch}")) })
         }
     }
+}
+
+fn birth((name, index): (&str, u32)) -> Birth<'_> {
+    Birth { name, index, mac: None, mtu: None, up: false }
+}
+
+/// Only a port tells whether it could be locked, so one is made and looked at.
+async fn locked_ports(netlink: &Netlink, here: &Ns) -> Result<Result<(), String>, Error> {
+    let failed = |refused: Refused| refused.error("look at a port of a bridge", "the sandbox");
+    let made = netlink.add_bridge(&birth(PROBE), &Bridge::default()).await;
+    if let Err(refused) = made {
+        return settle(netlink, Err(refused)).await;
+    }
+    let [near, far] = CABLE.map(birth);
+    let made = netlink.add_veth(&near, Some(PROBE.1), &far, here).await;
+    let known = match made {
+        Ok(()) => netlink.knows_locked(CABLE[0].1).await.map_err(failed),
+        Err(refused) => Err(failed(refused)),
+    };
+    for index in [CABLE[0].1, PROBE.1] {
+        // What was never made cannot be deleted; the sandbox goes with us in any case.
+        netlink.delete_link(index).await.ok();
+    }
+    let words = "the kernel ignores a port's wish to be locked, as all did before 5.18";
+    Ok(if known? { Ok(()) } else { Err(words.into()) })
 }
 
 /// Reads the kernel's answer, and takes the link away again if one was made.

@@ -48,6 +48,8 @@ pub enum Need {
     Nftables,
     /// Bridge VLAN filtering.
     VlanFiltering,
+    /// Bridge ports that can be locked, since 5.18. Older kernels ignore the wish and say nothing.
+    LockedPorts,
     /// `br_netfilter` with its per-namespace switches.
     BrNetfilter,
 }
@@ -58,6 +60,7 @@ impl fmt::Display for Need {
             Self::Driver(kind) => write!(f, "driver `{kind}`"),
             Self::Nftables => f.write_str("nftables with NAT"),
             Self::VlanFiltering => f.write_str("bridge VLAN filtering"),
+            Self::LockedPorts => f.write_str("locked bridge ports"),
             Self::BrNetfilter => f.write_str("br_netfilter"),
         }
     }

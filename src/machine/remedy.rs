@@ -16,6 +16,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
         "CONFIG_NF_TABLES_INET, CONFIG_NFT_CT, CONFIG_NFT_NAT, CONFIG_NFT_MASQ",
     ),
     ("bridge VLAN filtering", &[], "CONFIG_BRIDGE_VLAN_FILTERING"),
+    ("locked bridge ports", &[], "CONFIG_BRIDGE, of 5.18 or later"),
     ("br_netfilter", &["br_netfilter"], "CONFIG_BRIDGE_NETFILTER"),
     ("netem", &["sch_netem"], "CONFIG_NET_SCH_NETEM"),
 ];
@@ -97,6 +98,7 @@ mod tests {
             Need::Driver("vlan"),
             Need::Nftables,
             Need::VlanFiltering,
+            Need::LockedPorts,
             Need::BrNetfilter,
         ];
         for need in needs {

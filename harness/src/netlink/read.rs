@@ -3,7 +3,9 @@
 use futures::TryStreamExt;
 use hairpin_model::Mac;
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{
+    InfoBridgePort, InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
 use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
 
 use super::{Netlink, Refused, mac};
@@ -50,12 +52,28 @@ impl Netlink {
             .ok_or(Refused { errno: libc::ENODEV, words: "no such link".into() })
     }
 
+    /// Whether the kernel tells, of a bridge's port, if it is locked. It takes the wish in any case.
+    pub(crate) async fn knows_locked(&self, port: u32) -> Result<bool, Refused> {
+        let found = self.handle.link().get().match_index(port).execute().try_next().await?;
+        let attributes = found.iter().flat_map(|message| &message.attributes);
+        let mut flags = attributes.filter_map(port_flags).flatten();
+        Ok(flags.any(|flag| matches!(flag, InfoBridgePort::Locked(_))))
+    }
+
     /// What the bridges of the namespace know.
     pub(crate) async fn fdb(&self) -> Result<Vec<FdbEntry>, Refused> {
         let request = self.handle.neighbours().get().set_address_family(AddressFamily::Bridge);
         let found: Vec<NeighbourMessage> = request.execute().try_collect().await?;
         Ok(found.iter().filter_map(entry).collect())
     }
+}
+
+fn port_flags(attribute: &LinkAttribute) -> Option<&[InfoBridgePort]> {
+    let LinkAttribute::LinkInfo(infos) = attribute else { return None };
+    infos.iter().find_map(|info| match info {
+        LinkInfo::PortData(InfoPortData::BridgePort(flags)) => Some(flags.as_slice()),
+        _ => None,
+    })
 }
 
 fn state(message: &LinkMessage) -> LinkState {

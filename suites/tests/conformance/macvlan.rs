@@ -26,6 +26,10 @@ use hairpin_harness::{CaseLab, Class, Error, Mode, Need, Stop};
 pub(crate) const NEEDS: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::Driver("macvlan")];
 
+/// What those need whose switch knows one address a port.
+pub(crate) const NEEDS_LOCKED_PORTS: &[Need] =
+    &[Need::Driver("veth"), Need::Driver("bridge"), Need::Driver("macvlan"), Need::LockedPorts];
+
 /// Puts both children into one mode.
 async fn in_mode(lab: &mut CaseLab, mode: Mode) -> Result<(), Error> {
     lab.set_macvlan("c1:c0", mode).await?;

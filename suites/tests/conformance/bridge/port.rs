@@ -148,7 +148,7 @@ const LOCKED: Rule = Rule {
     promise: "a locked port takes frames only from addresses that are pinned to it",
     source: Source { cite: "bridge(8), locked", strength: Strength::Documented },
     article: &["M11"],
-    needs: NEEDS,
+    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::LockedPorts],
 };
 
 #[rstest]

@@ -10,7 +10,7 @@ use hairpin_harness::Class::{Ping4, Ping6, Unicast};
 use hairpin_harness::{Class, Family, Mode, PortFlags, Rule, Source, Strength, check};
 use rstest::rstest;
 
-use super::NEEDS;
+use super::{NEEDS, NEEDS_LOCKED_PORTS};
 
 pub(crate) const RULES: &[Rule] =
     &[SEVERAL_HOSTS, OWN_FRAMES_ONLY, REACHED_FROM_BOTH_SIDES, UNKNOWN_MACS_ARE_DROPPED];
@@ -134,7 +134,7 @@ const UNKNOWN_MACS_ARE_DROPPED: Rule = Rule {
         strength: Strength::Documented,
     },
     article: &["M11"],
-    needs: NEEDS,
+    needs: NEEDS_LOCKED_PORTS,
 };
 
 #[rstest]

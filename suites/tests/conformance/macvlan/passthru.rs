@@ -9,7 +9,7 @@ use hairpin_harness::Class::{Ping4, Ping6, Unicast};
 use hairpin_harness::{Class, Family, Mac, Mode, PortFlags, Rule, Source, Strength, check};
 use rstest::rstest;
 
-use super::NEEDS;
+use super::{NEEDS, NEEDS_LOCKED_PORTS};
 
 pub(crate) const RULES: &[Rule] =
     &[EXCLUSIVE, MAC_IS_SHARED, PARENT_IS_DEAF, PROMISCUITY_WHILE_DOWN, CLOUD_KNOWS_ONE_MAC];
@@ -171,7 +171,7 @@ const CLOUD_KNOWS_ONE_MAC: Rule = Rule {
         strength: Strength::Documented,
     },
     article: &["M11"],
-    needs: NEEDS,
+    needs: NEEDS_LOCKED_PORTS,
 };
 
 #[rstest]
