@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, completions, doctor, list, matrix, run, setup};
+use crate::commands::{check, completions, doctor, list, matrix, report, run, setup};
 use crate::exit::{self, Exit};
 use crate::show;
 
@@ -37,6 +37,8 @@ enum Command {
     Check(check::Args),
     /// Run cases on many kernels, in guests, and tell what differs between them.
     Matrix(matrix::Args),
+    /// Tell runs to others: TAP, JUnit, a job summary, JSON; join the shards of a distributed run.
+    Report(report::Args),
     /// List the rules with their cases, sources and needs.
     List(list::Args),
     /// Tell whether this machine can run the suite, and what to change where it cannot.
@@ -70,6 +72,7 @@ pub(crate) fn main() -> Exit {
     let done = match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Matrix(args) => matrix::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Run(args) => run::run(&args),

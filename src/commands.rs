@@ -5,5 +5,6 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod list;
 pub(crate) mod matrix;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod setup;

@@ -10,6 +10,7 @@
 //! | [`suite`] | where the suite program is and what it holds |
 //! | [`select`] | which cases the filters mean |
 //! | [`guest`] | cases in guests on other kernels |
+//! | [`results`] | runs read back from their event files |
 //! | [`run`] | cases as processes: starting, watching, ending them |
 //! | [`tally`] | what all repetitions of all cases came to |
 //! | [`stream`] | the event file |
@@ -22,6 +23,7 @@ mod commands;
 mod exit;
 mod guest;
 mod machine;
+mod results;
 mod run;
 mod select;
 mod show;

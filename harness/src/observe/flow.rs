@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hairpin_model::grid::{Cell, Refusal, Verdict};
 use hairpin_model::{Error, Family};
@@ -14,6 +14,7 @@ use hairpin_model::{Error, Family};
 use super::decode::{number, payload};
 use super::ears::broken;
 use super::losses::Losses;
+use super::ping::is_giving_up;
 use crate::lab::Lab;
 
 /// How long a control may take before it counts as lost; see `frame`.
@@ -64,6 +65,7 @@ pub(crate) async fn datagram(lab: &mut Lab, flow: Datagram<'_>) -> Result<Cell, 
 
     // Connected, so that an ICMP error comes back as an error of this flow.
     let to_port = SocketAddr::new(address, flow.port);
+    let asked_at = Instant::now();
     sender.connect(to_port).map_err(|error| broken("connect a UDP socket", &error))?;
     if let Err(error) = sender.send(&payload(probe)) {
         return Ok(Cell::new(Verdict::Refused(refusal(&error))));
@@ -73,10 +75,13 @@ pub(crate) async fn datagram(lab: &mut Lab, flow: Datagram<'_>) -> Result<Cell, 
     let flushed = wait_for(&other, out)?;
     send(&third, into, to_port)?;
     let (heard, arrived) = heard_before(&asked, into, probe)?;
-    let mut cell = match (arrived, pending_error(&sender)?) {
+    // See `ping` for why a late one is no refusal.
+    let refused = pending_error(&sender)?.map(|error| refusal(&error));
+    let refused = refused.filter(|refusal| !is_giving_up(refusal, asked_at.elapsed()));
+    let mut cell = match (arrived, refused) {
         (1, _) => Cell::new(Verdict::Delivered),
         (n, _) if n > 1 => Cell::new(Verdict::Duplicated(n)),
-        (_, Some(error)) => Cell::new(Verdict::Refused(refusal(&error))),
+        (_, Some(refusal)) => Cell::new(Verdict::Refused(refusal)),
         _ if !flushed => {
             inconclusive(format!("nothing of `{}` arrives at `{}`", flow.from, flow.to))
         }

@@ -41,6 +41,10 @@ const AT_ONCE: usize = 6;
 /// How long a control may take before it counts as lost; see `frame`.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// A kernel that learns nothing of a neighbour asks three times, a second apart, and then says that
+/// the host is unreachable. Nobody refuses that early.
+const GIVES_UP: Duration = Duration::from_millis(2500);
+
 /// How long to wait for the first answer to or from a host that may be cut off.
 const FIRST: Duration = Duration::from_millis(250);
 
@@ -238,7 +242,14 @@ impl Asking<'_> {
                 client.pinger(address, PingIdentifier(u16::from_be_bytes([a, b]))).await;
             pinger.timeout(FOREVER);
             let sequence = PingSequence(u16::from_be_bytes([c, d]));
-            answer(address, pinger.ping(sequence, &decode::payload(number)).await)
+            let asked = Instant::now();
+            let answer = answer(address, pinger.ping(sequence, &decode::payload(number)).await);
+            match &answer {
+                Answer::Refused(refusal) if is_giving_up(refusal, asked.elapsed()) => {
+                    std::future::pending().await
+                }
+                _ => answer,
+            }
         };
         (number, Box::pin(pending))
     }
@@ -520,17 +531,28 @@ impl Asked {
 
 /// Lets the runtime turn until the future is ready or the time is over, without sleeping: timers
 /// are a hundred times coarser than an answer is fast.
+///
+/// It looks twice at least, whatever the time: a first look may only find that the runtime is owed
+/// a turn, and then nothing is sent yet.
 async fn within(time: Duration, pending: &mut Pending) -> Option<Answer> {
     let until = Instant::now() + time;
+    let mut looks = 0;
     loop {
         if let std::task::Poll::Ready(answer) = poll!(pending.as_mut()) {
             return Some(answer);
         }
-        if Instant::now() >= until {
+        looks += 1;
+        if looks > 1 && Instant::now() >= until {
             return None;
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Whether this is no answer at all, but a kernel on the way that no longer waits for one: whether
+/// it comes depends on how long our controls take, and it proves nothing.
+pub(super) fn is_giving_up(refusal: &Refusal, after: Duration) -> bool {
+    *refusal == Refusal::Host && after >= GIVES_UP
 }
 
 fn answer(target: IpAddr, result: Result<(IcmpPacket, Duration), SurgeError>) -> Answer {
@@ -596,4 +618,17 @@ fn request(bytes: &[u8], family: Family) -> Option<(u32, Option<u8>)> {
         return None;
     }
     Some((decode::number(icmp.get(8..)?)?, ttl))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_host_unreachable_is_a_kernel_that_gave_up() {
+        let after = |refusal: Refusal, ms| is_giving_up(&refusal, Duration::from_millis(ms));
+        assert!(after(Refusal::Host, 3000));
+        assert!(!after(Refusal::Host, 1));
+        assert!(!after(Refusal::Prohibited, 3000));
+    }
 }

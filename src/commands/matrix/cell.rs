@@ -2,6 +2,7 @@
 
 use hairpin_model::event::Outcome;
 
+use crate::results::Case;
 use crate::show::{self, paint};
 
 /// How the harness begins the reason of a case that passes though it is listed as a known failure.
@@ -15,6 +16,11 @@ pub(super) struct Cell {
 }
 
 impl Cell {
+    /// That of a case that was read back.
+    pub(super) fn of(case: &Case) -> Self {
+        Self { outcome: case.outcome, reason: case.reason.clone() }
+    }
+
     /// Its word.
     pub(super) fn word(&self) -> &'static str {
         match &self.reason {

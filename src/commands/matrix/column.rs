@@ -105,8 +105,7 @@ impl Column {
         ))
     }
 
-    fn add(&mut self, case: &Case, outcome: Outcome, reason: Option<String>) -> Cell {
-        let cell = Cell { outcome, reason };
+    fn add(&mut self, case: &Case, cell: Cell) -> Cell {
         self.cells.insert(case.id.to_string(), cell.clone());
         cell
     }
@@ -136,15 +135,15 @@ fn fill(
     told: &dyn Fn(&Cell),
 ) -> std::result::Result<(), Error> {
     let file = matrix.out.join(format!("{}.jsonl", kernel.name));
-    let kept = earlier::kept(&file, &image.title())?;
+    let kept = earlier::kept(&file, &image.title())?.unwrap_or_default();
     let mut left: Vec<&Case> = Vec::new();
     for case in matrix.cases {
-        match kept.cells.get(case.id.as_str()) {
-            Some(cell) => told(&column.add(case, cell.outcome, cell.reason.clone())),
+        match kept.case(case.id.as_str()) {
+            Some(done) => told(&column.add(case, Cell::of(done))),
             None => left.push(case),
         }
     }
-    column.guest = kept.guest.clone();
+    column.guest.clone_from(&kept.guest);
     if left.is_empty() {
         return Ok(());
     }
@@ -154,7 +153,7 @@ fn fill(
     let guests = Guests::prepare(&spec)?;
     let entry = guest::entry(kernel.name, &spec, &guests);
     let mut stream = Stream::create(&file)?;
-    kept.write_to(&mut stream)?;
+    kept.records.iter().try_for_each(|record| stream.record(record))?;
     if kept.guest.is_none() {
         let (program, release) =
             (matrix.suite.program.display().to_string(), guests.booted().ready.release.clone());
@@ -199,7 +198,7 @@ fn give(
     let mut take = |result: CaseResult| {
         let case = cases[result.index];
         stream.case(matrix.suite, case, &result)?;
-        told(&column.add(case, result.outcome, result.reason));
+        told(&column.add(case, Cell { outcome: result.outcome, reason: result.reason }));
         Ok(())
     };
     schedule::run(matrix.suite, cases, &options, Place::Guests(ward), matrix.stop, |news| {

@@ -3,111 +3,33 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hairpin_model::{Error, Event, Record, event};
+use hairpin_model::Error;
 
 use super::Cell;
+use crate::results::{self, Case, Run};
 use crate::show::{STRONG, paint, wrap};
-use crate::stream::Stream;
 
 /// Cells by kernel and case.
 pub(super) type Cells = BTreeMap<(String, String), Cell>;
 
-/// What an event file holds of finished cases.
-#[derive(Default)]
-pub(super) struct Kept {
-    pub(super) guest: Option<event::Guest>,
-    pub(super) cells: BTreeMap<String, Cell>,
-    records: Vec<Record>,
-}
-
-impl Kept {
-    /// Writes again what is kept.
-    pub(super) fn write_to(&self, stream: &mut Stream) -> Result<(), Error> {
-        self.records.iter().try_for_each(|record| stream.record(record))
-    }
-}
-
 /// What is kept of a kernel's earlier start: nothing if it was another package.
-pub(super) fn kept(file: &Path, title: &str) -> Result<Kept, Error> {
+pub(super) fn kept(file: &Path, title: &str) -> Result<Option<Run>, Error> {
     if !file.exists() {
-        return Ok(Kept::default());
+        return Ok(None);
     }
-    let kept = load(file)?;
-    Ok(if kept.guest.as_ref().is_some_and(|guest| guest.title == title) {
-        kept
-    } else {
-        Kept::default()
-    })
+    let run = results::read_file(file)?;
+    let is_same = run.guest.as_ref().is_some_and(|guest| guest.title == title);
+    Ok(is_same.then_some(run))
 }
 
-/// Reads an event file as far as it is whole. A last line that was cut off is the end of a run that
-/// was killed; any other line that is none is an error.
-fn load(file: &Path) -> Result<Kept, Error> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Error::new(
-            format!("the event file cannot be read: {error}"),
-            file.display().to_string(),
-            "name a run that `hairpin matrix` wrote",
-        )
-    })?;
-    let mut kept = Kept::default();
-    // Records of a case count when the case has ended.
-    let mut block = Vec::new();
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    for (at, line) in whole.lines().enumerate() {
-        let record: Record = serde_json::from_str(line).map_err(|error| {
-            Error::new(
-                format!("this line is no record: {error}"),
-                format!("{}, line {}", file.display(), at + 1),
-                "was it written by a newer Hairpin, or changed since?",
-            )
-        })?;
-        let end = match &record.event {
-            Event::RunFinished { .. } => continue,
-            Event::RunStarted { guest, .. } => {
-                kept.guest.clone_from(guest);
-                true
-            }
-            Event::CaseFinished { case, outcome, reason, .. } => {
-                let cell = Cell { outcome: *outcome, reason: reason.clone() };
-                kept.cells.insert(case.to_string(), cell);
-                true
-            }
-            Event::CaseStarted { .. } => {
-                block.clear();
-                false
-            }
-            _ => false,
-        };
-        block.push(record);
-        if end {
-            kept.records.append(&mut block);
-        }
-    }
-    Ok(kept)
-}
-
-/// Reads a run: a folder with an event file for each kernel.
+/// Reads the cells of an earlier run.
 pub(super) fn read(run: &Path) -> Result<Cells, Error> {
-    let none = |why: String| {
-        Error::new(why, run.display().to_string(), "name the folder of an earlier `hairpin matrix`")
+    let runs = results::read(&[run.to_owned()])?;
+    let of = |run: Run| {
+        let cell = |case: Case| ((run.name.clone(), case.id.clone()), Cell::of(&case));
+        run.cases.into_iter().map(cell).collect::<Vec<_>>()
     };
-    let entries =
-        std::fs::read_dir(run).map_err(|error| none(format!("no run to read: {error}")))?;
-    let mut cells = Cells::new();
-    for entry in entries {
-        let path = entry.map_err(|error| none(format!("no run to read: {error}")))?.path();
-        let Some(kernel) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jsonl"))
-        else {
-            continue;
-        };
-        let kept = load(&path)?;
-        cells.extend(kept.cells.into_iter().map(|(case, cell)| ((kernel.to_owned(), case), cell)));
-    }
-    if cells.is_empty() {
-        return Err(none("the run holds no finished case".into()));
-    }
-    Ok(cells)
+    Ok(runs.into_iter().flat_map(of).collect())
 }
 
 /// What changed between two runs: kernel and case, and what was and is.

@@ -1,0 +1,175 @@
+//! `hairpin report`: runs read back, for people and programs that are not Hairpin.
+//!
+//! It only tells: a run with failures in it is told like any other, with exit code 0.
+
+mod junit;
+mod markdown;
+mod merge;
+mod tap;
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use hairpin_model::Error;
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::results::{self, Case, Run};
+use crate::show::{self, Out};
+
+const EXAMPLES: &str = "\
+Examples:
+  hairpin report run.jsonl --format tap            flat TAP 13, as kselftest's readers want it
+  hairpin report runs/today --format junit -o junit.xml
+  hairpin report runs/today --format markdown >> \"$GITHUB_STEP_SUMMARY\"
+  hairpin report shard-1 shard-2 --merge -o runs/today    one run of a distributed one
+
+RUN is an event file (check --events) or the folder of a `hairpin matrix`. The exit code is 0
+whatever the cases came to: this only tells.";
+
+/// The options of `hairpin report`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Event files, and folders of them.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// For whom.
+    #[arg(long, value_name = "FORMAT", value_enum, required_unless_present = "merge")]
+    format: Option<Format>,
+    /// Join the runs into one, at --output: its kernels, and of one kernel all its cases. A case
+    /// that several have counts as repeated.
+    #[arg(long, conflicts_with = "format", requires = "output")]
+    merge: bool,
+    /// Where to write [default: standard output].
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// The formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Flat TAP 13: kselftest, NIPA, LAVA.
+    Tap,
+    /// JUnit's XML: the pages of most CI services.
+    Junit,
+    /// A GitHub job summary, under its size limit.
+    Markdown,
+    /// One JSON object.
+    Json,
+}
+
+/// Tells the runs.
+pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
+    if args.merge {
+        let into = args.output.as_deref().expect("clap asks for it");
+        merge::merge(&args.runs, into)?;
+        return Ok(Exit::Fine);
+    }
+    let runs = results::read(&args.runs)?;
+    for run in runs.iter().filter(|run| !run.is_whole) {
+        let text =
+            format!("hairpin: the run on {} was cut short; what it holds is told\n", run.name);
+        show::Out::stderr().text(&text);
+    }
+    let text = match args.format.expect("clap asks for it") {
+        Format::Tap => tap::text(&runs),
+        Format::Junit => junit::text(&runs)?,
+        Format::Markdown => markdown::text(&runs),
+        Format::Json => json(&runs),
+    };
+    match &args.output {
+        None => Out::stdout().text(&text),
+        Some(file) => std::fs::write(file, text).map_err(|error| {
+            let help = "name a file that can be written, on a disk with room";
+            Error::new(
+                format!("the report cannot be written: {error}"),
+                file.display().to_string(),
+                help,
+            )
+        })?,
+    }
+    Ok(Exit::Fine)
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    /// Raised when a field changes its meaning or goes away.
+    v: u32,
+    runs: Vec<JsonRun<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonRun<'a> {
+    name: &'a str,
+    kernel: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guest: Option<&'a hairpin_model::event::Guest>,
+    whole: bool,
+    cases: &'a [Case],
+}
+
+impl<'a> JsonRun<'a> {
+    fn of(run: &'a Run) -> Self {
+        Self {
+            name: &run.name,
+            kernel: &run.kernel,
+            guest: run.guest.as_ref(),
+            whole: run.is_whole,
+            cases: &run.cases,
+        }
+    }
+}
+
+fn json(runs: &[Run]) -> String {
+    let all = Json { v: 1, runs: runs.iter().map(JsonRun::of).collect() };
+    serde_json::to_string(&all).expect("a report is plain values") + "\n"
+}
+
+/// The reason of a case in one line.
+fn reason(case: &Case) -> String {
+    let text = case.reason.as_deref().unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use std::time::Duration;
+
+    use hairpin_model::event::Outcome;
+
+    use super::*;
+
+    /// A run with a case of each outcome, and a flake.
+    pub(crate) fn run() -> Run {
+        let case = |(n, outcome): (usize, Outcome)| Case {
+            id: format!("area.rule-{n}"),
+            rule: "area".into(),
+            outcome,
+            reason: (outcome != Outcome::Pass).then(|| format!("why # <{n}>\n& more")),
+            runs: 1,
+            times: 1,
+            took: Duration::from_millis(12),
+            output: String::new(),
+        };
+        let all = [
+            Outcome::Pass,
+            Outcome::Skip,
+            Outcome::Known,
+            Outcome::Fail,
+            Outcome::Error,
+            Outcome::Crash,
+            Outcome::Hang,
+        ];
+        let mut cases: Vec<Case> = all.into_iter().enumerate().map(case).collect();
+        cases[3].output = "thread panicked\u{1b}[0m".into();
+        cases.push(Case { runs: 3, ..case((9, Outcome::Fail)) });
+        Run {
+            name: "6.12".into(),
+            kernel: "6.12.1".into(),
+            cases,
+            is_whole: true,
+            ..Run::default()
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Joining the shards of a distributed run: event files by kernel, and the consoles.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hairpin_model::{Error, Event};
+
+use crate::results::{self, Run};
+use crate::stream::{Stream, micros};
+
+/// Writes the run that the others are together.
+pub(super) fn merge(from: &[PathBuf], into: &Path) -> Result<(), Error> {
+    let mut kernels: BTreeMap<String, Vec<Run>> = BTreeMap::new();
+    for run in results::read(from)? {
+        kernels.entry(run.name.clone()).or_default().push(run);
+    }
+    make_empty(into)?;
+    for (name, parts) in &kernels {
+        write(&into.join(format!("{name}.jsonl")), parts)?;
+    }
+    for run in from.iter().map(|run| run.join("consoles")).filter(|consoles| consoles.is_dir()) {
+        copy(&run, &into.join("consoles")).map_err(|error| unwritten(into, &error))?;
+    }
+    Ok(())
+}
+
+fn make_empty(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
+    let mut entries = std::fs::read_dir(folder).map_err(|error| unwritten(folder, &error))?;
+    match entries.next() {
+        None => Ok(()),
+        Some(_) => Err(Error::new(
+            "the folder of the joined run is not empty",
+            folder.display().to_string(),
+            "name another with --output",
+        )),
+    }
+}
+
+/// One kernel: one beginning, all cases, and an end if all parts had theirs.
+fn write(file: &Path, parts: &[Run]) -> Result<(), Error> {
+    let mut stream = Stream::create(file)?;
+    let begins =
+        |event: &Event| matches!(event, Event::Catalogue { .. } | Event::RunStarted { .. });
+    for (at, part) in parts.iter().enumerate() {
+        for record in part.records.iter().filter(|record| at == 0 || !begins(&record.event)) {
+            stream.record(record)?;
+        }
+    }
+    if parts.iter().all(|part| part.is_whole) {
+        let mut counts = BTreeMap::new();
+        for (outcome, n) in parts.iter().flat_map(Run::counts) {
+            *counts.entry(outcome).or_default() += n;
+        }
+        let longest = parts.iter().flat_map(|part| &part.records).map(|record| record.us).max();
+        let run_us = longest.unwrap_or_else(|| micros(std::time::Duration::ZERO));
+        stream.event(Event::RunFinished { counts: counts.into_iter().collect(), run_us })?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+fn unwritten(folder: &Path, error: &std::io::Error) -> Error {
+    Error::new(
+        format!("the joined run cannot be written: {error}"),
+        folder.display().to_string(),
+        "name a folder that can be written, on a disk with room",
+    )
+}
