@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, completions, doctor, list, matrix, report, run, setup};
+use crate::commands::{bisect, check, completions, doctor, list, matrix, report, run, setup};
 use crate::exit::{self, Exit};
 use crate::show;
 
@@ -37,6 +37,8 @@ enum Command {
     Check(check::Args),
     /// Run cases on many kernels, in guests, and tell what differs between them.
     Matrix(matrix::Args),
+    /// Find the kernel package with which a case began to fail, or to pass.
+    Bisect(bisect::Args),
     /// Tell runs to others: TAP, JUnit, a job summary, JSON; join the shards of a distributed run.
     Report(report::Args),
     /// List the rules with their cases, sources and needs.
@@ -72,6 +74,7 @@ pub(crate) fn main() -> Exit {
     let done = match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Matrix(args) => matrix::run(&args),
+        Command::Bisect(args) => bisect::run(&args),
         Command::Report(args) => report::run(&args),
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -1,5 +1,6 @@
 //! One file a subcommand: its options and what it does.
 
+pub(crate) mod bisect;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod doctor;

@@ -2,6 +2,8 @@
 
 #[path = "guests/faults.rs"]
 mod faults;
+#[path = "guests/matrix.rs"]
+mod matrix;
 #[path = "guests/run.rs"]
 mod run;
 #[path = "guests/runner.rs"]
