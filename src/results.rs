@@ -53,6 +53,12 @@ impl Case {
     pub(crate) fn is_flaky(&self) -> bool {
         self.times < self.runs
     }
+
+    /// Whether it may be told as a flake: a crash, a hang or an error among the repetitions is
+    /// never excused by the others.
+    pub(crate) fn is_mere_flake(&self) -> bool {
+        self.is_flaky() && self.outcome <= Outcome::Fail
+    }
 }
 
 impl Run {
@@ -135,13 +141,15 @@ fn files(run: &Path) -> Result<Vec<PathBuf>, Error> {
 /// was killed; any other line that is none is an error. Events that are not known are passed over.
 pub(crate) fn read_file(file: &Path) -> Result<Run, Error> {
     let place = || file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let mut bytes = std::fs::read(file).map_err(|error| {
         let help = "name an event file, or the folder of a `hairpin matrix`";
         Error::new(format!("the event file cannot be read: {error}"), place(), help)
     })?;
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut reading = Reading { run: Run { name, ..Run::default() }, block: Vec::new() };
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    // Cut before it is taken as text: a killed run may end in the middle of a character.
+    bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0));
+    let whole = String::from_utf8_lossy(&bytes);
     for (at, line) in whole.lines().enumerate() {
         let record = parse(line).map_err(|why| {
             Error::new(
@@ -261,6 +269,27 @@ mod tests {
         let case = read_file(&path).unwrap().cases.remove(0);
         assert_eq!((case.outcome, case.times, case.runs), (Outcome::Fail, 1, 3));
         assert!(case.is_flaky());
+    }
+
+    #[test]
+    fn a_run_that_was_killed_within_a_character_is_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("6.12.jsonl");
+        let mut bytes = format!("{BEGIN}\n{}", ended("pass")).into_bytes();
+        bytes.extend(b"{\"v\":1,\"text\":\"\xe2\x86");
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(read_file(&path).unwrap().cases.len(), 1);
+    }
+
+    #[test]
+    fn a_crash_is_never_a_mere_flake() {
+        for (outcome, flake) in
+            [("fail", true), ("error", false), ("crash", false), ("hang", false)]
+        {
+            let (_folder, path) = file(&(ended("pass") + &ended(outcome) + &ended("pass")));
+            let case = read_file(&path).unwrap().cases.remove(0);
+            assert_eq!((case.is_flaky(), case.is_mere_flake()), (true, flake), "{outcome}");
+        }
     }
 
     #[test]

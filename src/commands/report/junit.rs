@@ -34,7 +34,7 @@ fn case(case: &Case) -> TestCase {
         status
     };
     let status = match case.outcome {
-        _ if case.is_flaky() => {
+        _ if case.is_mere_flake() => {
             let mut rerun = TestRerun::new(NonSuccessKind::Failure);
             rerun.set_type(case.outcome.word()).set_message(reason(case));
             let mut status = TestCaseStatus::success();

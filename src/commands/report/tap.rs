@@ -18,7 +18,7 @@ pub(super) fn text(runs: &[Run]) -> String {
                 1 => case.id.clone(),
                 _ => format!("{}.{}", run.name.replace('.', "-"), case.id),
             };
-            let good = if case.outcome.is_bad() && !case.is_flaky() { "not ok" } else { "ok" };
+            let good = if case.outcome.is_bad() && !case.is_mere_flake() { "not ok" } else { "ok" };
             let directive = directive(case);
             out.push_str(&format!("{good} {number} {name}{directive}\n"));
         }
@@ -29,7 +29,9 @@ pub(super) fn text(runs: &[Run]) -> String {
 fn directive(case: &Case) -> String {
     let why = reason(case).replace('#', "");
     match case.outcome {
-        _ if case.is_flaky() => format!(" # flaky {}/{}: {why}", case.runs - case.times, case.runs),
+        _ if case.is_mere_flake() => {
+            format!(" # flaky {}/{}: {why}", case.runs - case.times, case.runs)
+        }
         Outcome::Pass => format!(" # time={}ms", case.took.as_millis()),
         Outcome::Skip => format!(" # SKIP {why}"),
         Outcome::Known => format!(" # XFAIL {why}"),
