@@ -8,9 +8,11 @@ mod merge;
 mod tap;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use hairpin_model::Error;
+use hairpin_model::event::Outcome;
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -72,12 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
             format!("hairpin: the run on {} was cut short; what it holds is told\n", run.name);
         show::Out::stderr().text(&text);
     }
-    let text = match args.format.expect("clap asks for it") {
-        Format::Tap => tap::text(&runs),
-        Format::Junit => junit::text(&runs)?,
-        Format::Markdown => markdown::text(&runs),
-        Format::Json => json(&runs),
-    };
+    let text = tell(runs, args.format.expect("clap asks for it"))?;
     match &args.output {
         None => Out::stdout().text(&text),
         Some(file) => std::fs::write(file, text).map_err(|error| {
@@ -90,6 +87,37 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
         })?,
     }
     Ok(Exit::Fine)
+}
+
+fn tell(mut runs: Vec<Run>, format: Format) -> Result<String, Error> {
+    Ok(match format {
+        Format::Tap | Format::Junit => {
+            runs.iter_mut().for_each(mark_cut);
+            if format == Format::Tap { tap::text(&runs) } else { junit::text(&runs)? }
+        }
+        Format::Markdown => markdown::text(&runs),
+        Format::Json => json(&runs),
+    })
+}
+
+/// These formats know nothing of a run that was cut short: without a case for it, it would look
+/// like a whole one.
+fn mark_cut(run: &mut Run) {
+    if !run.is_whole {
+        run.cases.push(Case {
+            id: "hairpin.run-was-cut-short".into(),
+            rule: "hairpin".into(),
+            outcome: Outcome::Error,
+            reason: Some(
+                "the run was killed or interrupted; cases that are missing here were not run"
+                    .into(),
+            ),
+            runs: 1,
+            times: 1,
+            took: Duration::ZERO,
+            output: String::new(),
+        });
+    }
 }
 
 #[derive(Serialize)]
@@ -130,6 +158,24 @@ fn json(runs: &[Run]) -> String {
 fn reason(case: &Case) -> String {
     let text = case.reason.as_deref().unwrap_or_default();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_cut_short_does_not_look_whole() {
+        let cut = || vec![Run { is_whole: false, ..testing::run() }];
+        let tap = tell(cut(), Format::Tap).unwrap();
+        assert!(
+            tap.contains("not ok 9 hairpin.run-was-cut-short # ERROR setup: the run was"),
+            "{tap}"
+        );
+        assert!(tell(cut(), Format::Junit).unwrap().contains("hairpin.run-was-cut-short"));
+        assert!(tell(cut(), Format::Markdown).unwrap().contains("(cut short)"));
+        assert!(tell(cut(), Format::Json).unwrap().contains("\"whole\":false"));
+    }
 }
 
 #[cfg(test)]

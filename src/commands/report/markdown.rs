@@ -79,7 +79,8 @@ fn failure(run: &Run, case: &Case) -> String {
         case.id,
         escaped(&reason(case))
     );
-    let lines: Vec<&str> = case.output.lines().collect();
+    let printed = anstream::adapter::strip_str(&case.output).to_string();
+    let lines: Vec<&str> = printed.lines().collect();
     if lines.is_empty() {
         return head;
     }
@@ -127,7 +128,7 @@ mod tests {
           <details><summary>output</summary>
 
           ````text
-            thread panicked[0m
+            thread panicked
           ````
           </details>
 

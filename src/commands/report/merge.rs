@@ -14,6 +14,18 @@ pub(super) fn merge(from: &[PathBuf], into: &Path) -> Result<(), Error> {
     for run in results::read(from)? {
         kernels.entry(run.name.clone()).or_default().push(run);
     }
+    for (name, parts) in &kernels {
+        if let Some(other) = parts.iter().find(|part| part.kernel != parts[0].kernel) {
+            return Err(Error::new(
+                format!(
+                    "two runs are called `{name}` and are of the kernels {} and {}",
+                    parts[0].kernel, other.kernel
+                ),
+                into.display().to_string(),
+                "name event files after their kernels, as `hairpin matrix` does",
+            ));
+        }
+    }
     make_empty(into)?;
     for (name, parts) in &kernels {
         write(&into.join(format!("{name}.jsonl")), parts)?;

@@ -27,7 +27,7 @@ pub(super) fn text(runs: &[Run]) -> String {
 }
 
 fn directive(case: &Case) -> String {
-    let why = reason(case).replace('#', "");
+    let why = reason(case).replace('#', "").replace("FAIL", "fail").replace("SKIP", "skip");
     match case.outcome {
         _ if case.is_mere_flake() => {
             format!(" # flaky {}/{}: {why}", case.runs - case.times, case.runs)
