@@ -28,6 +28,21 @@ impl Stream {
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file), began: Instant::now() })
     }
 
+    /// Makes a file that will take another's place, see [`Stream::settle`].
+    pub(crate) fn create_beside(path: &Path) -> Result<Self, Error> {
+        Self::create(&path.with_extension("jsonl-new"))
+    }
+
+    /// Takes the other's place, and is written on there.
+    pub(crate) fn settle(&mut self, path: &Path) -> Result<(), Error> {
+        self.file
+            .flush()
+            .and_then(|()| std::fs::rename(&self.path, path))
+            .map_err(|e| unwritten(path, &e))?;
+        path.clone_into(&mut self.path);
+        Ok(())
+    }
+
     /// Writes an event of the run itself.
     pub(crate) fn event(&mut self, event: Event) -> Result<(), Error> {
         let us = micros(self.began.elapsed());

@@ -124,7 +124,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     for column in &columns {
         told.text(&column.summary());
     }
-    if stop.is_stopped() {
+    let is_broken = columns.iter().any(Column::is_broken);
+    if stop.is_stopped() && !is_broken {
         told.text("interrupted; go on with --resume and the same --out\n");
         return Ok(Exit::Interrupted);
     }
@@ -139,7 +140,13 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
             let now = table.cells();
             let changes = earlier::compare(before, &now, &kernels);
             told.text(&changes.text(show::width()));
-            if changes.regressed.is_empty() { Exit::Fine } else { Exit::Failed }
+            if columns.iter().all(|column| !column.has_run()) {
+                Exit::CouldNotRun
+            } else if changes.regressed.is_empty() && !is_broken {
+                Exit::Fine
+            } else {
+                Exit::Failed
+            }
         }
         None => verdict(&columns),
     })

@@ -55,11 +55,14 @@ impl Column {
         !self.cells.is_empty()
     }
 
+    /// Whether it could not be run as it should, whatever its cases came to.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some() || matches!(self.faithful, Some(Err(_)))
+    }
+
     /// Whether it fails the run. A kernel that is not to be had does not.
     pub(super) fn is_bad(&self) -> bool {
-        self.broken.is_some()
-            || matches!(self.faithful, Some(Err(_)))
-            || self.cells.values().any(Cell::is_bad)
+        self.is_broken() || self.cells.values().any(Cell::is_bad)
     }
 
     /// What the reader should know before the table.
@@ -144,7 +147,7 @@ fn fill(
         }
     }
     column.guest.clone_from(&kept.guest);
-    if left.is_empty() {
+    if left.is_empty() && kept.is_whole {
         return Ok(());
     }
     // A case's cost is much the same on all kernels; what a kernel costs more is its boot, and that
@@ -152,8 +155,10 @@ fn fill(
     let spec = kernel.guest.spec(image, &matrix.suite.program)?;
     let guests = Guests::prepare(&spec)?;
     let entry = guest::entry(kernel.name, &spec, &guests);
-    let mut stream = Stream::create(&file)?;
+    let mut stream = Stream::create_beside(&file)?;
     kept.records.iter().try_for_each(|record| stream.record(record))?;
+    // Only now does it take the place of what an earlier start left.
+    stream.settle(&file)?;
     if kept.guest.is_none() {
         let (program, release) =
             (matrix.suite.program.display().to_string(), guests.booted().ready.release.clone());
@@ -172,7 +177,13 @@ fn fill(
     if matrix.stop.is_stopped() {
         return Ok(());
     }
-    column.faithful = Some(faithful(matrix, kernel, &spec, left[0]));
+    let plain = faithful(matrix, kernel, &spec, matrix.cases[0]);
+    let is_fine = plain.is_ok();
+    column.faithful = Some(plain);
+    if !is_fine {
+        // Without its end the run asks the plain machine again when it is gone on with.
+        return Ok(());
+    }
     let mut counts: BTreeMap<Outcome, usize> = BTreeMap::new();
     for cell in column.cells.values() {
         *counts.entry(cell.outcome).or_default() += 1;
@@ -204,7 +215,11 @@ fn give(
     schedule::run(matrix.suite, cases, &options, Place::Guests(ward), matrix.stop, |news| {
         let ended = match news {
             News::Finished(_, Some(result)) => take(result),
-            News::Broken(error) => Err(error),
+            // The scheduler gives this kernel no more cases; the others go on.
+            News::Broken(error) => {
+                broken.get_or_insert(error);
+                Ok(())
+            }
             _ => Ok(()),
         };
         if let Err(error) = ended {

@@ -47,6 +47,10 @@ pub(super) fn compare(before: &Cells, now: &Cells, kernels: &[String]) -> Change
     for ((kernel, case), cell) in now {
         let place = format!("{kernel} {case}");
         match before.get(&(kernel.clone(), case.clone())) {
+            // A failure that becomes a crash is a new failure.
+            Some(old) if cell.is_bad() && cell.outcome > old.outcome => {
+                changes.regressed.push(format!("{place}: {} -> {}", old.word(), cell.word()));
+            }
             Some(old) if old.is_bad() == cell.is_bad() => {}
             Some(old) => {
                 let list = if cell.is_bad() { &mut changes.regressed } else { &mut changes.fixed };
@@ -120,7 +124,8 @@ mod tests {
             ("6.1", "g", Fail),
         ]);
         let changes = compare(&before, &now, &["6.1".into()]);
-        assert_eq!(changes.regressed, ["6.1 a: pass -> crash", "6.1 g: new -> fail"]);
+        let worse = ["6.1 a: pass -> crash", "6.1 f: fail -> crash", "6.1 g: new -> fail"];
+        assert_eq!(changes.regressed, worse);
         assert_eq!(changes.fixed, ["6.1 b: fail -> pass"]);
         assert_eq!(changes.new, ["6.1 e: pass"]);
         assert_eq!(changes.gone, ["6.1 d: pass"]);
