@@ -17,7 +17,7 @@ use hairpin_vm::{BootSpec, Guests, Profile};
 
 use crate::show;
 
-pub(crate) use case::{Ward, folder, state};
+pub(crate) use case::{Ward, folder, job, keep, state};
 
 /// Drivers of virtual networks, loaded where the kernel has them as modules: in a guest, nothing
 /// loads modules on demand. None that makes a link by itself, as `dummy` does: a guest has `lo`.

@@ -15,6 +15,7 @@
 //!
 //! `frame` does this for bare Ethernet frames, `ping` for ICMP echo, `flow` for UDP ports.
 
+mod answer;
 mod controls;
 mod decode;
 mod ears;

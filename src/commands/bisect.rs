@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use hairpin_model::Error;
 use hairpin_model::event::Outcome;
+use hairpin_vm::Guests;
 use hairpin_vm::kernels::{Candidate, Catalogue, Store};
-use hairpin_vm::{Job, Machine};
 
 use crate::commands::check::{seconds, unknown};
 use crate::exit::Exit;
-use crate::guest::{GuestArgs, store};
+use crate::guest::{GuestArgs, job, store};
 use crate::results;
 use crate::run::stop::Stop;
 use crate::select::select;
@@ -72,7 +72,7 @@ impl fmt::Display for Seen {
 /// Finds the package.
 pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let store = store()?;
-    let (first, last) = ends(store.catalogue(), &args.good, &args.bad)?;
+    let (series, first_is_good) = between(store.catalogue(), &args.good, &args.bad)?;
     let program = args.suite.locate(false)?;
     let stop = Stop::new()?;
     let suite = Suite::load(&program, args.deadline, &stop)?;
@@ -81,9 +81,9 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
         Err(unmatched) => return Ok(unknown(&unmatched)),
     };
     let search = Search { args, store: &store, suite: &suite, cases: &cases };
-    let packages = search.packages(first, last)?;
+    let packages = search.packages(&series)?;
     let look = |at: usize| search.look(&packages[at]);
-    let found = find(packages.len(), first_is_good(first, store.catalogue(), &args.good), look)?;
+    let found = find(packages.len(), first_is_good, look)?;
     let name = |at: usize| packages[at].version.clone();
     let word = if found.turned_bad { "bad" } else { "good" };
     let text = format!("first {word}: {}, after {}", name(found.after), name(found.before));
@@ -101,8 +101,8 @@ fn place_of(catalogue: &Catalogue, name: &str) -> Result<usize, Error> {
     Ok(at.expect("it was just found there"))
 }
 
-/// The places of the two ends among the series, older first.
-fn ends(catalogue: &Catalogue, good: &str, bad: &str) -> Result<(usize, usize), Error> {
+/// The names of all series from one end to the other, oldest first, and whether the first is the good one.
+fn between(catalogue: &Catalogue, good: &str, bad: &str) -> Result<(Vec<String>, bool), Error> {
     let (good, bad) = (place_of(catalogue, good)?, place_of(catalogue, bad)?);
     if good == bad {
         return Err(Error::new(
@@ -111,11 +111,8 @@ fn ends(catalogue: &Catalogue, good: &str, bad: &str) -> Result<(usize, usize), 
             "name two series; `hairpin matrix CASE` shows where a case fails",
         ));
     }
-    Ok((good.min(bad), good.max(bad)))
-}
-
-fn first_is_good(first: usize, catalogue: &Catalogue, good: &str) -> bool {
-    catalogue.series[first].name == good
+    let series = &catalogue.series[good.min(bad)..=good.max(bad)];
+    Ok((series.iter().map(|series| series.name.clone()).collect(), good < bad))
 }
 
 struct Search<'a> {
@@ -126,13 +123,13 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// All whole packages from the first series to the last, oldest first.
-    fn packages(&self, first: usize, last: usize) -> Result<Vec<Candidate>, Error> {
+    /// All whole packages of these series, oldest first.
+    fn packages(&self, series: &[String]) -> Result<Vec<Candidate>, Error> {
         let mut all: Vec<Candidate> = Vec::new();
-        for series in &self.store.catalogue().series[first..=last] {
-            match self.store.versions(&series.name) {
+        for name in series {
+            match self.store.versions(name) {
                 Ok(found) => all.extend(found),
-                Err(error) => tell(&format!("{}: passed over: {error}", series.name)),
+                Err(error) => tell(&format!("{name}: passed over: {error}")),
             }
         }
         for part in all.iter().filter(|candidate| !candidate.is_whole()) {
@@ -147,17 +144,23 @@ impl Search<'_> {
     fn look(&self, package: &Candidate) -> Result<Seen, Error> {
         let image = self.store.fetch(package)?;
         let spec = GuestArgs::default().spec(image, &self.suite.program)?;
+        let seen = match Guests::prepare(&spec) {
+            Ok(guests) => self.ask(&guests),
+            Err(failure) => Seen::Unknown(failure.error.what),
+        };
+        tell(&format!("{}: {seen}", package.version));
+        Ok(seen)
+    }
+
+    fn ask(&self, guests: &Guests) -> Seen {
+        if let Some(evidence) = guests.evidence().first() {
+            return Seen::Bad(format!("the kernel complained before any case: {evidence}"));
+        }
         let mut seen = Seen::Good;
         for case in self.cases {
-            let args = ["--exact", case.test.as_str(), "--nocapture"].map(str::to_owned);
-            let mut job = Job::new("/init", args);
-            job.deadline = self.args.deadline;
-            let ended = match Machine::boot(&spec) {
-                Ok(machine) => machine.run(&job),
-                Err(failure) => {
-                    seen = Seen::Unknown(failure.error.what);
-                    break;
-                }
+            let ended = match guests.run(&job(&case.test, self.args.deadline)) {
+                Ok(ended) => ended,
+                Err(failure) => return Seen::Unknown(failure.error.what),
             };
             let (outcome, reason) = ended.outcome();
             // A pass of what is listed as a failure is a pass all the same.
@@ -168,13 +171,11 @@ impl Search<'_> {
                 _ if is_fixed => {}
                 Outcome::Skip | Outcome::Error => seen = Seen::Unknown(why),
                 Outcome::Known | Outcome::Fail | Outcome::Crash | Outcome::Hang => {
-                    seen = Seen::Bad(why);
-                    break;
+                    return Seen::Bad(why);
                 }
             }
         }
-        tell(&format!("{}: {seen}", package.version));
-        Ok(seen)
+        seen
     }
 }
 

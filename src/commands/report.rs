@@ -16,8 +16,9 @@ use hairpin_model::event::Outcome;
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::guest::tell as note;
 use crate::results::{self, Case, Run};
-use crate::show::{self, Out};
+use crate::show::Out;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,9 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     }
     let runs = results::read(&args.runs)?;
     for run in runs.iter().filter(|run| !run.is_whole) {
-        let text =
-            format!("hairpin: the run on {} was cut short; what it holds is told\n", run.name);
-        show::Out::stderr().text(&text);
+        note(&format!("the run on {} was cut short; what it holds is told", run.name));
     }
     let text = tell(runs, args.format.expect("clap asks for it"))?;
     match &args.output {

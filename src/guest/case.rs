@@ -27,30 +27,41 @@ impl Ward<'_> {
         began: Duration,
     ) -> Result<CaseResult, Error> {
         let start = Instant::now();
-        let mut job = Job::new("/init", ["--exact", test, "--nocapture"].map(str::to_owned));
-        job.deadline = deadline;
-        let mut ended = self.guests.run(&job)?;
+        let ended = self.guests.run(&job(test, deadline))?;
         let (outcome, reason) = ended.outcome();
         let mut output = printed(&ended);
         if outcome.is_bad() {
-            let file = self.keep(id, &ended.console)?;
+            let file = self.consoles.join(format!("{id}.txt"));
+            keep(&ended.console, &file)?;
             output.push_str(&format!(
                 "{}the kernel's console: {}\n",
                 complaints(&ended),
                 file.display()
             ));
         }
-        let records = std::mem::take(&mut ended.records);
+        let records = ended.records;
         Ok(CaseResult { index, outcome, reason, records, output, began, took: start.elapsed() })
     }
+}
 
-    fn keep(&self, id: &CaseId, console: &Console) -> Result<PathBuf, Error> {
-        let file = self.consoles.join(format!("{id}.txt"));
-        let written = std::fs::create_dir_all(&self.consoles)
-            .and_then(|()| std::fs::write(&file, console.text()));
-        written.map_err(|error| unwritten(&file, &error))?;
-        Ok(file)
-    }
+/// One case as a guest is asked for it: its init is the suite program.
+pub(crate) fn job(test: &str, deadline: Duration) -> Job {
+    let args = ["--exact", test, "--nocapture"].map(str::to_owned);
+    Job { deadline, ..Job::new("/init", args) }
+}
+
+/// Keeps what a kernel said; makes the folder if need be.
+pub(crate) fn keep(console: &Console, file: &Path) -> Result<(), Error> {
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    let written =
+        std::fs::create_dir_all(folder).and_then(|()| std::fs::write(file, console.text()));
+    written.map_err(|error| {
+        Error::new(
+            format!("the console of a failing case cannot be kept: {error}"),
+            file.display().to_string(),
+            "name a folder that can be written, on a disk with room",
+        )
+    })
 }
 
 /// What the program wrote for people.
@@ -70,14 +81,6 @@ fn complaints(ended: &JobResult) -> String {
         )
     };
     ended.evidence.iter().map(one).collect()
-}
-
-fn unwritten(file: &Path, error: &std::io::Error) -> Error {
-    Error::new(
-        format!("the console of a failing case cannot be kept: {error}"),
-        file.display().to_string(),
-        "name a folder that can be written, on a disk with room",
-    )
 }
 
 /// Where consoles go when the user named no place: beside the event file, or else in the user's

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use hairpin_model::grid::{Cell, Refusal, Verdict};
 use hairpin_model::{Error, Family};
 
+use super::answer::is_giving_up;
 use super::decode::{number, payload};
 use super::ears::broken;
 use super::losses::Losses;
-use super::ping::is_giving_up;
 use crate::lab::Lab;
 
 /// How long a control may take before it counts as lost; see `frame`.

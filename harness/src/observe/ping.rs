@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, poll};
-use hairpin_model::grid::{Cell, Direction, Grid, Refusal, Sighting, Verdict};
+use hairpin_model::grid::{Cell, Direction, Grid, Sighting, Verdict};
 use hairpin_model::{Class, Error, Family};
 use socket2::{Domain, Protocol, Socket, Type};
-use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, SurgeError};
+use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence};
 use tokio::time::sleep_until;
 
+use super::answer::{Answer, answer, is_giving_up};
 use super::controls::{Receiver, Sender, blocked, flushes};
 use super::decode::{self, Heard};
 use super::ears::{Listeners, broken};
@@ -40,10 +41,6 @@ const AT_ONCE: usize = 6;
 
 /// How long a control may take before it counts as lost; see `frame`.
 const DEADLINE: Duration = Duration::from_secs(5);
-
-/// A kernel that learns nothing of a neighbour asks three times, a second apart, and then says that
-/// the host is unreachable. Nobody refuses that early.
-const GIVES_UP: Duration = Duration::from_millis(2500);
 
 /// How long to wait for the first answer to or from a host that may be cut off.
 const FIRST: Duration = Duration::from_millis(250);
@@ -144,14 +141,6 @@ fn address(lab: &Lab, host: &Endpoint, family: Family) -> Result<IpAddr, Error> 
             "give one of its links an address of that family",
         )
     })
-}
-
-/// How an echo request ended.
-enum Answer {
-    Reply,
-    Refused(Refusal),
-    /// Something is wrong with us: words.
-    Broken(String),
 }
 
 type Pending = Pin<Box<dyn Future<Output = Answer>>>;
@@ -549,61 +538,6 @@ async fn within(time: Duration, pending: &mut Pending) -> Option<Answer> {
     }
 }
 
-/// Whether this is no answer at all, but a kernel on the way that no longer waits for one: whether
-/// it comes depends on how long our controls take, and it proves nothing.
-pub(super) fn is_giving_up(refusal: &Refusal, after: Duration) -> bool {
-    *refusal == Refusal::Host && after >= GIVES_UP
-}
-
-fn answer(target: IpAddr, result: Result<(IcmpPacket, Duration), SurgeError>) -> Answer {
-    match result {
-        Ok((IcmpPacket::V4(packet), _)) => {
-            let source = IpAddr::V4(packet.get_source());
-            icmp4(packet.get_icmp_type().0, packet.get_icmp_code().0, source == target)
-        }
-        Ok((IcmpPacket::V6(packet), _)) => {
-            let source = IpAddr::V6(packet.get_source());
-            icmp6(packet.get_icmpv6_type().0, packet.get_icmpv6_code().0, source == target)
-        }
-        Err(SurgeError::IOError(error)) => local(&error),
-        Err(error) => Answer::Broken(error.to_string()),
-    }
-}
-
-/// Codes of RFC 792 and RFC 1812.
-fn icmp4(kind: u8, code: u8, from_target: bool) -> Answer {
-    match (kind, code) {
-        (0, _) if from_target => Answer::Reply,
-        (3, 0) => Answer::Refused(Refusal::NoRoute),
-        (3, 1) => Answer::Refused(Refusal::Host),
-        (3, 3) => Answer::Refused(Refusal::Port),
-        (3, 9 | 10 | 13) => Answer::Refused(Refusal::Prohibited),
-        (kind, code) => Answer::Refused(Refusal::Other(format!("ICMP type {kind} code {code}"))),
-    }
-}
-
-/// Codes of RFC 4443.
-fn icmp6(kind: u8, code: u8, from_target: bool) -> Answer {
-    match (kind, code) {
-        (129, _) if from_target => Answer::Reply,
-        (1, 0) => Answer::Refused(Refusal::NoRoute),
-        (1, 1 | 5 | 6) => Answer::Refused(Refusal::Prohibited),
-        (1, 3) => Answer::Refused(Refusal::Host),
-        (1, 4) => Answer::Refused(Refusal::Port),
-        (kind, code) => Answer::Refused(Refusal::Other(format!("ICMPv6 type {kind} code {code}"))),
-    }
-}
-
-/// What the sender's own kernel said.
-fn local(error: &io::Error) -> Answer {
-    Answer::Refused(match error.raw_os_error() {
-        Some(libc::ENETUNREACH) => Refusal::NoRoute,
-        Some(libc::EHOSTUNREACH) => Refusal::Host,
-        Some(libc::EPERM | libc::EACCES) => Refusal::Prohibited,
-        _ => Refusal::Other(format!("the sender's kernel: {error}")),
-    })
-}
-
 /// The number and TTL of an echo request as a raw socket hands it over: IPv4 with its header, IPv6
 /// without.
 fn request(bytes: &[u8], family: Family) -> Option<(u32, Option<u8>)> {
@@ -618,17 +552,4 @@ fn request(bytes: &[u8], family: Family) -> Option<(u32, Option<u8>)> {
         return None;
     }
     Some((decode::number(icmp.get(8..)?)?, ttl))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_late_host_unreachable_is_a_kernel_that_gave_up() {
-        let after = |refusal: Refusal, ms| is_giving_up(&refusal, Duration::from_millis(ms));
-        assert!(after(Refusal::Host, 3000));
-        assert!(!after(Refusal::Host, 1));
-        assert!(!after(Refusal::Prohibited, 3000));
-    }
 }

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::path::Path;
 
 use hairpin_model::event::Outcome;
 use hairpin_model::{Error, Event, event};
 use hairpin_vm::kernels::{Image, Store};
-use hairpin_vm::{Guests, Job, Machine, Profile};
+use hairpin_vm::{Guests, Machine, Profile};
 
 use super::{Cell, Matrix, earlier, paragraph};
 use crate::guest::{self, GuestArgs, Ward};
@@ -150,8 +149,6 @@ fn fill(
     if left.is_empty() && kept.is_whole {
         return Ok(());
     }
-    // A case's cost is much the same on all kernels; what a kernel costs more is its boot, and that
-    // is paid first.
     let spec = kernel.guest.spec(image, &matrix.suite.program)?;
     let guests = Guests::prepare(&spec)?;
     let entry = guest::entry(kernel.name, &spec, &guests);
@@ -246,23 +243,14 @@ fn faithful(
     if let Some(evidence) = machine.evidence().first() {
         return Err(format!("the kernel complained at boot: {evidence}"));
     }
-    let args = ["--exact", case.test.as_str(), "--nocapture"].map(str::to_owned);
-    let mut job = Job::new("/init", args);
-    job.deadline = matrix.args.deadline;
-    let ended = machine.run(&job);
+    let ended = machine.run(&guest::job(&case.test, matrix.args.deadline));
     let file = matrix.out.join("consoles").join(kernel.name).join("faithful.txt");
     match ended.outcome() {
         (outcome, reason) if outcome.is_bad() => {
-            keep(&file, &ended.console.text())?;
+            guest::keep(&ended.console, &file).map_err(|error| error.to_string())?;
             let reason = reason.unwrap_or_default();
             Err(format!("{} {}: {reason}; console: {}", case.id, outcome.word(), file.display()))
         }
         (outcome, _) => Ok(format!("{}, booted in {took}", outcome.word())),
     }
-}
-
-fn keep(file: &Path, text: &str) -> std::result::Result<(), String> {
-    let folder = file.parent().unwrap_or_else(|| Path::new("."));
-    let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(file, text));
-    written.map_err(|error| format!("the console cannot be kept: {error}"))
 }

@@ -54,10 +54,11 @@ impl<'t> Table<'t> {
             }
             out.push('\n');
         }
-        let rest = match (alike, self.columns.len()) {
-            (0, _) => String::new(),
-            (_, 1) => String::new(),
-            (n, _) => format!("{n} of {} cases ended alike on all kernels\n\n", rows.len()),
+        let rest = match alike {
+            n if n > 0 && self.columns.len() != 1 => {
+                format!("{n} of {} cases ended alike on all kernels\n\n", rows.len())
+            }
+            _ => String::new(),
         };
         out + &rest + &reasons(&rows, &self.columns)
     }

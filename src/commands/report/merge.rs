@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hairpin_model::{Error, Event};
 
 use crate::results::{self, Run};
-use crate::stream::{Stream, micros};
+use crate::stream::Stream;
 
 /// Writes the run that the others are together.
 pub(super) fn merge(from: &[PathBuf], into: &Path) -> Result<(), Error> {
@@ -65,7 +65,7 @@ fn write(file: &Path, parts: &[Run]) -> Result<(), Error> {
             *counts.entry(outcome).or_default() += n;
         }
         let longest = parts.iter().flat_map(|part| &part.records).map(|record| record.us).max();
-        let run_us = longest.unwrap_or_else(|| micros(std::time::Duration::ZERO));
+        let run_us = longest.unwrap_or_default();
         stream.event(Event::RunFinished { counts: counts.into_iter().collect(), run_us })?;
     }
     Ok(())
