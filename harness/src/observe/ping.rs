@@ -319,6 +319,11 @@ impl Asking<'_> {
         let (from, to) = (asked.from, asked.to);
         let mut queued = self.is_queued(asked);
         let into = self.find_into(asked, queued).await?;
+        if let Some(y) = into.filter(|&y| !self.works.contains(&(y, to))) {
+            // The hosts that asked in vain have broadcast too. What they sent must be through before
+            // the sender asks them: their own question would tell it who they are.
+            self.control(y, to).await?;
+        }
         // One of the two must come out of the queue that the question may wait in.
         queued &= !into.is_some_and(|y| flushes(self.hosts, y, to));
         let out = self.find_out(asked, queued).await?;
@@ -403,11 +408,13 @@ impl Asking<'_> {
         }
         let until = tokio::time::Instant::now() + at_most;
         let mut any = None;
+        let mut waiting = pairs.clone();
         while asked.answer.is_none() {
             tokio::select! {
                 answer = &mut asked.pending => asked.answer = Some(answer),
                 found = open.next() => {
                     let Some((answer, number, from, to)) = found else { break };
+                    waiting.retain(|pair| *pair != (from, to));
                     self.drain(to)?;
                     if matches!(answer, Answer::Reply) && self.hearing(number, to).0 > 0 {
                         any = Some((from, to));
@@ -419,7 +426,18 @@ impl Asking<'_> {
                 () = sleep_until(until) => break,
             }
         }
+        self.abandon(&waiting).await?;
         Ok(any)
+    }
+
+    /// Ends the questions that were not answered. One that waits for its neighbour wakes as soon as
+    /// the neighbour is heard asking for somebody else, whenever that is: it would go off in the
+    /// middle of a later pair's request, and have its receiver ask back.
+    async fn abandon(&self, waiting: &[(usize, usize)]) -> Result<(), Error> {
+        for &(from, to) in waiting {
+            self.cool_pair(from, to).await?;
+        }
+        Ok(())
     }
 
     /// Runs one control between a pair that works: whether it came through and the receiver's ear
