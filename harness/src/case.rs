@@ -16,9 +16,12 @@ use std::time::Instant;
 use futures::FutureExt;
 use hairpin_model::event::Outcome;
 use hairpin_model::grid::{Drawing, Grid, Verdict};
+use hairpin_model::topology::LinkName;
 use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology};
 
 use crate::lab::Lab;
+use crate::lab::options::LinkOption;
+use crate::observe::{Fate, Shot};
 use crate::{events, needs, program, report};
 
 /// Why a case ends before its last line.
@@ -314,6 +317,65 @@ impl CaseLab {
             self.keep(story);
         }
         result
+    }
+
+    /// Sends one frame of your own making from a host, and holds who heard it, and as what,
+    /// against a list: `c1 host, e other`, `e broadcast x2`, `nobody`. See [`Shot`] and [`Fate`].
+    pub async fn expect_shot(
+        &mut self,
+        from: &str,
+        shot: &Shot,
+        heard: &str,
+    ) -> Result<Fate, Stop> {
+        let fate = self.lab.shoot(from, shot).await?;
+        fate.proved()?;
+        let claim = format!("{shot} from {from} is heard by: {heard}");
+        let (seen, path) = (fate.to_string(), fate.path());
+        self.claim(&claim, seen == heard, format!("{seen}; it passed {path}"))?;
+        Ok(fate)
+    }
+
+    /// Holds that the kernel refused something with this error.
+    pub fn expect_refusal<T>(
+        &self,
+        what: &str,
+        result: Result<T, Error>,
+        errno: nix::errno::Errno,
+    ) -> Result<(), Stop> {
+        let seen = match &result {
+            Ok(_) => "it was done".to_owned(),
+            Err(error) if error.errno == 0 => return Err(Stop::Error(error.clone())),
+            Err(error) => format!("{:?}: {}", nix::errno::Errno::from_raw(error.errno), error.what),
+        };
+        let holds = result.is_err_and(|error| error.errno == errno as i32);
+        self.claim(&format!("{what} is refused with {errno:?}"), holds, seen)
+    }
+
+    /// Holds what the kernel says of an option of a link against a value.
+    pub async fn expect_option(
+        &self,
+        link: impl Into<LinkName>,
+        option: LinkOption,
+        value: u64,
+    ) -> Result<(), Stop> {
+        let link = link.into();
+        let seen = self.lab.option(&link, option).await?;
+        let claim = format!("{link} has {option} {value}");
+        let words = seen.map_or("the kernel does not tell it".into(), |seen| seen.to_string());
+        self.claim(&claim, seen == Some(value), words)
+    }
+
+    /// Holds a list of lines against the entries of a table: of [`Lab::fdb`], [`Lab::mdb`],
+    /// [`Lab::vlans`].
+    pub fn expect_lines<T: fmt::Display>(
+        &self,
+        what: &str,
+        entries: impl IntoIterator<Item = T>,
+        lines: &[&str],
+    ) -> Result<(), Stop> {
+        let seen: Vec<String> = entries.into_iter().map(|entry| entry.to_string()).collect();
+        let claim = format!("{what}: [{}]", lines.join(", "));
+        self.claim(&claim, seen == lines, format!("[{}]", seen.join(", ")))
     }
 
     /// Holds the way that frames of this kind took against a drawn one: `c1:c0> p:p0> sw:s0<`.

@@ -6,8 +6,10 @@
 
 mod build;
 mod change;
+pub mod options;
 mod process;
 mod settle;
+mod tables;
 
 use std::net::IpAddr;
 
@@ -17,9 +19,11 @@ use hairpin_model::{Class, Error, Family, Mac, Topology};
 
 use crate::netlink::{LinkState, Netlink};
 use crate::ns::Ns;
+pub use change::Filter;
 pub use process::Sights;
+pub use tables::{Counters, Fdb, FdbEntry, MdbEntry, PortVlan};
 
-use crate::observe::{Datagram, Listeners, datagram, observe, ping};
+use crate::observe::{Datagram, Fate, Listeners, Shot, datagram, join, observe, ping, shoot};
 
 /// One namespace of a lab.
 pub(crate) struct Node {
@@ -121,6 +125,16 @@ impl Lab {
     /// Sends one datagram to a port and proves what became of it.
     pub async fn datagram(&mut self, flow: Datagram<'_>) -> Result<Cell, Error> {
         datagram(self, flow).await
+    }
+
+    /// Sends one frame of your own making from a host, and proves what became of it at all hosts.
+    pub async fn shoot(&mut self, from: &str, shot: &Shot) -> Result<Fate, Error> {
+        shoot(self, from, shot).await
+    }
+
+    /// Has a host's link take the frames of an Ethernet group, as long as the lab lives.
+    pub async fn join(&mut self, host: &str, group: Mac) -> Result<(), Error> {
+        join(self, host, group).await
     }
 
     /// A link as the kernel has it now.

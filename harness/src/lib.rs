@@ -17,6 +17,7 @@
 //! A lab needs root or unprivileged user namespaces, touches nothing of the machine's own network,
 //! and is gone when its process is, however that ends.
 
+mod attrs;
 mod case;
 mod events;
 mod lab;
@@ -34,10 +35,11 @@ pub mod sysctl;
 mod version;
 
 pub use case::{Case, CaseLab, Stop, check};
-pub use lab::{Lab, Sights};
+pub use lab::{Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, PortVlan, Sights, options};
 pub use netlink::LinkState;
+pub use nix::errno::Errno;
 pub use ns::Ns;
-pub use observe::Datagram;
+pub use observe::{Datagram, Fate, Hearing, Shot, Tag, Taken};
 pub use version::Kernel;
 
 pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};

@@ -3,6 +3,7 @@
 //! The only module that names rtnetlink's types, which change with every release.
 
 mod link;
+pub(crate) mod plain;
 mod read;
 
 use std::net::IpAddr;
@@ -205,7 +206,8 @@ impl Refused {
             libc::EADDRINUSE => "another link of the same parent has this address",
             _ => "the kernel refuses this topology: change it, or assert the refusal",
         };
-        Error::new(format!("the kernel refused to {what}: {}", self.words), place.to_string(), help)
+        let what = format!("the kernel refused to {what}: {}", self.words);
+        Error { errno: self.errno, ..Error::new(what, place.to_string(), help) }
     }
 }
 

@@ -23,6 +23,7 @@ mod flow;
 mod frame;
 mod losses;
 mod ping;
+mod shot;
 mod trace;
 
 use hairpin_model::grid::{Cell, Grid};
@@ -36,6 +37,7 @@ use crate::lab::Lab;
 pub(crate) use ears::Listeners;
 pub use flow::Datagram;
 pub(crate) use flow::datagram;
+pub use shot::{Fate, Hearing, Shot, Tag, Taken};
 
 /// A host as the probes see it.
 #[derive(Clone, Debug)]
@@ -47,8 +49,10 @@ pub(crate) struct Endpoint {
     pub(crate) link: LinkName,
     pub(crate) index: u32,
     pub(crate) mac: Mac,
-    /// The parent, if the link is a macvlan child: its siblings share that parent's queue.
+    /// The parent, if the link is a macvlan or ipvlan child: siblings share that parent's queue.
     pub(crate) parent: Option<LinkName>,
+    /// Whether that parent queues groups from wherever they come, not only those from outside.
+    pub(crate) queues_all: bool,
     /// Whether the link can send and receive at all.
     pub(crate) running: bool,
 }
@@ -99,6 +103,41 @@ pub(crate) async fn ping(
     Ok(cell)
 }
 
+/// Sends a frame of the case's own, and proves what became of it.
+pub(crate) async fn shoot(lab: &mut Lab, from: &str, shot: &Shot) -> Result<Fate, Error> {
+    let hosts = endpoints(lab).await?;
+    let place = hosts.iter().position(|host| host.name == from).ok_or_else(|| {
+        Error::new(
+            format!("there is no host `{from}`"),
+            format!("topology `{}`", lab.topology().name),
+            "name a `host` of the topology; a `netns` does not send",
+        )
+    })?;
+    let mut listeners = lab.listeners_mut().take().unwrap_or_default();
+    let pinned = Pinned::here();
+    let losses = losses::Losses::now(lab).await?;
+    let fate = frame::shoot(lab, &mut listeners, &hosts, place, shot);
+    drop(pinned);
+    *lab.listeners_mut() = Some(listeners);
+    let mut fate = fate?;
+    if let Some(why) = losses.since(lab).await? {
+        for (_, proof) in &mut fate.missing {
+            *proof = Err(why.clone());
+        }
+    }
+    Ok(fate)
+}
+
+/// Has a host's link take the frames of a group, as long as the lab lives.
+pub(crate) async fn join(lab: &mut Lab, host: &str, group: Mac) -> Result<(), Error> {
+    let hosts = endpoints(lab).await?;
+    let mut listeners = lab.listeners_mut().take().unwrap_or_default();
+    let opened = listeners.open_frames(lab, &hosts);
+    let joined = opened.and_then(|()| listeners.join(&hosts, host, group));
+    *lab.listeners_mut() = Some(listeners);
+    joined
+}
+
 async fn endpoints(lab: &Lab) -> Result<Vec<Endpoint>, Error> {
     let topology = lab.topology();
     let mut endpoints = Vec::new();
@@ -118,9 +157,10 @@ async fn endpoints(lab: &Lab) -> Result<Vec<Endpoint>, Error> {
             link: link.name.clone(),
             index: state.index,
             mac: state.mac,
-            parent: matches!(link.kind, Kind::Macvlan { .. })
+            parent: matches!(link.kind, Kind::Macvlan { .. } | Kind::Ipvlan { .. })
                 .then(|| link.kind.parent().cloned())
                 .flatten(),
+            queues_all: matches!(link.kind, Kind::Ipvlan { .. }),
             running: state.running,
         });
     }

@@ -22,8 +22,10 @@ pub(crate) struct Arrival {
     pub(crate) kind: Kind,
     /// When the kernel first saw it, in nanoseconds of the real-time clock.
     pub(crate) at: u64,
-    /// How many bytes of the buffer it fills.
+    /// How many bytes it has; the buffer holds as many of them as fit.
     pub(crate) len: usize,
+    /// The VLAN tag that the kernel keeps beside the frame: ethertype and tag control information.
+    pub(crate) tag: Option<(u16, u16)>,
 }
 
 /// For whom a frame was, in the receiving link's eyes.
@@ -60,6 +62,7 @@ impl PacketSocket {
         let fd = owned(fd)?;
         let socket = Self(fd);
         socket.option(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+        socket.option(libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
         let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
         socket.option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes).or_else(|_| {
             // Rootless: the forced size needs CAP_NET_ADMIN of the machine, the plain one nothing.
@@ -116,11 +119,16 @@ impl PacketSocket {
         if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
+    /// Has what is sent go to the driver at once, past the link's transmit queue.
+    pub(crate) fn bypass_queue(&self) -> io::Result<()> {
+        self.option(libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, 1)
+    }
+
     /// Takes the next frame out of the queue, if there is one.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
         // SAFETY: all-zero is a valid sockaddr_ll and msghdr.
         let (mut from, mut header): (libc::sockaddr_ll, libc::msghdr) = unsafe { zeroed() };
-        let mut control = [0u64; 8];
+        let mut control = [0u64; 16];
         let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
         header.msg_name = (&raw mut from).cast();
         header.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
@@ -129,7 +137,7 @@ impl PacketSocket {
         header.msg_control = control.as_mut_ptr().cast();
         header.msg_controllen = size_of_val(&control);
         // SAFETY: every pointer of the header is to a live buffer of the length beside it.
-        let rc = unsafe { libc::recvmsg(self.raw(), &raw mut header, 0) };
+        let rc = unsafe { libc::recvmsg(self.raw(), &raw mut header, libc::MSG_TRUNC) };
         let Ok(len) = usize::try_from(rc) else {
             let error = io::Error::last_os_error();
             return match error.kind() {
@@ -140,7 +148,8 @@ impl PacketSocket {
             };
         };
         let ifindex = from.sll_ifindex as u32;
-        Ok(Some(Arrival { ifindex, kind: kind(from.sll_pkttype), at: stamp(&header), len }))
+        let (at, tag) = beside(&header);
+        Ok(Some(Arrival { ifindex, kind: kind(from.sll_pkttype), at, len, tag }))
     }
 
     /// How many frames the kernel dropped because nobody took them out in time.
@@ -223,21 +232,29 @@ fn kind(pkttype: u8) -> Kind {
     }
 }
 
-/// The time stamp among a message's control data.
-fn stamp(header: &libc::msghdr) -> u64 {
-    // SAFETY: recvmsg has filled the header; the CMSG macros walk within its control buffer.
+/// What a message's control data tells: the time stamp, and the VLAN tag if there is one.
+fn beside(header: &libc::msghdr) -> (u64, Option<(u16, u16)>) {
+    let (mut at, mut tag) = (0, None);
+    // SAFETY: recvmsg has filled the header; the CMSG macros walk within its control buffer, and
+    // the kernel puts behind each kind the structure that is read.
     unsafe {
         let mut control = libc::CMSG_FIRSTHDR(header);
         while !control.is_null() {
-            if (*control).cmsg_level == libc::SOL_SOCKET
-                && (*control).cmsg_type == libc::SCM_TIMESTAMPNS
-            {
-                let time: libc::timespec =
-                    libc::CMSG_DATA(control).cast::<libc::timespec>().read_unaligned();
-                return time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64;
+            let data = libc::CMSG_DATA(control);
+            match ((*control).cmsg_level, (*control).cmsg_type) {
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let time = data.cast::<libc::timespec>().read_unaligned();
+                    at = time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64;
+                }
+                (libc::SOL_PACKET, libc::PACKET_AUXDATA) => {
+                    let aux = data.cast::<libc::tpacket_auxdata>().read_unaligned();
+                    let valid = aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
+                    tag = valid.then_some((aux.tp_vlan_tpid, aux.tp_vlan_tci));
+                }
+                _ => {}
             }
             control = libc::CMSG_NXTHDR(header, control);
         }
     }
-    0
+    (at, tag)
 }

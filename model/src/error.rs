@@ -11,12 +11,14 @@ pub struct Error {
     pub place: String,
     /// One step that the reader can take.
     pub help: String,
+    /// The kernel's error number if it refused something, positive; else 0.
+    pub errno: i32,
 }
 
 impl Error {
     /// Builds an error from its three parts.
     pub fn new(what: impl Into<String>, place: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { what: what.into(), place: place.into(), help: help.into() }
+        Self { what: what.into(), place: place.into(), help: help.into(), errno: 0 }
     }
 }
 

@@ -184,6 +184,50 @@ impl Macvlan {
     }
 }
 
+/// What an ipvlan child looks at to find out for whom a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IpvlanMode {
+    /// IP addresses; the child answers ARP and hears groups.
+    L2,
+    /// IP addresses; no ARP, no groups, routed in the parent's namespace.
+    L3,
+    /// As l3, and what comes in passes the parent's firewall.
+    L3s,
+}
+
+impl fmt::Display for IpvlanMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::L2 => "l2",
+            Self::L3 => "l3",
+            Self::L3s => "l3s",
+        })
+    }
+}
+
+/// How an ipvlan child deals with its siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IpvlanFlag {
+    /// Siblings talk directly.
+    Bridge,
+    /// Siblings may not talk.
+    Private,
+    /// Siblings talk by way of a switch that reflects.
+    Vepa,
+}
+
+impl fmt::Display for IpvlanFlag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bridge => "bridge",
+            Self::Private => "private",
+            Self::Vepa => "vepa",
+        })
+    }
+}
+
 /// A bridge's settings. `Default` is the kernel's own, but for STP's forward delay: 0, so that
 /// ports forward at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -313,6 +357,22 @@ pub enum Kind {
         /// The child's settings.
         settings: Macvlan,
     },
+    /// A macvlan child that is read and written through a file instead of by a stack.
+    Macvtap {
+        /// The parent.
+        parent: LinkName,
+        /// The child's settings.
+        settings: Macvlan,
+    },
+    /// An ipvlan child; its parent may be in another namespace, and has the same address.
+    Ipvlan {
+        /// The parent.
+        parent: LinkName,
+        /// What it looks at; the same for all children of a parent.
+        mode: IpvlanMode,
+        /// How siblings deal with each other; the same for all children of a parent.
+        flag: IpvlanFlag,
+    },
     /// A VLAN on top of a link of the same namespace.
     Vlan {
         /// The link below.
@@ -320,6 +380,8 @@ pub enum Kind {
         /// The VLAN id, 1 to 4094.
         id: u16,
     },
+    /// A link that swallows what is sent.
+    Dummy,
 }
 
 impl Kind {
@@ -329,15 +391,29 @@ impl Kind {
             Self::Veth { .. } => "veth",
             Self::Bridge(_) => "bridge",
             Self::Macvlan { .. } => "macvlan",
+            Self::Macvtap { .. } => "macvtap",
+            Self::Ipvlan { .. } => "ipvlan",
             Self::Vlan { .. } => "vlan",
+            Self::Dummy => "dummy",
         }
     }
 
     /// The link that this one stands on.
     pub const fn parent(&self) -> Option<&LinkName> {
         match self {
-            Self::Macvlan { parent, .. } | Self::Vlan { parent, .. } => Some(parent),
-            Self::Veth { .. } | Self::Bridge(_) => None,
+            Self::Macvlan { parent, .. }
+            | Self::Macvtap { parent, .. }
+            | Self::Ipvlan { parent, .. }
+            | Self::Vlan { parent, .. } => Some(parent),
+            Self::Veth { .. } | Self::Bridge(_) | Self::Dummy => None,
+        }
+    }
+
+    /// A macvlan's settings, also of one that is read through a file.
+    pub const fn macvlan(&self) -> Option<&Macvlan> {
+        match self {
+            Self::Macvlan { settings, .. } | Self::Macvtap { settings, .. } => Some(settings),
+            _ => None,
         }
     }
 }
@@ -359,6 +435,25 @@ pub struct Link {
     pub port: Option<(String, PortFlags)>,
     /// Whether it is brought up.
     pub up: bool,
+}
+
+impl Link {
+    /// Follows another link's, or its own, move: wherever this one names it.
+    pub fn rename(&mut self, old: &LinkName, new: &LinkName) {
+        let below = match &mut self.kind {
+            Kind::Veth { peer: below }
+            | Kind::Macvlan { parent: below, .. }
+            | Kind::Macvtap { parent: below, .. }
+            | Kind::Ipvlan { parent: below, .. }
+            | Kind::Vlan { parent: below, .. } => Some(below),
+            Kind::Bridge(_) | Kind::Dummy => None,
+        };
+        for name in std::iter::once(&mut self.name).chain(below) {
+            if name == old {
+                name.clone_from(new);
+            }
+        }
+    }
 }
 
 /// A route of a namespace.
@@ -463,6 +558,36 @@ impl Topology {
     ) -> Self {
         let kind = Kind::Macvlan { parent: parent.into(), settings: settings.into() };
         self.add_link(name, kind)
+    }
+
+    /// Adds a macvtap child of a parent, which may be in another namespace.
+    #[must_use]
+    pub fn macvtap(
+        self,
+        name: impl Into<LinkName>,
+        parent: impl Into<LinkName>,
+        settings: impl Into<Macvlan>,
+    ) -> Self {
+        let kind = Kind::Macvtap { parent: parent.into(), settings: settings.into() };
+        self.add_link(name, kind)
+    }
+
+    /// Adds an ipvlan child of a parent, which may be in another namespace.
+    #[must_use]
+    pub fn ipvlan(
+        self,
+        name: impl Into<LinkName>,
+        parent: impl Into<LinkName>,
+        mode: IpvlanMode,
+        flag: IpvlanFlag,
+    ) -> Self {
+        self.add_link(name, Kind::Ipvlan { parent: parent.into(), mode, flag })
+    }
+
+    /// Adds a link that swallows what is sent.
+    #[must_use]
+    pub fn dummy(self, name: impl Into<LinkName>) -> Self {
+        self.add_link(name, Kind::Dummy)
     }
 
     /// Adds a VLAN on top of a link of the same namespace.
@@ -618,15 +743,18 @@ impl Topology {
     }
 
     /// The Ethernet address of a link: its own, or one made from its place in the topology.
-    /// A passthru child has its parent's.
+    /// A passthru or ipvlan child has its parent's.
     pub fn mac_of(&self, name: &LinkName) -> Mac {
         let Some(link) = self.link(name) else {
             return Mac([0; 6]);
         };
         match (&link.kind, link.mac) {
-            (Kind::Macvlan { parent, settings }, _) if settings.mode == Mode::Passthru => {
+            (Kind::Macvlan { parent, settings } | Kind::Macvtap { parent, settings }, _)
+                if settings.mode == Mode::Passthru =>
+            {
                 self.mac_of(parent)
             }
+            (Kind::Ipvlan { parent, .. }, _) => self.mac_of(parent),
             (_, Some(mac)) => mac,
             (_, None) => {
                 let [_, _, hi, lo] = self.ifindex(name).to_be_bytes();

@@ -65,7 +65,9 @@ impl<'l> Builder<'l> {
         Birth {
             name: &link.name.link,
             index: self.topology.ifindex(&link.name),
-            mac: Some(self.topology.mac_of(&link.name)),
+            // An ipvlan child takes its parent's, and is refused when it is told so.
+            mac: (!matches!(link.kind, Kind::Ipvlan { .. }))
+                .then(|| self.topology.mac_of(&link.name)),
             mtu: link.mtu,
             up: link.up && !has_flags(link),
         }
@@ -83,6 +85,17 @@ impl<'l> Builder<'l> {
                 let ns = &self.node(&link.name.netns).ns;
                 above.add_macvlan(&birth, self.topology.ifindex(parent), settings, ns).await
             }
+            Kind::Macvtap { parent, settings } => {
+                let above = &self.node(&parent.netns).netlink;
+                let ns = &self.node(&link.name.netns).ns;
+                above.add_macvtap(&birth, self.topology.ifindex(parent), settings, ns).await
+            }
+            Kind::Ipvlan { parent, mode, flag } => {
+                let above = &self.node(&parent.netns).netlink;
+                let ns = &self.node(&link.name.netns).ns;
+                above.add_ipvlan(&birth, self.topology.ifindex(parent), *mode, *flag, ns).await
+            }
+            Kind::Dummy => netlink.add_dummy(&birth).await,
             Kind::Vlan { parent, id } => {
                 netlink.add_vlan(&birth, self.topology.ifindex(parent), *id).await
             }

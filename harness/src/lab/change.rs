@@ -7,7 +7,22 @@ use hairpin_model::{Error, Mac, Topology};
 
 use super::Lab;
 use super::build::Builder;
+use super::options::link_header;
+use crate::attrs::Attrs;
+use crate::netlink::plain::{ACK, Question};
 use crate::{nft, sysctl};
+
+/// Which frames a link is asked to take besides its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// All unicast, and all groups.
+    Promisc,
+    /// All groups.
+    Allmulti,
+}
+
+const RTM_NEWLINK: u16 = 16;
+const IFLA_NET_NS_FD: u16 = 28;
 
 impl Lab {
     /// Brings a link up or down.
@@ -72,12 +87,15 @@ impl Lab {
         let (link, settings): (LinkName, Macvlan) = (link.into(), settings.into());
         let mode = settings.mode;
         let index = self.index(&link)?;
-        let done = self.node(&link.netns)?.netlink.set_macvlan(index, &settings).await;
+        let driver = self.topology.link(&link).map_or("macvlan", |link| link.kind.driver());
+        let done = self.node(&link.netns)?.netlink.set_macvlan(index, driver, &settings).await;
         done.map_err(|refused| {
             refused.error(&format!("change it to {} mode", settings.mode), &link)
         })?;
         self.edit(&link, |link| {
-            if let Kind::Macvlan { settings: old, .. } = &mut link.kind {
+            if let Kind::Macvlan { settings: old, .. } | Kind::Macvtap { settings: old, .. } =
+                &mut link.kind
+            {
                 *old = settings;
             }
         });
@@ -94,6 +112,92 @@ impl Lab {
         self.edit(&link, |link| link.mac = Some(mac));
         self.tell(|| format!("{link} address {mac}"));
         self.settle().await
+    }
+
+    /// Gives a link an MTU in bytes.
+    pub async fn set_mtu(&mut self, link: impl Into<LinkName>, bytes: u32) -> Result<(), Error> {
+        let link = link.into();
+        self.set_option(&link, super::options::link::MTU, u64::from(bytes)).await?;
+        self.edit(&link, |link| link.mtu = Some(bytes));
+        Ok(())
+    }
+
+    /// Asks a link for every unicast frame, or for every group, or no longer.
+    pub async fn set_filter(
+        &mut self,
+        link: impl Into<LinkName>,
+        filter: Filter,
+        on: bool,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let (bit, words) = match filter {
+            Filter::Promisc => (libc::IFF_PROMISC.unsigned_abs(), "promisc"),
+            Filter::Allmulti => (libc::IFF_ALLMULTI.unsigned_abs(), "allmulti"),
+        };
+        let header = link_header(0, self.index(&link)?, if on { bit } else { 0 }, bit);
+        let asked =
+            Question { kind: RTM_NEWLINK, flags: ACK, header: &header, attrs: Attrs::new() };
+        let done = self.ask(&link.netns, &asked)?;
+        done.map_err(|refused| refused.error(&format!("set {words}"), &link))?;
+        self.tell(|| format!("{link} {words} {}", if on { "on" } else { "off" }));
+        Ok(())
+    }
+
+    /// Moves a link to another namespace of the lab. It arrives down and without addresses, and
+    /// keeps its name and index; what stands on it stays where it is.
+    pub async fn move_link(&mut self, link: impl Into<LinkName>, netns: &str) -> Result<(), Error> {
+        let old = link.into();
+        let new = LinkName::new(netns, &old.link);
+        let header = link_header(0, self.index(&old)?, 0, 0);
+        let fd = self.node(netns)?.ns.raw();
+        let attrs = Attrs::new().bytes(IFLA_NET_NS_FD, &fd.to_ne_bytes());
+        let asked = Question { kind: RTM_NEWLINK, flags: ACK, header: &header, attrs };
+        let done = self.ask(&old.netns, &asked)?;
+        done.map_err(|refused| refused.error(&format!("move it to `{netns}`"), &old))?;
+        self.edit(&old, |link| {
+            link.up = false;
+            link.addresses.clear();
+            link.port = None;
+        });
+        for other in &mut self.topology.links {
+            other.rename(&old, &new);
+        }
+        self.tell(|| format!("{old} moved to {netns}"));
+        self.settle().await
+    }
+
+    /// Gives a link an IP address, written `192.0.2.1/24`.
+    pub async fn add_address(
+        &mut self,
+        link: impl Into<LinkName>,
+        address: &str,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let net: ipnet::IpNet = address.parse().map_err(|_| {
+            Error::new(
+                format!("`{address}` is no address with a prefix length"),
+                link.to_string(),
+                "write it as `192.0.2.1/24` or `2001:db8::1/64`",
+            )
+        })?;
+        let index = self.index(&link)?;
+        let done = self.node(&link.netns)?.netlink.add_address(index, net).await;
+        done.map_err(|refused| refused.error(&format!("add {net}"), &link))?;
+        self.edit(&link, |link| link.addresses.push(net));
+        self.tell(|| format!("{link} has {net}"));
+        self.settle().await
+    }
+
+    /// Deletes a link in the kernel, with what goes with it: its other end, its children. The
+    /// topology value keeps them, so nothing can be observed in this lab any more; ask
+    /// [`Lab::exists`] who is left.
+    pub async fn delete(&mut self, link: impl Into<LinkName>) -> Result<(), Error> {
+        let link = link.into();
+        let index = self.index(&link)?;
+        let done = self.node(&link.netns)?.netlink.delete_link(index).await;
+        done.map_err(|refused| refused.error("delete it", &link))?;
+        self.tell(|| format!("{link} deleted"));
+        Ok(())
     }
 
     /// Makes a bridge forget what it has learned on a port.

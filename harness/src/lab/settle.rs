@@ -191,7 +191,11 @@ fn runs(topology: &Topology, link: &Link) -> bool {
     link.up
         && match &link.kind {
             Kind::Veth { peer } => named(peer).is_some_and(|peer| peer.up),
-            Kind::Macvlan { parent, .. } | Kind::Vlan { parent, .. } => {
+            Kind::Dummy => true,
+            Kind::Macvlan { parent, .. }
+            | Kind::Macvtap { parent, .. }
+            | Kind::Ipvlan { parent, .. }
+            | Kind::Vlan { parent, .. } => {
                 named(parent).is_some_and(|parent| runs(topology, parent))
             }
             Kind::Bridge(_) => topology

@@ -1,9 +1,10 @@
 //! Making and changing links.
 
 use hairpin_model::Mac;
-use hairpin_model::topology::{Bridge, Macvlan, Mode, PortFlags};
+use hairpin_model::topology::{Bridge, IpvlanFlag, IpvlanMode, Macvlan, Mode, PortFlags};
 use rtnetlink::packet_route::link::{
-    InfoData, InfoMacVlan, InfoVeth, LinkMessage, MacVlanFlags, MacVlanMacAddressMode, MacVlanMode,
+    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoMacVtap, InfoVeth, IpVlanFlags, IpVlanMode,
+    LinkMessage, MacVlanFlags, MacVlanMacAddressMode, MacVlanMode,
 };
 use rtnetlink::{
     LinkBridge, LinkBridgePort, LinkMacVlan, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan,
@@ -111,12 +112,78 @@ impl Netlink {
         self.add(birth.apply(builder.setns_by_fd(ns.raw())).build()).await
     }
 
+    /// Makes a macvtap child in `ns` of a parent in this namespace.
+    pub(crate) async fn add_macvtap(
+        &self,
+        birth: &Birth<'_>,
+        parent: u32,
+        settings: &Macvlan,
+        ns: &Ns,
+    ) -> Result<(), Refused> {
+        let data = macvlan_data(settings).into_iter().filter_map(|info| match info {
+            InfoMacVlan::Mode(mode) => Some(InfoMacVtap::Mode(mode)),
+            InfoMacVlan::Flags(flags) => Some(InfoMacVtap::Flags(flags)),
+            _ => None,
+        });
+        let data = InfoData::MacVtap(data.collect());
+        self.add_child(birth, InfoKind::MacVtap, data, parent, ns).await
+    }
+
+    /// Makes an ipvlan child in `ns` of a parent in this namespace.
+    pub(crate) async fn add_ipvlan(
+        &self,
+        birth: &Birth<'_>,
+        parent: u32,
+        mode: IpvlanMode,
+        flag: IpvlanFlag,
+        ns: &Ns,
+    ) -> Result<(), Refused> {
+        let mode = match mode {
+            IpvlanMode::L2 => IpVlanMode::L2,
+            IpvlanMode::L3 => IpVlanMode::L3,
+            IpvlanMode::L3s => IpVlanMode::L3S,
+        };
+        let flags = match flag {
+            IpvlanFlag::Bridge => IpVlanFlags::empty(),
+            IpvlanFlag::Private => IpVlanFlags::Private,
+            IpvlanFlag::Vepa => IpVlanFlags::Vepa,
+        };
+        let data = InfoData::IpVlan(vec![InfoIpVlan::Mode(mode), InfoIpVlan::Flags(flags)]);
+        self.add_child(birth, InfoKind::IpVlan, data, parent, ns).await
+    }
+
+    async fn add_child(
+        &self,
+        birth: &Birth<'_>,
+        kind: InfoKind,
+        data: InfoData,
+        parent: u32,
+        ns: &Ns,
+    ) -> Result<(), Refused> {
+        let builder = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind)
+            .name(birth.name)
+            .link(parent)
+            .set_info_data(data)
+            .setns_by_fd(ns.raw());
+        self.add(birth.apply(builder).build()).await
+    }
+
+    /// Makes a link that swallows what is sent.
+    pub(crate) async fn add_dummy(&self, birth: &Birth<'_>) -> Result<(), Refused> {
+        let builder = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Dummy);
+        self.add(birth.apply(builder.name(birth.name)).build()).await
+    }
+
     /// Changes a macvlan child's mode, flags and list of senders.
-    pub(crate) async fn set_macvlan(&self, index: u32, settings: &Macvlan) -> Result<(), Refused> {
+    pub(crate) async fn set_macvlan(
+        &self,
+        index: u32,
+        driver: &str,
+        settings: &Macvlan,
+    ) -> Result<(), Refused> {
         let data = InfoData::MacVlan(macvlan_data(settings));
-        let builder = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(
-            rtnetlink::packet_route::link::InfoKind::MacVlan,
-        );
+        let kind = InfoKind::Other(driver.into());
+        let builder = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind);
         // A driver's settings are changed by RTM_NEWLINK without the flags that create.
         let message = builder.index(index).set_info_data(data).build();
         Ok(self.handle.link().change(message).execute().await?)
@@ -137,7 +204,7 @@ impl Netlink {
     /// back tells whether there is a driver to refuse it, and no link has to be taken away again,
     /// which would cost a grace period.
     pub(crate) async fn ask_for_impossible(&self, name: &str, kind: &str) -> Result<(), Refused> {
-        let kind = rtnetlink::packet_route::link::InfoKind::Other(kind.into());
+        let kind = InfoKind::Other(kind.into());
         let builder = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind);
         self.add(builder.name(name).mtu(i32::MAX.unsigned_abs()).build()).await
     }

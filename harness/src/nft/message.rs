@@ -1,6 +1,8 @@
-//! Netlink's bytes: attributes, nfnetlink messages, and the batch that makes a transaction of them.
+//! nfnetlink's messages, and the batch that makes a transaction of them.
 //!
-//! Knows lengths, padding and byte order; knows no rule and opens no socket.
+//! Knows lengths and headers; knows no rule and opens no socket.
+
+pub(super) use crate::attrs::{Attrs, align};
 
 /// The address family of a table that sees IPv4 and IPv6 alike.
 const NFPROTO_INET: u8 = 1;
@@ -9,7 +11,6 @@ const NFNETLINK_V0: u8 = 0;
 /// The subsystem that a message is for: nf_tables.
 const SUBSYSTEM: u16 = 10;
 
-const NLA_F_NESTED: u16 = 1 << 15;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 
@@ -42,49 +43,9 @@ impl Verb {
     }
 }
 
-/// A run of netlink attributes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Attrs(Vec<u8>);
-
-impl Attrs {
-    pub(super) fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an attribute with these bytes as they are.
-    pub(super) fn bytes(mut self, kind: u16, value: &[u8]) -> Self {
-        let length = u16::try_from(4 + value.len()).expect("an attribute is below 64 KiB");
-        self.0.extend(length.to_ne_bytes());
-        self.0.extend(kind.to_ne_bytes());
-        self.0.extend(value);
-        pad(&mut self.0);
-        self
-    }
-
-    /// Adds a text, which the kernel wants to end in NUL.
-    pub(super) fn text(self, kind: u16, value: &str) -> Self {
-        self.bytes(kind, &[value.as_bytes(), &[0]].concat())
-    }
-
-    /// Adds a number; nf_tables has them in network order.
-    pub(super) fn number(self, kind: u16, value: u32) -> Self {
-        self.bytes(kind, &value.to_be_bytes())
-    }
-
-    /// Adds attributes within an attribute.
-    pub(super) fn nest(self, kind: u16, inner: &Self) -> Self {
-        self.bytes(kind | NLA_F_NESTED, &inner.0)
-    }
-
-    #[cfg(test)]
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 /// One message to nf_tables, with `REQUEST` added to its flags.
 pub(super) fn message(verb: Verb, flags: u16, sequence: u32, attrs: &Attrs) -> Vec<u8> {
-    frame(verb.kind(), flags, sequence, [NFPROTO_INET, NFNETLINK_V0, 0, 0], &attrs.0)
+    frame(verb.kind(), flags, sequence, [NFPROTO_INET, NFNETLINK_V0, 0, 0], attrs.as_bytes())
 }
 
 /// Messages that the kernel takes all or not at all. The number of a message is its place in
@@ -164,15 +125,6 @@ fn frame(kind: u16, flags: u16, sequence: u32, nf: [u8; NF_HEADER], attrs: &[u8]
     bytes
 }
 
-/// The next multiple of four, which everything in netlink starts at.
-pub(super) fn align(length: usize) -> usize {
-    length.next_multiple_of(4)
-}
-
-fn pad(bytes: &mut Vec<u8>) {
-    bytes.resize(align(bytes.len()), 0);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,33 +158,5 @@ mod tests {
         assert_eq!(batch.trial(), [begin, delete].concat());
         assert_eq!(batch.commit(), [begin, delete, end].concat());
         assert_eq!((batch.place(1), batch.place(9)), ("the table", "an unknown message"));
-    }
-
-    /// Every length of every attribute in a run: what was put in comes out by the kernel's rules.
-    #[test]
-    fn attributes_of_every_length_are_padded_and_counted() {
-        for first in 0..=67 {
-            for second in 0..=9 {
-                let (a, b) = (vec![0xaa; first], vec![0xbb; second]);
-                let inner = Attrs::new().bytes(1, &a).bytes(2, &b);
-                let outer = Attrs::new().nest(3, &inner).bytes(4, &a);
-                assert_eq!(parse(inner.as_bytes()), [(1, a.clone()), (2, b)]);
-                let expected = [(3 | NLA_F_NESTED, inner.0.clone()), (4, a)];
-                assert_eq!(parse(outer.as_bytes()), expected);
-            }
-        }
-    }
-
-    /// The kernel's `nla_for_each_attr`, with the padding held to be zero.
-    fn parse(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
-        let mut all = Vec::new();
-        while !bytes.is_empty() {
-            let length = usize::from(u16::from_ne_bytes([bytes[0], bytes[1]]));
-            let (attr, rest) = bytes.split_at(align(length));
-            assert!(attr[length..].iter().all(|b| *b == 0), "padding is zero");
-            all.push((u16::from_ne_bytes([attr[2], attr[3]]), attr[4..length].to_vec()));
-            bytes = rest;
-        }
-        all
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn blocked(
 /// Whether a control from this host to the other comes out of the other's parent's queue: siblings
 /// hand over to each other beside it.
 pub(super) fn flushes(hosts: &[Endpoint], from: usize, to: usize) -> bool {
-    hosts[from].parent != hosts[to].parent
+    hosts[from].parent != hosts[to].parent || hosts[to].queues_all
 }
 
 /// Whether the control that the receiver heard came out of the queue that the probe would wait in.
@@ -97,6 +97,7 @@ mod tests {
             index: 1,
             mac: Mac([0; 6]),
             parent: parent.map(LinkName::from),
+            queues_all: false,
             running: true,
         };
         vec![host("e", None), host("c1", Some("p:p0")), host("c2", Some("p:p0")), host("x", None)]

@@ -14,9 +14,10 @@ use hairpin_model::{Class, Error, Mac};
 use super::controls::{Receiver, Sender, blocked, flushes};
 use super::decode::{Heard, frame, number};
 use super::ears::{LOOPBACK, Listeners, broken, wait_readable};
+use super::shot::{Fate, Hearing, Shot, Tag};
 use super::{Endpoint, trace};
 use crate::lab::Lab;
-use crate::sys::{Kind, PacketSocket};
+use crate::sys::{Arrival, Kind, PacketSocket};
 
 /// A group that no protocol uses, in the range for IPv4 documentation groups (233.252.0.1).
 const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x01]);
@@ -55,23 +56,73 @@ pub(super) fn observe(
     hosts: &[Endpoint],
     class: Class,
 ) -> Result<Grid, Error> {
+    let (probing, seen) = probe(lab, listeners, hosts, class, None)?;
+    probing.judge(&seen)
+}
+
+/// Sends a frame of the case's own from a host, and proves what became of it.
+pub(super) fn shoot(
+    lab: &mut Lab,
+    listeners: &mut Listeners,
+    hosts: &[Endpoint],
+    from: usize,
+    shot: &Shot,
+) -> Result<Fate, Error> {
+    let class = if shot.is_group() { Class::Broadcast } else { Class::Unicast };
+    let (probing, seen) = probe(lab, listeners, hosts, class, Some((from, shot)))?;
+    probing.fate(&seen)
+}
+
+/// Has all rounds sent, behind a shot if there is one.
+fn probe<'l>(
+    lab: &'l mut Lab,
+    listeners: &'l mut Listeners,
+    hosts: &'l [Endpoint],
+    class: Class,
+    shot: Option<(usize, &'l Shot)>,
+) -> Result<(Probing<'l>, Vec<trace::Seen>), Error> {
     listeners.open_frames(lab, hosts)?;
     listeners.open_taps(lab)?;
+    let listeners = &*listeners;
     let ears = &listeners.frames;
     if class == Class::Multicast {
         for (host, ear) in hosts.iter().zip(ears) {
             ear.join(host.index, GROUP).map_err(|error| broken("join a group", &error))?;
         }
     }
-    let mut probing =
-        Probing { lab, hosts, ears, class, rounds: Vec::new(), heard_itself: BTreeSet::new() };
+    let mut probing = Probing {
+        lab,
+        hosts,
+        ears,
+        class,
+        rounds: Vec::new(),
+        heard_itself: BTreeSet::new(),
+        shot: None,
+        buffer: vec![0; if shot.is_some() { LONGEST } else { 64 }],
+    };
     probing.forget()?;
     probing.announce()?;
     trace::read(probing.lab, &listeners.taps)?;
+    if let Some((from, shot)) = shot {
+        probing.fire(from, shot)?;
+    }
     probing.rounds()?;
     probing.drain()?;
     let seen = trace::read(probing.lab, &listeners.taps)?;
-    probing.judge(&seen)
+    Ok((probing, seen))
+}
+
+/// The longest frame that any link takes, and its header.
+const LONGEST: usize = 65535 + 18;
+
+/// A shot under way.
+struct Fired<'l> {
+    shot: &'l Shot,
+    from: usize,
+    number: u32,
+    refused: Option<i32>,
+    /// Host, link, and what came there.
+    heard: Vec<(usize, u32, Hearing)>,
 }
 
 struct Probing<'l> {
@@ -82,9 +133,69 @@ struct Probing<'l> {
     rounds: Vec<Round>,
     /// Host, and number of the frame that it heard over its loopback.
     heard_itself: BTreeSet<(usize, u32)>,
+    shot: Option<Fired<'l>>,
+    buffer: Vec<u8>,
 }
 
-impl Probing<'_> {
+impl<'l> Probing<'l> {
+    /// Sends the case's own frame.
+    fn fire(&mut self, from: usize, shot: &'l Shot) -> Result<(), Error> {
+        let number = self.lab.take_probe();
+        let host = &self.hosts[from];
+        let frame = shot.frame(host.mac, number);
+        let sent = if shot.bypasses() {
+            self.lab.nodes()[host.node].ns.enter(|| {
+                let socket = PacketSocket::open(0, frame.len())?;
+                socket.bypass_queue()?;
+                socket.send(host.index, &frame)
+            })
+        } else {
+            self.ears[from].send(host.index, &frame)
+        };
+        let refused = sent.err().map(|error| error.raw_os_error().unwrap_or_default());
+        self.shot = Some(Fired { shot, from, number, refused, heard: Vec::new() });
+        Ok(())
+    }
+
+    /// What became of the case's own frame.
+    fn fate(&self, seen: &[trace::Seen]) -> Result<Fate, Error> {
+        let Some(fired) = &self.shot else { return Ok(Fate::default()) };
+        let ours = |heard: &Heard| *heard == Heard::Frame(fired.number);
+        let sightings: Vec<Sighting> =
+            seen.iter().filter(|s| ours(&s.heard)).map(|s| s.sighting.clone()).collect();
+        let mut heard: Vec<_> = fired.heard.iter().collect();
+        heard.sort_by_key(|(host, link, _)| (*host, *link != self.hosts[*host].index, *link));
+        let mut missing = Vec::new();
+        for (to, (host, ear)) in self.hosts.iter().zip(self.ears).enumerate() {
+            let lost = ear.dropped().map_err(|e| broken("read a socket's statistics", &e))?;
+            if lost > 0 {
+                let why = format!("the socket of `{}` lost {lost} frames", host.name);
+                missing.push((host.name.clone(), Err(why)));
+            } else if !heard.iter().any(|(at, ..)| *at == to) {
+                missing.push((host.name.clone(), self.unheard_proof(fired, to, &sightings, seen)));
+            }
+        }
+        let heard = heard.into_iter().map(|(.., hearing)| hearing.clone()).collect();
+        Ok(Fate { heard, refused: fired.refused, seen: sightings, missing })
+    }
+
+    /// Why a host did not hear the case's own frame, or why we cannot tell.
+    fn unheard_proof(
+        &self,
+        fired: &Fired<'_>,
+        to: usize,
+        sightings: &[Sighting],
+        seen: &[trace::Seen],
+    ) -> Result<String, String> {
+        if fired.refused.is_some() {
+            return Ok("the sender's kernel refused to send it".into());
+        }
+        let queued = self.is_queued(to, sightings);
+        let receiver = (!self.class.is_group()).then_some(to);
+        let sender = self.sender(fired.from, to, receiver, seen);
+        blocked(self.hosts, to, &sender, &self.receiver(to), queued)
+    }
+
     /// Empties the ears of what earlier grids left.
     fn forget(&mut self) -> Result<(), Error> {
         let mut buffer = [0; 64];
@@ -197,13 +308,20 @@ impl Probing<'_> {
 
     /// Takes everything out of the ears.
     fn drain(&mut self) -> Result<(), Error> {
-        let mut buffer = [0; 64];
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let drained = self.drain_into(&mut buffer);
+        self.buffer = buffer;
+        drained
+    }
+
+    fn drain_into(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
         for (to, ear) in self.ears.iter().enumerate() {
-            while let Some(arrival) =
-                ear.receive(&mut buffer).map_err(|e| broken("read a frame", &e))?
-            {
+            while let Some(arrival) = ear.receive(buffer).map_err(|e| broken("read a frame", &e))? {
                 let Some(number) = number(&buffer[14..]) else { continue };
-                if arrival.ifindex == LOOPBACK {
+                if self.shot.as_ref().is_some_and(|fired| fired.number == number) {
+                    let bytes = &buffer[..arrival.len.min(buffer.len())];
+                    self.hear_shot(to, &arrival, bytes);
+                } else if arrival.ifindex == LOOPBACK {
                     self.heard_itself.insert((to, number));
                 } else if arrival.ifindex == self.hosts[to].index && arrival.kind == self.kind() {
                     self.count(number, to);
@@ -211,6 +329,37 @@ impl Probing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes an arrival of the case's own frame.
+    fn hear_shot(&mut self, host: usize, arrival: &Arrival, bytes: &[u8]) {
+        let hosts = self.hosts;
+        let Some(fired) = &mut self.shot else { return };
+        let at = if arrival.ifindex == hosts[host].index {
+            hosts[host].name.clone()
+        } else {
+            let netns = &hosts[host].name;
+            let topology = self.lab.topology();
+            let mut links = topology.links_of(netns);
+            let found = links.find(|link| topology.ifindex(&link.name) == arrival.ifindex);
+            found.map_or_else(|| format!("{netns}:?"), |link| link.name.to_string())
+        };
+        let hearing = Hearing {
+            at,
+            kind: arrival.kind.into(),
+            times: 1,
+            tag: arrival.tag.map(Tag::read),
+            whole: fired.shot.is(hosts[fired.from].mac, fired.number, bytes),
+            bytes: bytes.len(),
+        };
+        let again = fired
+            .heard
+            .iter_mut()
+            .find(|(_, _, other)| Hearing { times: 1, ..other.clone() } == hearing);
+        match again {
+            Some((_, _, other)) => other.times += 1,
+            None => fired.heard.push((host, arrival.ifindex, hearing)),
+        }
     }
 
     /// What a frame of this class is to a link that it is for.
@@ -300,13 +449,12 @@ impl Probing<'_> {
         probe: &[Sighting],
         seen: &[trace::Seen],
     ) -> (Verdict, Option<String>) {
-        let queued = self.class.is_group()
-            && self.hosts[to].parent.as_ref().is_some_and(|parent| {
-                let parent = parent.to_string();
-                !self.lab.is_traced()
-                    || probe.iter().any(|s| s.link == parent && s.direction == Direction::In)
-            });
-        let sender = self.sender(from, to, seen);
+        let queued = self.is_queued(to, probe);
+        let receiver = (!self.class.is_group()).then_some(to);
+        let sender = match self.rounds[0].refused.get(&(from, receiver)) {
+            Some(error) => Sender::Mute(format!("the sender's kernel refused to send it: {error}")),
+            None => self.sender(from, to, receiver, seen),
+        };
         match blocked(self.hosts, to, &sender, &self.receiver(to), queued) {
             Ok(_) if from == to => (Verdict::Own, None),
             Ok(proof) => (Verdict::Blocked, Some(proof)),
@@ -314,12 +462,23 @@ impl Probing<'_> {
         }
     }
 
+    /// Whether a group frame may wait in the queue of the receiver's parent.
+    fn is_queued(&self, to: usize, probe: &[Sighting]) -> bool {
+        let host = &self.hosts[to];
+        let Some(parent) = host.parent.as_ref().map(ToString::to_string) else { return false };
+        let entered = |s: &Sighting| s.link == parent && s.direction == Direction::In;
+        self.class.is_group()
+            && (!self.lab.is_traced() || host.queues_all || probe.iter().any(entered))
+    }
+
     /// What the second round shows of the sender.
-    fn sender(&self, from: usize, to: usize, seen: &[trace::Seen]) -> Sender {
-        let receiver = (!self.class.is_group()).then_some(to);
-        if let Some(error) = self.rounds[0].refused.get(&(from, receiver)) {
-            return Sender::Mute(format!("the sender's kernel refused to send it: {error}"));
-        }
+    fn sender(
+        &self,
+        from: usize,
+        to: usize,
+        receiver: Option<usize>,
+        seen: &[trace::Seen],
+    ) -> Sender {
         let reached =
             self.rounds[1].arrived.keys().filter(|(s, z)| *s == from && *z != to && *z != from);
         let reached: Vec<usize> = reached.map(|&(_, z)| z).collect();

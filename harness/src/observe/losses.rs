@@ -44,10 +44,15 @@ impl Losses {
         lab: &Lab,
         cells: impl Iterator<Item = &'c mut Cell>,
     ) -> Result<(), Error> {
-        if let Some(why) = self.until(Self::now(lab).await?) {
+        if let Some(why) = self.since(lab).await? {
             doubt(cells, &why);
         }
         Ok(())
+    }
+
+    /// What was lost since, in words.
+    pub(super) async fn since(self, lab: &Lab) -> Result<Option<String>, Error> {
+        Ok(self.until(Self::now(lab).await?))
     }
 
     /// What was lost between two moments.

@@ -355,7 +355,7 @@ impl Asking<'_> {
             let mut questions = asked.seen.iter().filter(|s| is_question(&s.what));
             questions.any(|s| s.link == *link && s.direction == Direction::In)
         };
-        !self.lab.is_traced() || (entered(&parent) && !entered(&own))
+        !self.lab.is_traced() || ((receiver.queues_all || entered(&parent)) && !entered(&own))
     }
 
     /// A host that answers the sender; one behind the receiver's queue if it must be.

@@ -65,12 +65,10 @@ fn all_read(tap: &PacketSocket, netns: &str) -> Result<(), Error> {
 
 /// How many links a link stands on.
 fn height(topology: &Topology, link: &Link) -> usize {
-    match &link.kind {
-        LinkKind::Veth { .. } => 0,
+    match (&link.kind, link.kind.parent()) {
         // Its ports are cables, or stand on some.
-        LinkKind::Bridge(_) => topology.links.len(),
-        LinkKind::Macvlan { parent, .. } | LinkKind::Vlan { parent, .. } => {
-            1 + topology.link(parent).map_or(0, |parent| height(topology, parent))
-        }
+        (LinkKind::Bridge(_), _) => topology.links.len(),
+        (_, Some(parent)) => 1 + topology.link(parent).map_or(0, |parent| height(topology, parent)),
+        (_, None) => 0,
     }
 }

@@ -32,6 +32,9 @@ impl Topology {
             Kind::Veth { peer } => format!("--- {peer}"),
             Kind::Bridge(_) => "bridge".into(),
             Kind::Macvlan { parent, settings } => format!("macvlan {} on {parent}", settings.mode),
+            Kind::Macvtap { parent, settings } => format!("macvtap {} on {parent}", settings.mode),
+            Kind::Ipvlan { parent, mode, flag } => format!("ipvlan {mode} {flag} on {parent}"),
+            Kind::Dummy => "dummy".into(),
             Kind::Vlan { parent, id } => format!("vlan {id} on {parent}"),
         };
         let mut words = vec![format!("{:<8} {what}", link.name.link)];

@@ -11,6 +11,7 @@
 //! ```
 
 pub(crate) mod bridge;
+pub(crate) mod delivery;
 pub(crate) mod mixed;
 pub(crate) mod outside;
 pub(crate) mod parent;

@@ -18,6 +18,7 @@ hairpin_harness::suite!(
     bridge::port::RULES,
     nat::RULES,
     macvlan::bridge::RULES,
+    macvlan::delivery::RULES,
     macvlan::mixed::RULES,
     macvlan::outside::RULES,
     macvlan::parent::RULES,

@@ -1,0 +1,408 @@
+//! Settings of links that the kernel knows by number, to be set and to be read back.
+//!
+//! The numbers are those of `<linux/if_link.h>`; what they mean is the driver's to say, and a
+//! case's to hold it to. What a topology needs to be built has typed fields of its own.
+
+use std::fmt;
+
+use hairpin_model::Error;
+use hairpin_model::topology::LinkName;
+
+use super::Lab;
+use crate::attrs::{Attrs, find};
+use crate::netlink::Refused;
+use crate::netlink::plain::{self, ACK, Answer, Question};
+
+/// Where the kernel keeps a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// With the link itself (`IFLA_*`).
+    Link,
+    /// With the link's driver (`IFLA_INFO_DATA`).
+    Driver,
+    /// With the bridge port that the link is (`IFLA_PROTINFO`, `IFLA_INFO_SLAVE_DATA`).
+    Port,
+}
+
+/// A setting of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkOption {
+    name: &'static str,
+    place: Place,
+    number: u16,
+    /// How many bytes its value has; 6 for an address, 0 for a flag that is there or not.
+    bytes: usize,
+    /// Whether the value is in network order.
+    network: bool,
+}
+
+impl LinkOption {
+    const fn new(name: &'static str, place: Place, number: u16, bytes: usize) -> Self {
+        Self { name, place, number, bytes, network: bytes == 6 }
+    }
+
+    const fn in_network_order(mut self) -> Self {
+        self.network = true;
+        self
+    }
+
+    fn encode(self, value: u64) -> Vec<u8> {
+        if self.network || cfg!(target_endian = "big") {
+            value.to_be_bytes()[8 - self.bytes..].to_vec()
+        } else {
+            value.to_le_bytes()[..self.bytes].to_vec()
+        }
+    }
+
+    fn decode(self, bytes: &[u8]) -> u64 {
+        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        if self.network || cfg!(target_endian = "big") {
+            bytes.iter().fold(0, fold)
+        } else {
+            bytes.iter().rev().fold(0, fold)
+        }
+    }
+}
+
+impl fmt::Display for LinkOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name.to_lowercase())
+    }
+}
+
+macro_rules! options {
+    ($place:ident: $($(#[$attr:meta])* $name:ident = $number:literal, $bytes:literal;)*) => {
+        use super::{LinkOption, Place};
+        $(
+            $(#[$attr])*
+            pub const $name: LinkOption =
+                LinkOption::new(stringify!($name), Place::$place, $number, $bytes);
+        )*
+    };
+}
+
+/// Of any link.
+pub mod link {
+    options! { Link:
+        /// Largest payload of a frame, in bytes.
+        MTU = 4, 4;
+        /// The smallest MTU that the driver takes.
+        MIN_MTU = 50, 4;
+        /// The largest MTU that the driver takes.
+        MAX_MTU = 51, 4;
+        /// Length of the transmit queue, in frames.
+        TXQLEN = 13, 4;
+        /// Whether there is carrier.
+        CARRIER = 33, 1;
+        /// The index of the link below.
+        BELOW = 5, 4;
+        /// The index of the bridge or bond that it belongs to.
+        CONTROLLER = 10, 4;
+        /// How many asked for all unicast.
+        PROMISCUITY = 30, 4;
+        /// How many asked for all groups; told since 6.0.
+        ALLMULTI = 61, 4;
+        /// The state of RFC 2863: 2 down, 3 lower layer down, 6 up.
+        OPERSTATE = 16, 1;
+        /// Hardware address.
+        ADDRESS = 1, 6;
+        /// Largest packet that is left to be cut by a link below, in bytes.
+        GSO_MAX_SIZE = 41, 4;
+    }
+}
+
+/// Of a bridge.
+pub mod bridge {
+    options! { Driver:
+        /// Hundredths of a second in the listening and in the learning state.
+        FORWARD_DELAY = 1, 4;
+        /// Hundredths of a second between hellos.
+        HELLO_TIME = 2, 4;
+        /// Hundredths of a second that a hello is believed.
+        MAX_AGE = 3, 4;
+        /// Hundredths of a second that a learned address is kept.
+        AGEING_TIME = 4, 4;
+        /// Whether it speaks the spanning tree protocol.
+        STP = 5, 4;
+        /// Its priority as a root.
+        PRIORITY = 6, 2;
+        /// Whether it keeps VLANs apart.
+        VLAN_FILTERING = 7, 1;
+        /// Which of the reserved groups 01:80:c2:00:00:0X are forwarded, a bit each.
+        GROUP_FWD_MASK = 9, 2;
+        /// The path cost to the root.
+        ROOT_PATH_COST = 13, 4;
+        /// The port towards the root.
+        ROOT_PORT = 12, 2;
+        /// The group address of its own protocol.
+        GROUP_ADDRESS = 20, 6;
+        /// Whether groups go to whoever may be a router: 0 never, 1 learned, 2 always.
+        MCAST_ROUTER = 22, 1;
+        /// Whether it follows memberships.
+        MCAST_SNOOPING = 23, 1;
+        /// Whether queries bear its address.
+        MCAST_QUERY_USE_IFADDR = 24, 1;
+        /// Whether it asks for memberships.
+        MCAST_QUERIER = 25, 1;
+        /// The most memberships.
+        MCAST_HASH_MAX = 27, 4;
+        /// How many queries follow a leave.
+        MCAST_LAST_MEMBER_COUNT = 28, 4;
+        /// How many queries at the start.
+        MCAST_STARTUP_QUERY_COUNT = 29, 4;
+        /// Hundredths of a second that a leave waits for others.
+        MCAST_LAST_MEMBER_INTERVAL = 30, 8;
+        /// Hundredths of a second that a membership is kept.
+        MCAST_MEMBERSHIP_INTERVAL = 31, 8;
+        /// Hundredths of a second that another querier is believed.
+        MCAST_QUERIER_INTERVAL = 32, 8;
+        /// Hundredths of a second between queries.
+        MCAST_QUERY_INTERVAL = 33, 8;
+        /// Hundredths of a second that answers may take.
+        MCAST_QUERY_RESPONSE_INTERVAL = 34, 8;
+        /// The VLAN of untagged frames at new ports; 0 for none.
+        DEFAULT_PVID = 39, 2;
+        /// Whether VLANs are counted.
+        VLAN_STATS = 41, 1;
+        /// The version of IGMP that it speaks.
+        MCAST_IGMP_VERSION = 43, 1;
+        /// The version of MLD that it speaks.
+        MCAST_MLD_VERSION = 44, 1;
+        /// How many addresses it may learn; since 6.7.
+        FDB_MAX_LEARNED = 49, 4;
+        /// How many it has learned; since 6.7.
+        FDB_N_LEARNED = 48, 4;
+    }
+
+    /// The ethertype of its VLAN tags.
+    pub const VLAN_PROTOCOL: LinkOption =
+        LinkOption::new("VLAN_PROTOCOL", Place::Driver, 8, 2).in_network_order();
+}
+
+/// Of a bridge port.
+pub mod port {
+    options! { Port:
+        /// 0 disabled, 1 listening, 2 learning, 3 forwarding, 4 blocking.
+        STATE = 1, 1;
+        /// Its priority in the spanning tree.
+        PRIORITY = 2, 2;
+        /// Its cost in the spanning tree.
+        COST = 3, 4;
+        /// Whether a frame may leave by the port that it came in by.
+        HAIRPIN = 4, 1;
+        /// Whether it is switched off by a BPDU.
+        GUARD = 5, 1;
+        /// Whether it may never become the root port.
+        ROOT_BLOCK = 6, 1;
+        /// Whether a leave is believed at once.
+        FAST_LEAVE = 7, 1;
+        /// Whether it learns.
+        LEARNING = 8, 1;
+        /// Whether unknown unicast leaves here.
+        UNICAST_FLOOD = 9, 1;
+        /// Whether the bridge answers ARP for others here.
+        PROXYARP = 10, 1;
+        /// Whether a router is behind it: 0 no, 1 learned, 2 always, 3 learned and told.
+        MCAST_ROUTER = 25, 1;
+        /// Whether unregistered groups leave here.
+        MCAST_FLOOD = 27, 1;
+        /// Whether groups leave as unicast, one for each member.
+        MCAST_TO_UCAST = 28, 1;
+        /// Whether broadcast leaves here.
+        BCAST_FLOOD = 30, 1;
+        /// Which reserved groups are forwarded from here.
+        GROUP_FWD_MASK = 31, 2;
+        /// Whether the bridge answers ARP and neighbour discovery for what is behind others.
+        NEIGH_SUPPRESS = 32, 1;
+        /// Whether it is cut off from other isolated ports.
+        ISOLATED = 33, 1;
+        /// The index of the port that takes over without carrier; 0 for none.
+        BACKUP_PORT = 34, 4;
+        /// Whether senders without an entry are dropped.
+        LOCKED = 39, 1;
+        /// Whether such senders become locked entries.
+        MAB = 40, 1;
+        /// How many groups are followed here; since 6.3.
+        MCAST_N_GROUPS = 41, 4;
+        /// How many may be; since 6.3.
+        MCAST_MAX_GROUPS = 42, 4;
+        /// The index of the port within the bridge.
+        NUMBER = 18, 2;
+    }
+}
+
+/// Of a macvlan or macvtap child.
+pub mod macvlan {
+    options! { Driver:
+        /// 1 private, 2 vepa, 4 bridge, 8 passthru, 16 source.
+        MODE = 1, 4;
+        /// 1 nopromisc, 2 nodst.
+        FLAGS = 2, 2;
+        /// What is done with a sender's address: 0 add, 1 delete, 2 flush, 3 set.
+        MACADDR_MODE = 3, 4;
+        /// A sender's address.
+        MACADDR = 4, 6;
+        /// How many senders are heard.
+        MACADDR_COUNT = 6, 4;
+        /// The broadcast queue that it asks for, in frames.
+        BC_QUEUE_LEN = 7, 4;
+        /// The broadcast queue that its parent has, in frames.
+        BC_QUEUE_LEN_USED = 8, 4;
+        /// Up to how many members groups are delivered at once; since 6.4.
+        BC_CUTOFF = 9, 4;
+    }
+}
+
+/// Of an ipvlan child.
+pub mod ipvlan {
+    options! { Driver:
+        /// 0 l2, 1 l3, 2 l3s.
+        MODE = 1, 2;
+        /// 1 private, 2 vepa.
+        FLAGS = 2, 2;
+    }
+}
+
+/// Of a VLAN.
+pub mod vlan {
+    options! { Driver:
+        /// Its id.
+        ID = 1, 2;
+    }
+
+    /// The ethertype of its tag.
+    pub const PROTOCOL: LinkOption =
+        LinkOption::new("PROTOCOL", Place::Driver, 5, 2).in_network_order();
+}
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
+const RTM_SETLINK: u16 = 19;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_PROTINFO: u16 = 12;
+const INFO_KIND: u16 = 1;
+const INFO_DATA: u16 = 2;
+const INFO_SLAVE_DATA: u16 = 5;
+
+/// `ifinfomsg`.
+pub(super) fn link_header(family: u8, index: u32, flags: u32, change: u32) -> Vec<u8> {
+    let mut header = vec![family, 0, 0, 0];
+    header.extend(index.to_ne_bytes());
+    header.extend(flags.to_ne_bytes());
+    header.extend(change.to_ne_bytes());
+    header
+}
+
+/// The length of `ifinfomsg`.
+pub(super) const LINK_HEADER: usize = 16;
+
+impl Lab {
+    /// Sets an option of a link. The topology value does not follow: for what it has a field for,
+    /// use that field's own method.
+    pub async fn set_option(
+        &mut self,
+        link: impl Into<LinkName>,
+        option: LinkOption,
+        value: u64,
+    ) -> Result<(), Error> {
+        self.set_options(link, &[(option, value)]).await
+    }
+
+    /// Sets several options of one link in one request; all are in the same place.
+    pub async fn set_options(
+        &mut self,
+        link: impl Into<LinkName>,
+        options: &[(LinkOption, u64)],
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let Some((first, _)) = options.first() else { return Ok(()) };
+        let words: Vec<String> = options.iter().map(|(o, value)| format!("{o} {value}")).collect();
+        let words = words.join(", ");
+        let index = self.index(&link)?;
+        let add = |attrs: Attrs, (option, value): &(LinkOption, u64)| {
+            attrs.bytes(option.number, &option.encode(*value))
+        };
+        let values = options.iter().fold(Attrs::new(), add);
+        const AF_BRIDGE: u8 = 7;
+        let (kind, family, attrs) = match first.place {
+            Place::Link => (RTM_NEWLINK, 0, values),
+            Place::Driver => {
+                let driver = self.topology.link(&link).map_or("", |link| link.kind.driver());
+                let info = Attrs::new().text(INFO_KIND, driver).nest(INFO_DATA, &values);
+                (RTM_NEWLINK, 0, Attrs::new().nest(IFLA_LINKINFO, &info))
+            }
+            Place::Port => (RTM_SETLINK, AF_BRIDGE, Attrs::new().nest(IFLA_PROTINFO, &values)),
+        };
+        let header = link_header(family, index, 0, 0);
+        let asked =
+            self.ask(&link.netns, &Question { kind, flags: ACK, header: &header, attrs })?;
+        asked.map_err(|refused| refused.error(&format!("set {words}"), &link))?;
+        self.tell(|| format!("{link} {words}"));
+        Ok(())
+    }
+
+    /// Reads an option of a link back; `None` if this kernel does not tell it.
+    pub async fn option(
+        &self,
+        link: impl Into<LinkName>,
+        option: LinkOption,
+    ) -> Result<Option<u64>, Error> {
+        let link = link.into();
+        let attrs = self.link_attributes(&link)?;
+        let info = find(&attrs, IFLA_LINKINFO).unwrap_or_default();
+        let found = match option.place {
+            Place::Link => find(&attrs, option.number),
+            Place::Driver => find(info, INFO_DATA).and_then(|data| find(data, option.number)),
+            Place::Port => find(info, INFO_SLAVE_DATA).and_then(|data| find(data, option.number)),
+        };
+        Ok(found.map(|bytes| option.decode(&bytes[..bytes.len().min(8)])))
+    }
+
+    /// Whether the kernel still has the link.
+    pub fn exists(&self, link: impl Into<LinkName>) -> Result<bool, Error> {
+        let link = link.into();
+        match self.ask_link(&link)? {
+            Ok(_) => Ok(true),
+            Err(refused) if refused.errno == libc::ENODEV => Ok(false),
+            Err(refused) => Err(refused.error("show a link", &link)),
+        }
+    }
+
+    /// Everything that the kernel says of a link.
+    pub(super) fn link_attributes(&self, link: &LinkName) -> Result<Vec<u8>, Error> {
+        let answers = self.ask_link(link)?;
+        let answers = answers.map_err(|refused| refused.error("show a link", link))?;
+        let body = answers.first().and_then(|(_, body)| body.get(LINK_HEADER..));
+        Ok(body.unwrap_or_default().to_vec())
+    }
+
+    fn ask_link(&self, link: &LinkName) -> Result<Result<Vec<Answer>, Refused>, Error> {
+        let header = link_header(0, self.index(link)?, 0, 0);
+        let attrs = Attrs::new();
+        self.ask(&link.netns, &Question { kind: RTM_GETLINK, flags: ACK, header: &header, attrs })
+    }
+
+    /// Asks the kernel in one of the lab's namespaces.
+    pub(super) fn ask(
+        &self,
+        netns: &str,
+        question: &Question<'_>,
+    ) -> Result<Result<Vec<Answer>, Refused>, Error> {
+        Ok(plain::ask(&self.node(netns)?.ns, question))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_written_as_it_is_read() {
+        for option in [bridge::STP, bridge::VLAN_PROTOCOL, port::STATE, link::ADDRESS] {
+            let value = 0x0102_0304_0506_u64 & ((1u64 << (8 * option.bytes)) - 1);
+            assert_eq!(option.decode(&option.encode(value)), value, "{option:?}");
+        }
+        assert_eq!(bridge::VLAN_PROTOCOL.encode(0x8100), [0x81, 0]);
+        assert_eq!(link::ADDRESS.encode(0x0102_0304_0506), [1, 2, 3, 4, 5, 6]);
+    }
+}

@@ -1,0 +1,112 @@
+//! Questions to rtnetlink in its own bytes: for what rtnetlink's types do not cover (options by
+//! number, forwarding entries with their flags, group memberships, VLANs of ports).
+//!
+//! Knows the wire, and no driver. The kernel answers within the caller's `send`, so reading never
+//! waits, and an answer that is not there is an error and no reason to hang.
+
+use std::io;
+
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+
+use super::{Refused, ext_ack};
+use crate::attrs::{Attrs, align};
+use crate::ns::Ns;
+
+/// Netlink's header: length, type, flags, sequence number, sender.
+const HEADER: usize = 16;
+
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+
+pub(crate) const REQUEST: u16 = 0x1;
+pub(crate) const ACK: u16 = 0x4;
+pub(crate) const REPLACE: u16 = 0x100;
+pub(crate) const EXCL: u16 = 0x200;
+pub(crate) const CREATE: u16 = 0x400;
+pub(crate) const DUMP: u16 = 0x300;
+/// Says, of a deletion, that it is meant for all that match.
+pub(crate) const BULK: u16 = 0x200;
+
+/// A message's type and what follows netlink's header.
+pub(crate) type Answer = (u16, Vec<u8>);
+
+/// A question.
+pub(crate) struct Question<'a> {
+    /// One of `RTM_*`.
+    pub(crate) kind: u16,
+    /// Beyond [`REQUEST`].
+    pub(crate) flags: u16,
+    /// The fixed header of the type: `ifinfomsg`, `ndmsg`, `br_port_msg`.
+    pub(crate) header: &'a [u8],
+    pub(crate) attrs: Attrs,
+}
+
+/// Asks in that namespace; gives the messages that answer.
+pub(crate) fn ask(ns: &Ns, question: &Question<'_>) -> Result<Vec<Answer>, Refused> {
+    let socket = ns.enter(open).map_err(|error| broken(&error))?;
+    socket.send(&question.bytes(), 0).map_err(|error| broken(&error))?;
+    let mut answers = Vec::new();
+    loop {
+        let (datagram, _) = socket.recv_from_full().map_err(|error| broken(&error))?;
+        let mut rest = datagram.as_slice();
+        while let Some((kind, body, after)) = split(rest) {
+            rest = after;
+            match kind {
+                NLMSG_ERROR | NLMSG_DONE => return verdict(body).map(|()| answers),
+                _ => answers.push((kind, body.to_vec())),
+            }
+        }
+    }
+}
+
+impl Question<'_> {
+    fn bytes(&self) -> Vec<u8> {
+        let body = [self.header, self.attrs.as_bytes()].concat();
+        let length = u32::try_from(HEADER + body.len()).expect("a question is short");
+        let mut bytes = Vec::new();
+        bytes.extend(length.to_ne_bytes());
+        bytes.extend(self.kind.to_ne_bytes());
+        bytes.extend((self.flags | REQUEST).to_ne_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(body);
+        bytes
+    }
+}
+
+fn open() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    socket.set_ext_ack(true)?;
+    socket.set_cap_ack(true)?;
+    socket.set_non_blocking(true)?;
+    Ok(socket)
+}
+
+/// A message's type and body, and what follows it.
+fn split(datagram: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let length = usize::try_from(u32::from_ne_bytes(*datagram.first_chunk()?)).ok()?;
+    let body = datagram.get(HEADER..length)?;
+    let kind = u16::from_ne_bytes(*datagram[4..].first_chunk()?);
+    Some((kind, body, datagram.get(align(length)..).unwrap_or_default()))
+}
+
+/// What the kernel says at the end: zero, or a negative error number and its words.
+fn verdict(body: &[u8]) -> Result<(), Refused> {
+    let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
+    if code == 0 {
+        return Ok(());
+    }
+    let errno = code.saturating_neg();
+    let plain = nix::errno::Errno::from_raw(errno).desc();
+    let words = match body.get(4..).and_then(ext_ack) {
+        Some(text) => format!("{text} ({plain})"),
+        None => plain.to_owned(),
+    };
+    Err(Refused { errno, words })
+}
+
+fn broken(error: &io::Error) -> Refused {
+    Refused { errno: 0, words: format!("the kernel gave no whole answer: {error}") }
+}

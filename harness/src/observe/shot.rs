@@ -1,0 +1,333 @@
+//! One frame of a case's own making, and what became of it at every host: for what a grid's frames
+//! do not have (lengths, tags, foreign sources, unknown destinations).
+//!
+//! The frame is sent just before the three rounds of a grid of its kind (see `frame`), so what is
+//! missing of it is proved by them as the grid's own cells are. Nothing is proved about links that
+//! are in no host.
+
+use std::fmt;
+
+use hairpin_model::grid::{Cell, Sighting, Verdict};
+use hairpin_model::{Error, Mac};
+
+use super::decode::{ETHERTYPE, payload};
+use crate::sys::Kind;
+
+/// A VLAN tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Its ethertype: 0x8100, or 0x88a8 for a provider's.
+    pub protocol: u16,
+    /// The VLAN, 0 for a tag that only has a priority.
+    pub id: u16,
+    /// The priority, 0 to 7.
+    pub priority: u8,
+    /// Whether it may be dropped first.
+    pub drop_eligible: bool,
+}
+
+impl Tag {
+    /// A customer's tag of that VLAN.
+    pub const fn vlan(id: u16) -> Self {
+        Self { protocol: 0x8100, id, priority: 0, drop_eligible: false }
+    }
+
+    /// With that priority.
+    #[must_use]
+    pub const fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// May be dropped first.
+    #[must_use]
+    pub const fn drop_eligible(mut self) -> Self {
+        self.drop_eligible = true;
+        self
+    }
+
+    /// With a provider's ethertype.
+    #[must_use]
+    pub const fn provider(mut self) -> Self {
+        self.protocol = 0x88a8;
+        self
+    }
+
+    fn control(self) -> u16 {
+        u16::from(self.priority) << 13 | u16::from(self.drop_eligible) << 12 | self.id
+    }
+
+    pub(super) fn read((protocol, control): (u16, u16)) -> Self {
+        Self {
+            protocol,
+            id: control & 0x0fff,
+            priority: control.to_be_bytes()[0] >> 5,
+            drop_eligible: control & 0x1000 != 0,
+        }
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let provider = if self.protocol == 0x8100 { "" } else { "provider " };
+        write!(f, "{provider}vlan {}", self.id)?;
+        if self.priority > 0 {
+            write!(f, " priority {}", self.priority)?;
+        }
+        f.write_str(if self.drop_eligible { " dei" } else { "" })
+    }
+}
+
+/// A frame to be sent as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shot {
+    to: Mac,
+    from: Option<Mac>,
+    tags: Vec<Tag>,
+    bytes: usize,
+    bypass: bool,
+}
+
+/// The shortest frame of ours: its header, and what it is known by.
+const SHORTEST: usize = 14 + 12;
+
+impl Shot {
+    /// To that address, from the sender's own, as short as Ethernet has them (60 bytes).
+    pub const fn to(mac: Mac) -> Self {
+        Self { to: mac, from: None, tags: Vec::new(), bytes: 60, bypass: false }
+    }
+
+    /// To all.
+    pub const fn broadcast() -> Self {
+        Self::to(Mac::BROADCAST)
+    }
+
+    /// With that address as its source.
+    #[must_use]
+    pub const fn from(mut self, mac: Mac) -> Self {
+        self.from = Some(mac);
+        self
+    }
+
+    /// With a tag, outside of those that it has.
+    #[must_use]
+    pub fn tag(mut self, tag: Tag) -> Self {
+        self.tags.insert(0, tag);
+        self
+    }
+
+    /// That many bytes long: header and tags counted, the check sum not. At least 26, and 4 for
+    /// each tag.
+    #[must_use]
+    pub const fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Past the link's transmit queue (`PACKET_QDISC_BYPASS`).
+    #[must_use]
+    pub const fn bypassing_the_queue(mut self) -> Self {
+        self.bypass = true;
+        self
+    }
+
+    pub(super) const fn is_group(&self) -> bool {
+        self.to.0[0] & 1 == 1
+    }
+
+    pub(super) const fn bypasses(&self) -> bool {
+        self.bypass
+    }
+
+    /// The frame, as it is sent with that number by a link with that address.
+    pub(super) fn frame(&self, own: Mac, number: u32) -> Vec<u8> {
+        let mut frame = Vec::with_capacity(self.bytes);
+        frame.extend(self.to.0);
+        frame.extend(self.from.unwrap_or(own).0);
+        for tag in &self.tags {
+            frame.extend(tag.protocol.to_be_bytes());
+            frame.extend(tag.control().to_be_bytes());
+        }
+        frame.extend(self.body(number));
+        frame
+    }
+
+    /// Ethertype and payload: what no driver changes.
+    fn body(&self, number: u32) -> Vec<u8> {
+        let length = self.bytes.max(SHORTEST + 4 * self.tags.len()) - 12 - 4 * self.tags.len();
+        let mut body = ETHERTYPE.to_be_bytes().to_vec();
+        body.extend(payload(number));
+        // A pattern in which no two neighbours are alike.
+        let fill = |at: usize| u8::try_from(at * 7 % 251).unwrap_or_default();
+        body.extend((body.len()..length).map(fill));
+        body
+    }
+
+    /// Whether these bytes, tags aside, are the frame as it was sent.
+    pub(super) fn is(&self, own: Mac, number: u32, heard: &[u8]) -> bool {
+        let sent = self.body(number);
+        let addresses = [self.to.0, self.from.unwrap_or(own).0].concat();
+        heard.get(..12) == Some(&addresses[..])
+            && heard.get(12..).is_some_and(|body| {
+                // Short frames may be padded on their way.
+                body.get(..sent.len()) == Some(&sent[..])
+                    && (body.len() == sent.len() || heard.len() <= 60)
+            })
+    }
+}
+
+impl fmt::Display for Shot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a frame to {}", self.to)?;
+        if let Some(from) = self.from {
+            write!(f, " as if of {from}")?;
+        }
+        self.tags.iter().try_for_each(|tag| write!(f, " in {tag}"))?;
+        if self.bytes == 60 { Ok(()) } else { write!(f, " of {} bytes", self.bytes) }
+    }
+}
+
+/// One host that heard a shot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hearing {
+    /// The host, or `host:link` if it was not at the link that it is reached at.
+    pub at: String,
+    /// For whom the receiving link took it to be.
+    pub kind: Taken,
+    /// How often it came.
+    pub times: u32,
+    /// The tag that it came with.
+    pub tag: Option<Tag>,
+    /// Whether it came as it was sent, tags aside.
+    pub whole: bool,
+    /// How long it was, in bytes, without its tag.
+    pub bytes: usize,
+}
+
+/// For whom a link took a frame to be (`PACKET_HOST` …).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// For itself.
+    Host,
+    /// For all.
+    Broadcast,
+    /// For a group.
+    Multicast,
+    /// For somebody else.
+    Other,
+}
+
+impl From<Kind> for Taken {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Host => Self::Host,
+            Kind::Broadcast => Self::Broadcast,
+            Kind::Multicast => Self::Multicast,
+            Kind::OtherHost | Kind::Outgoing => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for Hearing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Taken::Host => "host",
+            Taken::Broadcast => "broadcast",
+            Taken::Multicast => "multicast",
+            Taken::Other => "other",
+        };
+        write!(f, "{} {kind}", self.at)?;
+        if let Some(tag) = self.tag {
+            write!(f, " {tag}")?;
+        }
+        if self.times > 1 {
+            write!(f, " x{}", self.times)?;
+        }
+        if self.whole { Ok(()) } else { write!(f, " changed ({} bytes)", self.bytes) }
+    }
+}
+
+/// What became of a shot.
+#[derive(Clone, Debug, Default)]
+pub struct Fate {
+    /// Who heard it, in the order of the topology's hosts.
+    pub heard: Vec<Hearing>,
+    /// The error number with which the sender's kernel refused it.
+    pub refused: Option<i32>,
+    /// Where the taps saw it, oldest first.
+    pub seen: Vec<Sighting>,
+    /// Who did not hear it, and what proves that; or why nothing does.
+    pub(super) missing: Vec<(String, Result<String, String>)>,
+}
+
+impl Fate {
+    /// Whether all that is not said to have heard it is proved not to have.
+    pub fn proved(&self) -> Result<(), Error> {
+        let unproved =
+            self.missing.iter().find_map(|(host, proof)| Some((host, proof.as_ref().err()?)));
+        match unproved {
+            None => Ok(()),
+            Some((host, why)) => Err(Error::new(
+                format!("whether `{host}` heard the frame is inconclusive: {why}"),
+                "a shot",
+                "give the sender and that host a working pair each, for the controls",
+            )),
+        }
+    }
+
+    /// The way that it took: `c1:c0> p:p0> e:e0<`.
+    pub fn path(&self) -> String {
+        let seen = self.seen.clone();
+        Cell { seen, ..Cell::new(Verdict::Delivered) }.path("frame")
+    }
+}
+
+impl fmt::Display for Fate {
+    /// Who heard it: `c1 host, e other`; `nobody`; or the error with which it was refused.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(errno) = self.refused {
+            return write!(f, "refused {:?}", nix::errno::Errno::from_raw(errno));
+        }
+        if self.heard.is_empty() {
+            return f.write_str("nobody");
+        }
+        let words: Vec<String> = self.heard.iter().map(ToString::to_string).collect();
+        f.write_str(&words.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
+
+    #[test]
+    fn a_shot_is_as_long_as_it_was_asked_to_be() {
+        for bytes in [60, 61, 1514, 1518] {
+            let tagged = Shot::to(B).tag(Tag::vlan(5)).bytes(bytes);
+            assert_eq!(tagged.frame(A, 1).len(), bytes);
+            assert_eq!(Shot::to(B).bytes(bytes).frame(A, 1).len(), bytes);
+        }
+        assert_eq!(Shot::to(B).bytes(0).frame(A, 1).len(), SHORTEST);
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed() {
+        let shot = Shot::to(B).bytes(100);
+        let mut heard = shot.frame(A, 7);
+        assert!(shot.is(A, 7, &heard));
+        assert!(!shot.is(A, 7, &heard[..99]));
+        heard[99] ^= 1;
+        assert!(!shot.is(A, 7, &heard));
+    }
+
+    #[test]
+    fn a_tag_is_read_as_it_was_written() {
+        let tag = Tag::vlan(4094).priority(5).drop_eligible();
+        assert_eq!(Tag::read((0x8100, tag.control())), tag);
+        assert_eq!(tag.to_string(), "vlan 4094 priority 5 dei");
+        assert_eq!(Tag::vlan(1).provider().to_string(), "provider vlan 1");
+    }
+}
