@@ -161,8 +161,9 @@ impl<'l> Probing<'l> {
     fn fate(&self, seen: &[trace::Seen]) -> Result<Fate, Error> {
         let Some(fired) = &self.shot else { return Ok(Fate::default()) };
         let ours = |heard: &Heard| *heard == Heard::Frame(fired.number);
-        let sightings: Vec<Sighting> =
-            seen.iter().filter(|s| ours(&s.heard)).map(|s| s.sighting.clone()).collect();
+        let seen_of_it = || seen.iter().filter(|s| ours(&s.heard));
+        let sightings: Vec<Sighting> = seen_of_it().map(|s| s.sighting.clone()).collect();
+        let tags = seen_of_it().map(|s| s.tag.map(Tag::read)).collect();
         let mut heard: Vec<_> = fired.heard.iter().collect();
         heard.sort_by_key(|(host, link, _)| (*host, *link != self.hosts[*host].index, *link));
         let mut missing = Vec::new();
@@ -176,7 +177,9 @@ impl<'l> Probing<'l> {
             }
         }
         let heard = heard.into_iter().map(|(.., hearing)| hearing.clone()).collect();
-        Ok(Fate { heard, refused: fired.refused, seen: sightings, missing })
+        let mut fate = Fate { heard, refused: fired.refused, seen: sightings, tags, missing };
+        fate.add_tags();
+        Ok(fate)
     }
 
     /// Why a host did not hear the case's own frame, or why we cannot tell.
@@ -331,24 +334,27 @@ impl<'l> Probing<'l> {
         Ok(())
     }
 
+    fn link_name(&self, host: usize, index: u32) -> String {
+        let topology = self.lab.topology();
+        let netns = &self.hosts[host].name;
+        let mut links = topology.links_of(netns);
+        let found = links.find(|link| topology.ifindex(&link.name) == index);
+        found.map_or_else(|| format!("{netns}:?"), |link| link.name.to_string())
+    }
+
     /// Notes an arrival of the case's own frame.
     fn hear_shot(&mut self, host: usize, arrival: &Arrival, bytes: &[u8]) {
         let hosts = self.hosts;
+        let link = self.link_name(host, arrival.ifindex);
         let Some(fired) = &mut self.shot else { return };
-        let at = if arrival.ifindex == hosts[host].index {
-            hosts[host].name.clone()
-        } else {
-            let netns = &hosts[host].name;
-            let topology = self.lab.topology();
-            let mut links = topology.links_of(netns);
-            let found = links.find(|link| topology.ifindex(&link.name) == arrival.ifindex);
-            found.map_or_else(|| format!("{netns}:?"), |link| link.name.to_string())
-        };
+        let own = arrival.ifindex == hosts[host].index;
+        let at = if own { hosts[host].name.clone() } else { link.clone() };
         let hearing = Hearing {
             at,
+            link,
             kind: arrival.kind.into(),
             times: 1,
-            tag: arrival.tag.map(Tag::read),
+            tag: None,
             whole: fired.shot.is(hosts[fired.from].mac, fired.number, bytes),
             bytes: bytes.len(),
         };

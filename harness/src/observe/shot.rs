@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use hairpin_model::grid::{Cell, Sighting, Verdict};
+use hairpin_model::grid::{Cell, Direction, Sighting, Verdict};
 use hairpin_model::{Error, Mac};
 
 use super::decode::{ETHERTYPE, payload};
@@ -192,11 +192,13 @@ impl fmt::Display for Shot {
 pub struct Hearing {
     /// The host, or `host:link` if it was not at the link that it is reached at.
     pub at: String,
+    /// The link that it came in by.
+    pub link: String,
     /// For whom the receiving link took it to be.
     pub kind: Taken,
     /// How often it came.
     pub times: u32,
-    /// The tag that it came with.
+    /// The tag that it came with, as the link's tap saw it: the stack takes it off.
     pub tag: Option<Tag>,
     /// Whether it came as it was sent, tags aside.
     pub whole: bool,
@@ -256,6 +258,8 @@ pub struct Fate {
     pub refused: Option<i32>,
     /// Where the taps saw it, oldest first.
     pub seen: Vec<Sighting>,
+    /// The tag that it had at each of these.
+    pub(super) tags: Vec<Option<Tag>>,
     /// Who did not hear it, and what proves that; or why nothing does.
     pub(super) missing: Vec<(String, Result<String, String>)>,
 }
@@ -273,6 +277,24 @@ impl Fate {
                 "give the sender and that host a working pair each, for the controls",
             )),
         }
+    }
+
+    /// Tells of each that heard it with which tag it came.
+    pub(super) fn add_tags(&mut self) {
+        for hearing in &mut self.heard {
+            let seen = self.seen.iter().zip(&self.tags);
+            let mut came = seen.filter(|(sighting, _)| {
+                sighting.link == hearing.link && sighting.direction == Direction::In
+            });
+            hearing.tag = came.next().and_then(|(_, tag)| *tag);
+        }
+    }
+
+    /// The tag that it had when it left by a link, `sw:p1`; `None` if it had none or never did.
+    pub fn tag_leaving(&self, link: &str) -> Option<Tag> {
+        let seen = self.seen.iter().zip(&self.tags);
+        let mut left = seen.filter(|(s, _)| s.link == link && s.direction == Direction::Out);
+        left.next().and_then(|(_, tag)| *tag)
     }
 
     /// The way that it took: `c1:c0> p:p0> e:e0<`.

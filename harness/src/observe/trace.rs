@@ -15,6 +15,8 @@ use crate::sys::{Kind, PacketSocket};
 pub(super) struct Seen {
     pub(super) heard: Heard,
     pub(super) sighting: Sighting,
+    /// The outermost VLAN tag that it had there: ethertype and tag control information.
+    pub(super) tag: Option<(u16, u16)>,
     at: u64,
     height: usize,
 }
@@ -27,7 +29,9 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
         while let Some(arrival) =
             tap.receive(&mut buffer).map_err(|error| broken("read from a tap", &error))?
         {
-            let Some(heard) = hear(&buffer[..arrival.len.min(buffer.len())]) else { continue };
+            let bytes = &buffer[..arrival.len.min(buffer.len())];
+            let Some(heard) = hear(bytes) else { continue };
+            let tag = arrival.tag.or_else(|| in_band(bytes));
             let Some(link) = lab
                 .topology()
                 .links_of(&node.name)
@@ -42,13 +46,20 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
                 what: heard.what().into(),
             };
             let height = height(lab.topology(), link);
-            seen.push(Seen { heard, sighting, at: arrival.at, height });
+            seen.push(Seen { heard, sighting, tag, at: arrival.at, height });
         }
         all_read(tap, &node.name)?;
     }
     // A frame that is handed up within a namespace keeps its stamp: lower links come first.
     seen.sort_by_key(|seen| (seen.at, seen.height));
     Ok(seen)
+}
+
+/// The tag that a frame bears among its bytes, where the kernel does not keep it beside them.
+fn in_band(frame: &[u8]) -> Option<(u16, u16)> {
+    let word = |at: usize| Some(u16::from_be_bytes(*frame.get(at..)?.first_chunk()?));
+    let protocol = word(12).filter(|protocol| matches!(protocol, 0x8100 | 0x88a8))?;
+    Some((protocol, word(14)?))
 }
 
 /// A tap that lost frames would show frames where they did not go.
