@@ -58,6 +58,15 @@ async fn probe(netlink: &Netlink, here: &Ns, need: Need) -> Result<Result<(), St
             Ok(false) => Err("the kernel has no nf_tables, or none with NAT".into()),
             Err(error) => Err(error.to_string()),
         }),
+        Need::AllmultiCount => {
+            const LOOPBACK: u32 = 1;
+            let known =
+                crate::lab::options::is_told(here, LOOPBACK, crate::lab::options::link::ALLMULTI);
+            let known =
+                known.map_err(|refused| refused.error("show the loopback", "the sandbox"))?;
+            let words = "the kernel does not tell it, as all did not before 6.0";
+            Ok(if known { Ok(()) } else { Err(words.into()) })
+        }
         Need::BrNetfilter => {
             let switch = "/proc/sys/net/bridge/bridge-nf-call-iptables";
             let there = Path::new(switch).exists();

@@ -50,6 +50,8 @@ pub enum Need {
     VlanFiltering,
     /// Bridge ports that can be locked, since 5.18. Older kernels ignore the wish and say nothing.
     LockedPorts,
+    /// A link's count of those that asked for all groups (`IFLA_ALLMULTI`), since 6.0.
+    AllmultiCount,
     /// `br_netfilter` with its per-namespace switches.
     BrNetfilter,
 }
@@ -61,6 +63,7 @@ impl fmt::Display for Need {
             Self::Nftables => f.write_str("nftables with NAT"),
             Self::VlanFiltering => f.write_str("bridge VLAN filtering"),
             Self::LockedPorts => f.write_str("locked bridge ports"),
+            Self::AllmultiCount => f.write_str("the count of those that ask for all groups"),
             Self::BrNetfilter => f.write_str("br_netfilter"),
         }
     }

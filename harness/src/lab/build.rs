@@ -39,6 +39,10 @@ async fn make_nodes(topology: &Topology) -> Result<Vec<Node>, Error> {
     let mut nodes = Vec::new();
     let made = Ns::several(topology.netns.len(), sysctl::pin)?;
     for (netns, ns) in topology.netns.iter().zip(made) {
+        // Defaults are for links to come.
+        for (name, value) in netns.sysctls.iter().filter(|(name, _)| name.contains(".default.")) {
+            ns.enter(|| sysctl::set(name, value))?;
+        }
         let netlink = Netlink::connect(&ns)?;
         let up = netlink.set_up(LOOPBACK, true).await;
         up.map_err(|refused| refused.error("bring the loopback up", &netns.name))?;

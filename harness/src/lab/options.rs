@@ -12,6 +12,7 @@ use super::Lab;
 use crate::attrs::{Attrs, find};
 use crate::netlink::Refused;
 use crate::netlink::plain::{self, ACK, Answer, Question};
+use crate::ns::Ns;
 
 /// Where the kernel keeps a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,6 +296,16 @@ pub(super) fn link_header(family: u8, index: u32, flags: u32, change: u32) -> Ve
 
 /// The length of `ifinfomsg`.
 pub(super) const LINK_HEADER: usize = 16;
+
+/// Whether this kernel tells that option of a link, in a namespace without a lab.
+pub(crate) fn is_told(ns: &Ns, index: u32, option: LinkOption) -> Result<bool, Refused> {
+    let header = link_header(0, index, 0, 0);
+    let attrs = Attrs::new();
+    let question = Question { kind: RTM_GETLINK, flags: ACK, header: &header, attrs };
+    let answers = plain::ask(ns, &question)?;
+    let body = answers.first().and_then(|(_, body)| body.get(LINK_HEADER..));
+    Ok(body.is_some_and(|attrs| find(attrs, option.number).is_some()))
+}
 
 impl Lab {
     /// Sets an option of a link. The topology value does not follow: for what it has a field for,

@@ -10,9 +10,12 @@
 //!                       e:e0   another machine
 //! ```
 
+pub(crate) mod address;
 pub(crate) mod bridge;
+pub(crate) mod counters;
 pub(crate) mod delivery;
 pub(crate) mod mixed;
+pub(crate) mod mtu;
 pub(crate) mod outside;
 pub(crate) mod parent;
 pub(crate) mod passthru;
@@ -30,6 +33,10 @@ pub(crate) const NEEDS: &[Need] =
 /// What those need whose switch knows one address a port.
 pub(crate) const NEEDS_LOCKED_PORTS: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::Driver("macvlan"), Need::LockedPorts];
+
+/// What those need that read how many asked for all groups.
+pub(crate) const NEEDS_ALLMULTI: &[Need] =
+    &[Need::Driver("veth"), Need::Driver("macvlan"), Need::AllmultiCount];
 
 /// Puts both children into one mode.
 async fn in_mode(lab: &mut CaseLab, mode: Mode) -> Result<(), Error> {
