@@ -10,6 +10,7 @@ use hairpin_model::{Error, Need};
 
 use crate::netlink::{Birth, Netlink, Refused};
 use crate::ns::Ns;
+use crate::version::Kernel;
 
 /// The needs of a case that are worth asking for before it begins. Asking for nftables costs the
 /// kernel a transaction and a grace period (some 50 ms), more than most cases: there it is asked
@@ -58,6 +59,10 @@ async fn probe(netlink: &Netlink, here: &Ns, need: Need) -> Result<Result<(), St
             Ok(false) => Err("the kernel has no nf_tables, or none with NAT".into()),
             Err(error) => Err(error.to_string()),
         }),
+        Need::Since(major, minor) => {
+            let old = Kernel::running() < Kernel::new(major, minor);
+            Ok(if old { Err(format!("this is {}", Kernel::release())) } else { Ok(()) })
+        }
         Need::AllmultiCount => {
             const LOOPBACK: u32 = 1;
             let known =

@@ -50,6 +50,8 @@ pub enum Need {
     VlanFiltering,
     /// Bridge ports that can be locked, since 5.18. Older kernels ignore the wish and say nothing.
     LockedPorts,
+    /// A kernel of that series or a later one: for what no kernel can be asked about.
+    Since(u32, u32),
     /// A link's count of those that asked for all groups (`IFLA_ALLMULTI`), since 6.0.
     AllmultiCount,
     /// `br_netfilter` with its per-namespace switches.
@@ -63,6 +65,7 @@ impl fmt::Display for Need {
             Self::Nftables => f.write_str("nftables with NAT"),
             Self::VlanFiltering => f.write_str("bridge VLAN filtering"),
             Self::LockedPorts => f.write_str("locked bridge ports"),
+            Self::Since(major, minor) => write!(f, "Linux {major}.{minor}"),
             Self::AllmultiCount => f.write_str("the count of those that ask for all groups"),
             Self::BrNetfilter => f.write_str("br_netfilter"),
         }

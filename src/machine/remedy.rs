@@ -17,6 +17,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     ),
     ("bridge VLAN filtering", &[], "CONFIG_BRIDGE_VLAN_FILTERING"),
     ("locked bridge ports", &[], "CONFIG_BRIDGE, of 5.18 or later"),
+    ("the count of those that ask for all groups", &[], "CONFIG_NET, of 6.0 or later"),
     ("br_netfilter", &["br_netfilter"], "CONFIG_BRIDGE_NETFILTER"),
     ("netem", &["sch_netem"], "CONFIG_NET_SCH_NETEM"),
 ];
@@ -48,6 +49,9 @@ impl Modules {
 
     /// What to do about a missing need, given in its words; none for words that we do not know.
     pub(crate) fn remedy(&self, missing: &str) -> Option<String> {
+        if missing.starts_with("Linux ") {
+            return Some(format!("run on {missing} or a later kernel"));
+        }
         let (_, modules, options) =
             PARTS.iter().find(|(words, _, _)| missing.starts_with(words))?;
         if !modules.is_empty() && modules.iter().all(|module| self.has(module)) {
@@ -100,6 +104,8 @@ mod tests {
             Need::VlanFiltering,
             Need::LockedPorts,
             Need::BrNetfilter,
+            Need::AllmultiCount,
+            Need::Since(6, 4),
         ];
         for need in needs {
             assert!(none.remedy(&need.to_string()).is_some(), "{need}");

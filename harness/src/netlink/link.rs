@@ -284,9 +284,7 @@ fn macvlan_data(settings: &Macvlan) -> Vec<InfoMacVlan> {
     let mut flags = MacVlanFlags::empty();
     flags.set(MacVlanFlags::from_bits_retain(NOPROMISC), settings.nopromisc);
     flags.set(MacVlanFlags::from_bits_retain(NODST), settings.nodst);
-    if !flags.is_empty() {
-        data.push(InfoMacVlan::Flags(flags));
-    }
+    data.push(InfoMacVlan::Flags(flags));
     if settings.mode == Mode::Source {
         data.push(InfoMacVlan::MacAddrMode(MacVlanMacAddressMode::Set));
         let senders = settings.senders.iter().map(|mac| InfoMacVlan::MacAddr(mac.0)).collect();

@@ -14,12 +14,15 @@ pub(crate) mod address;
 pub(crate) mod bridge;
 pub(crate) mod counters;
 pub(crate) mod delivery;
+pub(crate) mod life;
 pub(crate) mod mixed;
 pub(crate) mod mtu;
 pub(crate) mod outside;
 pub(crate) mod parent;
 pub(crate) mod passthru;
 pub(crate) mod private;
+pub(crate) mod queue;
+pub(crate) mod settings;
 pub(crate) mod source;
 pub(crate) mod vepa;
 
@@ -37,6 +40,10 @@ pub(crate) const NEEDS_LOCKED_PORTS: &[Need] =
 /// What those need that read how many asked for all groups.
 pub(crate) const NEEDS_ALLMULTI: &[Need] =
     &[Need::Driver("veth"), Need::Driver("macvlan"), Need::AllmultiCount];
+
+/// What those need that set the length of the parent's queue.
+pub(crate) const NEEDS_BC_QUEUE: &[Need] =
+    &[Need::Driver("veth"), Need::Driver("macvlan"), Need::Since(5, 11)];
 
 /// Puts both children into one mode.
 async fn in_mode(lab: &mut CaseLab, mode: Mode) -> Result<(), Error> {

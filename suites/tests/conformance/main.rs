@@ -21,12 +21,15 @@ hairpin_harness::suite!(
     macvlan::bridge::RULES,
     macvlan::counters::RULES,
     macvlan::delivery::RULES,
+    macvlan::life::RULES,
     macvlan::mixed::RULES,
     macvlan::mtu::RULES,
     macvlan::outside::RULES,
     macvlan::parent::RULES,
     macvlan::passthru::RULES,
     macvlan::private::RULES,
+    macvlan::queue::RULES,
+    macvlan::settings::RULES,
     macvlan::source::RULES,
     macvlan::vepa::RULES;
     [("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml"))]

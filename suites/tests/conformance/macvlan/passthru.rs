@@ -6,13 +6,26 @@
 
 use hairpin_fixtures::lan::{cabled, single_lan};
 use hairpin_harness::Class::{Ping4, Ping6, Unicast};
-use hairpin_harness::{Class, Family, Mac, Mode, PortFlags, Rule, Source, Strength, check};
+use hairpin_harness::{
+    CaseLab, Class, Family, Filter, LinkName, Mac, Macvlan, Mode, PortFlags, Rule, Shot, Source,
+    Stop, Strength, check,
+};
 use rstest::rstest;
 
 use super::{NEEDS, NEEDS_LOCKED_PORTS};
 
-pub(crate) const RULES: &[Rule] =
-    &[EXCLUSIVE, MAC_IS_SHARED, PARENT_IS_DEAF, PROMISCUITY_WHILE_DOWN, CLOUD_KNOWS_ONE_MAC];
+pub(crate) const RULES: &[Rule] = &[
+    EXCLUSIVE,
+    MAC_IS_SHARED,
+    PARENTS_MAC_IS_SHARED,
+    RESTORED,
+    TAKES_ALL,
+    NOPROMISC_CHANGES,
+    PROMISC_STAYS,
+    PARENT_IS_DEAF,
+    PROMISCUITY_WHILE_DOWN,
+    CLOUD_KNOWS_ONE_MAC,
+];
 
 const EXCLUSIVE: Rule = Rule {
     id: "macvlan.passthru.one-child-only",
@@ -192,5 +205,158 @@ fn a_cloud_port_cuts_off_a_new_mac(#[case] family: Family) {
             lab.claim(&claim, cell.verdict.symbol() == out, &cell.verdict)?;
         }
         Ok(())
+    });
+}
+
+const TAKES_ALL: Rule = Rule {
+    id: "macvlan.passthru.takes-all-unicast-as-its-own",
+    promise: "a passthru child takes every unicast frame as its own, whatever its destination, and \
+              its parent none; broadcast and joined groups reach both once",
+    source: Source {
+        cite: "macvlan_handle_frame, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &["M10"],
+    needs: NEEDS,
+};
+
+#[test]
+fn takes_all_unicast_as_its_own() {
+    check(&TAKES_ALL, async |case| {
+        let mut lab = case.lab(&single_lan(Mode::Passthru)).await?;
+        let p = lab.topology().mac_of(&LinkName::from("p:p0"));
+        let group = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x08]);
+        lab.join("c1", group).await?;
+        lab.expect_shot("e", &Shot::to(NEW), "c1 host").await?;
+        lab.expect_shot("e", &Shot::to(p), "c1 host").await?;
+        lab.expect_shot("e", &Shot::broadcast(), "c1 broadcast, p broadcast").await?;
+        lab.expect_shot("e", &Shot::to(group), "c1 multicast, p multicast").await?;
+        let e = lab.topology().mac_of(&LinkName::from("e:e0"));
+        lab.expect_shot("c1", &Shot::to(e).from(NEW), "e host").await?;
+        lab.delete_last().await?;
+        lab.grow(|lan| lan.macvlan("c1:c0", "p:p0", Mode::Bridge)).await?;
+        lab.expect_shot("e", &Shot::to(p), "p host").await?;
+        Ok(())
+    });
+}
+
+const PARENTS_MAC_IS_SHARED: Rule = Rule {
+    id: "macvlan.passthru.mac-follows-the-parent",
+    promise: "a parent's new address becomes its passthru child's, up or down",
+    source: Source {
+        cite: "macvlan_device_event, NETDEV_CHANGEADDR, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &["M10"],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::up(true)]
+#[case::down(false)]
+fn mac_follows_the_parent(#[case] up: bool) {
+    check(&PARENTS_MAC_IS_SHARED, async |case| {
+        let mut lab = case.lab(&single_lan(Mode::Passthru)).await?;
+        lab.set_up("c1:c0", up).await?;
+        lab.set_mac("p:p0", NEW).await?;
+        let seen = lab.link("c1:c0").await?.mac;
+        lab.claim("the child has it", seen == NEW, seen)?;
+        lab.set_up("c1:c0", true).await?;
+        lab.expect_shot("e", &Shot::to(NEW), "c1 host").await?;
+        Ok(())
+    });
+}
+
+const RESTORED: Rule = Rule {
+    id: "macvlan.passthru.what-the-child-did-is-undone",
+    promise: "when a passthru child goes, its parent has the address that it had been given \
+              itself, at birth or since",
+    source: Source {
+        cite: "macvlan_port_destroy, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &["M10"],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::own(None)]
+#[case::given(Some(Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x09])))]
+fn what_the_child_did_is_undone(#[case] given: Option<Mac>) {
+    check(&RESTORED, async |case| {
+        let mut lab = case.lab(&single_lan(Mode::Passthru)).await?;
+        let own = given.unwrap_or(lab.link("p:p0").await?.mac);
+        if let Some(mac) = given {
+            lab.set_mac("p:p0", mac).await?;
+        }
+        lab.set_mac("c1:c0", NEW).await?;
+        let seen = lab.link("p:p0").await?.mac;
+        lab.claim("the parent has the child's", seen == NEW, seen)?;
+        lab.delete_last().await?;
+        let seen = lab.link("p:p0").await?.mac;
+        lab.claim(&format!("the parent has {own} again"), seen == own, seen)
+    });
+}
+
+async fn expect_promiscuity(lab: &CaseLab, when: &str, count: u32) -> Result<(), Stop> {
+    let seen = lab.link("p:p0").await?.promiscuity;
+    lab.claim(&format!("{when}: promiscuity {count}"), seen == count, seen)
+}
+
+const NOPROMISC_CHANGES: Rule = Rule {
+    id: "macvlan.passthru.nopromisc-while-up-counts-once",
+    promise: "nopromisc takes a passthru child's wish back at once, and without it the wish is \
+              there again; going down leaves nothing behind",
+    source: Source { cite: "macvlan_changelink, drivers/net/macvlan.c", strength: Strength::Code },
+    article: &["M3", "M10"],
+    needs: NEEDS,
+};
+
+#[test]
+fn nopromisc_while_up_counts_once() {
+    check(&NOPROMISC_CHANGES, async |case| {
+        let mut lab = case.lab(&cabled(Mode::Passthru)).await?;
+        let plain = || Macvlan::from(Mode::Passthru);
+        expect_promiscuity(&lab, "up", 1).await?;
+        let flags = hairpin_harness::options::macvlan::FLAGS;
+        lab.set_option("c1:c0", flags, 1).await?;
+        expect_promiscuity(&lab, "nopromisc", 0).await?;
+        lab.set_option("c1:c0", flags, 1).await?;
+        expect_promiscuity(&lab, "nopromisc again", 0).await?;
+        lab.set_option("c1:c0", flags, 0).await?;
+        expect_promiscuity(&lab, "no more nopromisc", 1).await?;
+        lab.set_macvlan("c1:c0", plain()).await?;
+        expect_promiscuity(&lab, "the same again", 1).await?;
+        lab.set_up("c1:c0", false).await?;
+        expect_promiscuity(&lab, "down", 0).await
+    });
+}
+
+const PROMISC_STAYS: Rule = Rule {
+    id: "macvlan.passthru.promisc-of-the-child-is-its-own",
+    promise: "a passthru child that is made promiscuous asks nothing more of its parent, with \
+              nopromisc and without: \"macvlan: Don't propagate promisc change to lower dev in \
+              passthru\"",
+    source: Source {
+        cite: "macvlan_change_rx_flags, drivers/net/macvlan.c; fixed in 6.1.64 and 6.5.13",
+        strength: Strength::Code,
+    },
+    article: &["M3"],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::promisc(Macvlan::from(Mode::Passthru), 1)]
+#[case::nopromisc(Macvlan::from(Mode::Passthru).nopromisc(), 0)]
+fn promisc_of_the_child_is_its_own(#[case] settings: Macvlan, #[case] count: u32) {
+    check(&PROMISC_STAYS, async |case| {
+        let mut lab = case.lab(&cabled(settings)).await?;
+        for on in [true, false] {
+            lab.set_filter("c1:c0", Filter::Promisc, on).await?;
+            expect_promiscuity(&lab, if on { "promisc on" } else { "promisc off" }, count).await?;
+        }
+        lab.set_filter("c1:c0", Filter::Promisc, true).await?;
+        lab.set_up("c1:c0", false).await?;
+        expect_promiscuity(&lab, "down", 0).await
     });
 }

@@ -9,13 +9,15 @@
 use hairpin_fixtures::lan::mixed_lan;
 use hairpin_fixtures::reflecting;
 use hairpin_harness::Class::{Broadcast, Unicast};
+use hairpin_harness::options::macvlan::{MACADDR, MACADDR_MODE};
 use hairpin_harness::topology::Macvlan;
-use hairpin_harness::{Class, LinkName, Mac, Mode, Rule, Source, Strength, check};
+use hairpin_harness::{Class, LinkName, Mac, Mode, Rule, Shot, Source, Strength, check};
 use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[LISTED_SENDERS, ALSO_TO_OTHERS, NODST];
+pub(crate) const RULES: &[Rule] =
+    &[LISTED_SENDERS, ALSO_TO_OTHERS, AS_WHAT, EDITED, NODST, LEAVING_SOURCE];
 
 const LISTED_SENDERS: Rule = Rule {
     id: "macvlan.source.hears-listed-senders-only",
@@ -118,5 +120,106 @@ fn nodst_keeps_it_from_others(#[case] class: Class) {
             )?;
         }
         super::expect_all_reached(&mut lab, class).await
+    });
+}
+
+const AS_WHAT: Rule = Rule {
+    id: "macvlan.source.takes-each-frame-as-what-it-is",
+    promise: "a source child takes a listed sender's frame for its own address as its own, one for \
+              another as somebody else's, broadcast as such, each once; the frames of a sender \
+              that is not listed it takes as nothing, even for its own address",
+    source: Source {
+        cite: "macvlan_forward_source_one, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn takes_each_frame_as_what_it_is() {
+    check(&AS_WHAT, async |case| {
+        let listed = Macvlan::from(Mode::Source).sender(STRANGER);
+        let mut lab = case.lab(&mixed_lan(listed, Mode::Bridge)).await?;
+        let mac = |link: &str| lab.topology().mac_of(&LinkName::from(link));
+        let (c1, c2, p) = (mac("c1:c0"), mac("c2:c0"), mac("p:p0"));
+        let all = "c1 broadcast, c2 broadcast, p broadcast";
+        for (to, from_stranger, from_e) in [
+            (c1, "c1 host, p other", "p other"),
+            (c2, "c1 other, c2 host", "c2 host"),
+            // To its parent's address it is as its parent takes it.
+            (p, "c1 host, p host", "p host"),
+            (Mac::BROADCAST, all, "c2 broadcast, p broadcast"),
+        ] {
+            lab.expect_shot("e", &Shot::to(to).from(STRANGER), from_stranger).await?;
+            lab.expect_shot("e", &Shot::to(to), from_e).await?;
+        }
+        Ok(())
+    });
+}
+
+const EDITED: Rule = Rule {
+    id: "macvlan.source.an-edited-list-holds-at-once",
+    promise: "a sender that is added is heard at once, one that is deleted or flushed no longer, \
+              and the others on the list as before",
+    source: Source {
+        cite: "macvlan_changelink_sources, drivers/net/macvlan.c; ip-link(8), macaddr",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn an_edited_list_holds_at_once() {
+    check(&EDITED, async |case| {
+        let mut lab = case.lab(&mixed_lan(Mode::Source, Mode::Bridge)).await?;
+        let c2 = lab.topology().mac_of(&LinkName::from("c2:c0"));
+        let (one, two) = (STRANGER, Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x07]));
+        let number = |mac: Mac| mac.0.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+        let (heard, unheard) = ("c1 other, c2 host", "c2 host");
+        const FLUSH: u64 = 2;
+        for (verb, sender, of_one, of_two) in [
+            (0, one, heard, unheard),
+            (0, two, heard, heard),
+            (1, one, unheard, heard),
+            (0, one, heard, heard),
+            (FLUSH, one, unheard, unheard),
+        ] {
+            let asked = [(MACADDR_MODE, verb), (MACADDR, number(sender))];
+            let asked = if verb == FLUSH { &asked[..1] } else { &asked };
+            lab.set_options("c1:c0", asked).await?;
+            lab.expect_shot("e", &Shot::to(c2).from(one), of_one).await?;
+            lab.expect_shot("e", &Shot::to(c2).from(two), of_two).await?;
+        }
+        Ok(())
+    });
+}
+
+const LEAVING_SOURCE: Rule = Rule {
+    id: "macvlan.source.nodst-is-for-listed-senders-only",
+    promise: "nodst keeps back what listed senders send and nothing else, and without the flag all \
+              have it again",
+    source: Source { cite: "ip-link(8), macvlan nodst", strength: Strength::Documented },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn nodst_is_for_listed_senders_only() {
+    check(&LEAVING_SOURCE, async |case| {
+        let listed = || Macvlan::from(Mode::Source).sender(STRANGER);
+        let mut lab = case.lab(&mixed_lan(listed().nodst(), Mode::Bridge)).await?;
+        let c2 = lab.topology().mac_of(&LinkName::from("c2:c0"));
+        let stranger = |to: Mac| Shot::to(to).from(STRANGER);
+        lab.expect_shot("e", &stranger(c2), "c1 other").await?;
+        lab.expect_shot("e", &stranger(Mac::BROADCAST), "c1 broadcast").await?;
+        lab.expect_shot("e", &Shot::to(c2), "c2 host").await?;
+        lab.expect_shot("e", &Shot::broadcast(), "c2 broadcast, p broadcast").await?;
+        lab.set_macvlan("c1:c0", listed()).await?;
+        lab.expect_shot("e", &stranger(c2), "c1 other, c2 host").await?;
+        let all = "c1 broadcast, c2 broadcast, p broadcast";
+        lab.expect_shot("e", &stranger(Mac::BROADCAST), all).await?;
+        Ok(())
     });
 }
