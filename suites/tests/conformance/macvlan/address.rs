@@ -153,7 +153,7 @@ const LIST: Rule = Rule {
         cite: "macvlan_open, macvlan_stop and macvlan_sync_address, drivers/net/macvlan.c",
         strength: Strength::Code,
     },
-    article: &["M3"],
+    article: &[],
     needs: NEEDS,
 };
 
@@ -207,7 +207,7 @@ const PROMISCUITY: Rule = Rule {
         cite: "macvlan_change_rx_flags, macvlan_open and macvlan_stop, drivers/net/macvlan.c",
         strength: Strength::Code,
     },
-    article: &["M3"],
+    article: &[],
     needs: NEEDS,
 };
 

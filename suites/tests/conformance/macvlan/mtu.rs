@@ -54,7 +54,7 @@ fn of_its_parent_at_birth() {
 }
 
 const LIMITS: Rule = Rule {
-    id: "macvlan.mtu.between-68-and-its-parents",
+    id: "macvlan.mtu.never-above-its-parents",
     promise: "a child's MTU can be set to anything from 68 up to its parent's, and beyond neither",
     source: Source {
         cite: "macvlan_change_mtu and macvlan_setup, drivers/net/macvlan.c; \"macvlan: enforce a \
@@ -66,7 +66,7 @@ const LIMITS: Rule = Rule {
 };
 
 #[test]
-fn between_68_and_its_parents() {
+fn never_above_its_parents() {
     check(&LIMITS, async |case| {
         let mut lab = case.lab(&cabled(Mode::Bridge)).await?;
         for (mtu, taken) in [(1500, true), (1501, false), (1499, true), (68, true), (67, false)] {

@@ -216,7 +216,7 @@ const TAKES_ALL: Rule = Rule {
         cite: "macvlan_handle_frame, drivers/net/macvlan.c",
         strength: Strength::Code,
     },
-    article: &["M10"],
+    article: &[],
     needs: NEEDS,
 };
 
@@ -247,7 +247,7 @@ const PARENTS_MAC_IS_SHARED: Rule = Rule {
         cite: "macvlan_device_event, NETDEV_CHANGEADDR, drivers/net/macvlan.c",
         strength: Strength::Code,
     },
-    article: &["M10"],
+    article: &[],
     needs: NEEDS,
 };
 
@@ -275,7 +275,7 @@ const RESTORED: Rule = Rule {
         cite: "macvlan_port_destroy, drivers/net/macvlan.c",
         strength: Strength::Code,
     },
-    article: &["M10"],
+    article: &[],
     needs: NEEDS,
 };
 
@@ -308,7 +308,7 @@ const NOPROMISC_CHANGES: Rule = Rule {
     promise: "nopromisc takes a passthru child's wish back at once, and without it the wish is \
               there again; going down leaves nothing behind",
     source: Source { cite: "macvlan_changelink, drivers/net/macvlan.c", strength: Strength::Code },
-    article: &["M3", "M10"],
+    article: &[],
     needs: NEEDS,
 };
 
@@ -341,7 +341,7 @@ const PROMISC_STAYS: Rule = Rule {
         cite: "macvlan_change_rx_flags, drivers/net/macvlan.c; fixed in 6.1.64 and 6.5.13",
         strength: Strength::Code,
     },
-    article: &["M3"],
+    article: &[],
     needs: NEEDS,
 };
 

@@ -17,7 +17,7 @@ use rstest::rstest;
 use super::NEEDS;
 
 pub(crate) const RULES: &[Rule] =
-    &[READ_BACK, RUNNING_CHANGE, REFUSED, SENDERS, SENDERS_ELSEWHERE, QUEUE, CHILDS_CHILD, BELOW];
+    &[READ_BACK, RUNNING_CHANGE, REFUSED, SENDERS, SENDERS_ELSEWHERE, QUEUE, CHILDS_CHILD, PARENT_TOLD];
 
 const fn number(mode: Mode) -> u64 {
     match mode {
@@ -234,7 +234,7 @@ fn a_childs_child_is_its_sibling() {
     });
 }
 
-const BELOW: Rule = Rule {
+const PARENT_TOLD: Rule = Rule {
     id: "macvlan.settings.tells-its-parent",
     promise: "a child tells the index of its parent, of whatever namespace",
     source: Source {
@@ -247,7 +247,7 @@ const BELOW: Rule = Rule {
 
 #[test]
 fn tells_its_parent() {
-    check(&BELOW, async |case| {
+    check(&PARENT_TOLD, async |case| {
         let lab = case.lab(&cabled(Mode::Bridge)).await?;
         let parent = u64::from(lab.topology().ifindex(&LinkName::from("p:p0")));
         lab.expect_option("c1:c0", options::link::BELOW, parent).await
