@@ -240,6 +240,9 @@ pub struct Bridge {
     pub vlan_filtering: bool,
     /// Whether bridged IP packets pass the namespace's IP firewall (`br_netfilter`).
     pub nf_call: bool,
+    /// Whether it takes its address from its ports.
+    #[serde(default)]
+    pub nameless: bool,
 }
 
 impl Bridge {
@@ -261,6 +264,13 @@ impl Bridge {
     #[must_use]
     pub fn vlan_filtering(mut self) -> Self {
         self.vlan_filtering = true;
+        self
+    }
+
+    /// Gives it no address: it takes the lowest of its ports'.
+    #[must_use]
+    pub fn without_address(mut self) -> Self {
+        self.nameless = true;
         self
     }
 

@@ -69,9 +69,7 @@ impl<'l> Builder<'l> {
         Birth {
             name: &link.name.link,
             index: self.topology.ifindex(&link.name),
-            // An ipvlan child takes its parent's, and is refused when it is told so.
-            mac: (!matches!(link.kind, Kind::Ipvlan { .. }))
-                .then(|| self.topology.mac_of(&link.name)),
+            mac: (!has_given_address(link)).then(|| self.topology.mac_of(&link.name)),
             mtu: link.mtu,
             up: link.up && !has_flags(link),
         }
@@ -192,6 +190,15 @@ impl<'l> Builder<'l> {
             kind => format!("make `{}`, a {}", link.name, kind.driver()),
         };
         refused.error(&what, self.place(&link.name))
+    }
+}
+
+/// Whether a link takes its address from others: an ipvlan child its parent's, a bridge its ports'.
+fn has_given_address(link: &Link) -> bool {
+    match &link.kind {
+        Kind::Ipvlan { .. } => true,
+        Kind::Bridge(settings) => settings.nameless,
+        _ => false,
     }
 }
 

@@ -46,7 +46,7 @@ impl Lab {
     }
 
     async fn await_running(&self, link: &LinkName, should: bool) -> Result<(), Error> {
-        let mut events = LinkEvents::subscribe(&self.node(&link.netns)?.ns)?;
+        let mut events = Events::of_links(&self.node(&link.netns)?.ns)?;
         let watch = async {
             // Subscribed first, then read again: no change can fall between the two.
             while self.link(link).await?.running != should {
@@ -82,7 +82,7 @@ impl Lab {
     }
 
     async fn await_listening(&self, link: &Link) -> Result<(), Error> {
-        let mut events = LinkEvents::subscribe(&self.node(&link.name.netns)?.ns)?;
+        let mut events = Events::of_links(&self.node(&link.name.netns)?.ns)?;
         let until = tokio::time::Instant::now() + DEADLINE;
         while !self.listens(link)? {
             // Woken by the address's own event; not every kernel sends one, so we also look again.
@@ -118,8 +118,8 @@ impl Lab {
     }
 }
 
-/// The link events of one namespace, as a thing to wait for.
-struct LinkEvents {
+/// The kernel's events of one namespace, as a thing to wait for.
+pub(super) struct Events {
     messages: futures::channel::mpsc::UnboundedReceiver<(
         rtnetlink::packet_core::NetlinkMessage<rtnetlink::packet_route::RouteNetlinkMessage>,
         rtnetlink::sys::SocketAddr,
@@ -127,11 +127,19 @@ struct LinkEvents {
     driver: tokio::task::JoinHandle<()>,
 }
 
-impl LinkEvents {
-    fn subscribe(ns: &Ns) -> Result<Self, Error> {
-        let open = ns.enter(|| {
-            rtnetlink::new_multicast_connection(&[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr])
-        });
+impl Events {
+    /// Events of links and their addresses.
+    fn of_links(ns: &Ns) -> Result<Self, Error> {
+        Self::open(ns, &[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr])
+    }
+
+    /// Events of one kind.
+    pub(super) fn subscribe(ns: &Ns, kind: MulticastGroup) -> Result<Self, Error> {
+        Self::open(ns, &[kind])
+    }
+
+    fn open(ns: &Ns, kinds: &[MulticastGroup]) -> Result<Self, Error> {
+        let open = ns.enter(|| rtnetlink::new_multicast_connection(kinds));
         let (connection, _, messages) = open.map_err(|error| {
             Error::new(
                 format!("cannot listen for link events: {error}"),
@@ -142,13 +150,13 @@ impl LinkEvents {
         Ok(Self { messages, driver: tokio::spawn(connection) })
     }
 
-    /// Waits for the next event of any link.
-    async fn next(&mut self) {
+    /// Waits for the next event.
+    pub(super) async fn next(&mut self) {
         self.messages.next().await;
     }
 }
 
-impl Drop for LinkEvents {
+impl Drop for Events {
     fn drop(&mut self) {
         self.driver.abort();
     }

@@ -7,12 +7,16 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use hairpin_model::topology::LinkName;
 use hairpin_model::{Error, Mac};
 
+use rtnetlink::MulticastGroup;
+
 use super::Lab;
 use super::options::{LINK_HEADER, link_header};
+use super::settle::Events;
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{ACK, Answer, BULK, CREATE, DUMP, EXCL, Question, REPLACE};
 
@@ -346,6 +350,31 @@ impl Lab {
         done.map_err(|refused| refused.error("forget what it has learned", &bridge))?;
         self.tell(|| format!("{bridge} forgets what it has learned"));
         Ok(())
+    }
+}
+
+/// How long an address may take to be forgotten beyond its ageing time: the kernel looks in its own
+/// time, at the latest when the ageing time has passed once more.
+const FORGOTTEN: Duration = Duration::from_secs(20);
+
+impl Lab {
+    /// Waits until the bridges of a namespace have forgotten these addresses, woken by the kernel's
+    /// own events.
+    pub async fn await_forgotten(&self, netns: &str, macs: &[Mac]) -> Result<(), Error> {
+        let mut events = Events::subscribe(&self.node(netns)?.ns, MulticastGroup::Neigh)?;
+        let watch = async {
+            while self.fdb(netns).await?.iter().any(|entry| macs.contains(&entry.mac)) {
+                events.next().await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(FORGOTTEN, watch).await.unwrap_or_else(|_| {
+            Err(Error::new(
+                format!("{macs:?} were not forgotten within {} s", FORGOTTEN.as_secs()),
+                format!("namespace `{netns}`"),
+                "set a short ageing time first, and have them be silent",
+            ))
+        })
     }
 }
 

@@ -1,6 +1,9 @@
 //! Bridges: Docker's default network, and the flags of a port.
 
+pub(crate) mod device;
 pub(crate) mod docker;
+pub(crate) mod flooding;
+pub(crate) mod learning;
 pub(crate) mod port;
 
 use hairpin_harness::Need;

@@ -15,6 +15,9 @@ mod nat;
 hairpin_harness::suite!(
     host::RULES,
     bridge::docker::RULES,
+    bridge::device::RULES,
+    bridge::flooding::RULES,
+    bridge::learning::RULES,
     bridge::port::RULES,
     nat::RULES,
     macvlan::address::RULES,

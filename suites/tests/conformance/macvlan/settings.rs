@@ -16,8 +16,16 @@ use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] =
-    &[READ_BACK, RUNNING_CHANGE, REFUSED, SENDERS, SENDERS_ELSEWHERE, QUEUE, CHILDS_CHILD, PARENT_TOLD];
+pub(crate) const RULES: &[Rule] = &[
+    READ_BACK,
+    RUNNING_CHANGE,
+    REFUSED,
+    SENDERS,
+    SENDERS_ELSEWHERE,
+    QUEUE,
+    CHILDS_CHILD,
+    PARENT_TOLD,
+];
 
 const fn number(mode: Mode) -> u64 {
     match mode {
