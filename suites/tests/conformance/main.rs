@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`host`] | processes that share one namespace |
 //! | [`bridge`] | Docker's default networks, and the flags of a bridge port |
+//! | [`veth`] | the cable that every lab is made of |
 //! | [`nat`] | published ports, masquerading, rules that speak of ports |
 //! | [`macvlan`] | children, siblings, parents and the switch outside, mode by mode |
 
@@ -11,6 +12,7 @@ mod bridge;
 mod host;
 mod macvlan;
 mod nat;
+mod veth;
 
 hairpin_harness::suite!(
     host::RULES,
@@ -34,6 +36,7 @@ hairpin_harness::suite!(
     macvlan::queue::RULES,
     macvlan::settings::RULES,
     macvlan::source::RULES,
-    macvlan::vepa::RULES;
+    macvlan::vepa::RULES,
+    veth::RULES;
     [("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml"))]
 );
