@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::StreamExt;
-use hairpin_model::topology::{Kind, Link, LinkName};
+use hairpin_model::topology::{IpvlanMode, Kind, Link, LinkName};
 use hairpin_model::{Error, Topology};
 use ipnet::IpNet;
 use rtnetlink::MulticastGroup;
@@ -28,6 +28,9 @@ impl Lab {
     /// Waits until every link runs that can, and none that cannot.
     pub(crate) async fn settle(&self) -> Result<(), Error> {
         for link in &self.topology.links {
+            if is_in_doubt(&self.topology, link) {
+                continue;
+            }
             let should = runs(&self.topology, link);
             if self.link(&link.name).await?.running != should {
                 self.await_running(&link.name, should).await?;
@@ -65,7 +68,9 @@ impl Lab {
     /// can resolve it. A router also needs its link-local address, to ask from.
     fn listens(&self, link: &Link) -> Result<bool, Error> {
         let groups: Vec<String> = link.addresses.iter().filter_map(solicited_group).collect();
-        if groups.is_empty() {
+        // In l3 modes nobody is asked.
+        let silent = matches!(&link.kind, Kind::Ipvlan { mode, .. } if *mode != IpvlanMode::L2);
+        if groups.is_empty() || silent {
             return Ok(true);
         }
         let joined = self.inside(&link.name.netns, || (table("dev_mcast"), table("if_inet6")))?;
@@ -191,6 +196,13 @@ fn solicited_group(address: &IpNet) -> Option<String> {
     let IpAddr::V6(ip) = address.addr() else { return None };
     let [.., a, b, c] = ip.octets();
     Some(format!("3333ff{a:02x}{b:02x}{c:02x}"))
+}
+
+/// Whether kernels differ on what becomes of the link: before 6.15 an ipvlan child went on when its
+/// parent was brought down ("ipvlan: handle NETDEV_DOWN event").
+fn is_in_doubt(topology: &Topology, link: &Link) -> bool {
+    let down = |parent: &LinkName| topology.link(parent).is_some_and(|parent| !parent.up);
+    matches!(&link.kind, Kind::Ipvlan { parent, .. } if down(parent))
 }
 
 /// Whether a link of this topology will carry frames.

@@ -29,6 +29,8 @@ pub struct LinkState {
     pub mtu: u32,
     /// How many asked for it to be promiscuous.
     pub promiscuity: u32,
+    /// Whether it asks nobody for neighbours' addresses (`NOARP`).
+    pub noarp: bool,
 }
 
 /// An entry of a bridge's forwarding database.
@@ -87,6 +89,7 @@ fn state(message: &LinkMessage) -> LinkState {
         running: flags.contains(LinkFlags::Running),
         mtu: 0,
         promiscuity: 0,
+        noarp: flags.contains(LinkFlags::Noarp),
     };
     for attribute in &message.attributes {
         match attribute {

@@ -4,15 +4,19 @@
 //! |---|---|
 //! | [`host`] | processes that share one namespace |
 //! | [`bridge`] | Docker's default networks, and the flags of a bridge port |
+//! | [`ipvlan`] | children that share their parent's address |
+//! | [`vlan`] | links that stand for one VLAN |
 //! | [`veth`] | the cable that every lab is made of |
 //! | [`nat`] | published ports, masquerading, rules that speak of ports |
 //! | [`macvlan`] | children, siblings, parents and the switch outside, mode by mode |
 
 mod bridge;
 mod host;
+mod ipvlan;
 mod macvlan;
 mod nat;
 mod veth;
+mod vlan;
 
 hairpin_harness::suite!(
     host::RULES,
@@ -22,6 +26,7 @@ hairpin_harness::suite!(
     bridge::learning::RULES,
     bridge::port::RULES,
     nat::RULES,
+    ipvlan::RULES,
     macvlan::address::RULES,
     macvlan::bridge::RULES,
     macvlan::counters::RULES,
@@ -37,6 +42,7 @@ hairpin_harness::suite!(
     macvlan::settings::RULES,
     macvlan::source::RULES,
     macvlan::vepa::RULES,
-    veth::RULES;
+    veth::RULES,
+    vlan::RULES;
     [("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml"))]
 );
