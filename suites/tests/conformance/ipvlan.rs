@@ -15,12 +15,24 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
-pub(crate) const RULES: &[Rule] =
-    &[L2, L2_APART, L2_VEPA, L3, SHARED, ADDRESSES, MODES, MTU, CARRIER, LIFE, REFUSED, SETTINGS];
+pub(crate) const RULES: &[Rule] = &[
+    TALKS,
+    STAYS_APART,
+    BY_THE_SWITCH,
+    ROUTED,
+    SHARED,
+    ADDRESSES,
+    MODES,
+    MTU,
+    CARRIER,
+    LIFE,
+    REFUSED,
+    SETTINGS,
+];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::Driver("ipvlan")];
 
-const L2: Rule = Rule {
+const TALKS: Rule = Rule {
     id: "ipvlan.l2-siblings-talk",
     promise: "in l2 mode children reach each other and the network outside, and the parent's own \
               stack neither way, not even by way of a switch",
@@ -50,7 +62,7 @@ const APART: &str = "
 #[case::ping4(Class::Ping4)]
 #[case::ping6(Class::Ping6)]
 fn l2_siblings_talk(#[case] class: Class) {
-    check(&L2, async |case| {
+    check(&TALKS, async |case| {
         let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
         lab.expect(class, TALKING).await?;
         expect_all(&mut lab, class).await
@@ -84,7 +96,7 @@ async fn expect_all(lab: &mut CaseLab, class: Class) -> Result<(), Stop> {
     Ok(())
 }
 
-const L2_APART: Rule = Rule {
+const STAYS_APART: Rule = Rule {
     id: "ipvlan.private-siblings-do-not-talk",
     promise: "private children reach the network outside and not each other",
     source: Source {
@@ -99,7 +111,7 @@ const L2_APART: Rule = Rule {
 #[case::ping4(Class::Ping4)]
 #[case::ping6(Class::Ping6)]
 fn private_siblings_do_not_talk(#[case] class: Class) {
-    check(&L2_APART, async |case| {
+    check(&STAYS_APART, async |case| {
         let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Private)).await?;
         lab.expect(class, APART).await?;
         lab.set_option("c1:i0", ipvlan::FLAGS, 0).await?;
@@ -108,7 +120,7 @@ fn private_siblings_do_not_talk(#[case] class: Class) {
     });
 }
 
-const L2_VEPA: Rule = Rule {
+const BY_THE_SWITCH: Rule = Rule {
     id: "ipvlan.vepa-siblings-need-the-switch",
     promise: "vepa children's frames for each other leave by the parent",
     source: Source {
@@ -121,7 +133,7 @@ const L2_VEPA: Rule = Rule {
 
 #[test]
 fn vepa_siblings_need_the_switch() {
-    check(&L2_VEPA, async |case| {
+    check(&BY_THE_SWITCH, async |case| {
         let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Vepa)).await?;
         let grid = lab.expect(Class::Ping4, APART).await?;
         let cell = grid.cell("c1", "c2").map(|cell| cell.path("arp request")).unwrap_or_default();
@@ -132,7 +144,7 @@ fn vepa_siblings_need_the_switch() {
     });
 }
 
-const L3: Rule = Rule {
+const ROUTED: Rule = Rule {
     id: "ipvlan.l3-routes-without-asking",
     promise: "in l3 modes children reach each other, and answer nobody who asks for their address: \
               the network outside reaches them by routes only",
@@ -148,7 +160,7 @@ const L3: Rule = Rule {
 #[case::l3(IpvlanMode::L3)]
 #[case::l3s(IpvlanMode::L3s)]
 fn l3_routes_without_asking(#[case] mode: IpvlanMode) {
-    check(&L3, async |case| {
+    check(&ROUTED, async |case| {
         let mut lab = case.lab(&ipvlan_lan(mode, IpvlanFlag::Bridge)).await?;
         for (from, to) in [("c1", "c2"), ("c2", "c1")] {
             let cell = lab.ping(Family::V4, from, to).await?;
