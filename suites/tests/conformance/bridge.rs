@@ -3,8 +3,10 @@
 pub(crate) mod device;
 pub(crate) mod docker;
 pub(crate) mod flooding;
+pub(crate) mod groups;
 pub(crate) mod learning;
 pub(crate) mod port;
+pub(crate) mod vlan;
 
 use hairpin_harness::Need;
 

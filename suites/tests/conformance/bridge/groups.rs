@@ -1,0 +1,221 @@
+//! Groups on a bridge that follows memberships, as far as they are told by hand.
+//!
+//! ```text
+//!   a --- p1 +----+ p3 --- c
+//!            | br |               br's own stack is the host `sw`
+//!   b --- p2 +----+
+//! ```
+//!
+//! The group is of Ethernet alone: the table of those is believed without a querier.
+
+use hairpin_fixtures::switch::switch_with;
+use hairpin_harness::options::{bridge, port};
+use hairpin_harness::{
+    Bridge, CaseLab, Errno, Mac, Need, Rule, Shot, Source, Stop, Strength, Topology, check,
+};
+
+pub(crate) const RULES: &[Rule] = &[MEMBERS, ROUTERS, TABLE, REFUSED, SWITCHED_OFF, GONE];
+
+const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 13)];
+
+/// An Ethernet group that no IP group is mapped to.
+const GROUP: Mac = Mac([0x01, 0x68, 0x70, 0x00, 0x00, 0x01]);
+
+const NAME: &str = "01:68:70:00:00:01";
+
+fn snooping() -> Topology {
+    switch_with(Bridge::default().mcast_snooping(true))
+}
+
+const MEMBERS: Rule = Rule {
+    id: "bridge.groups.members-only",
+    promise: "a group with members leaves by their ports only, and without any by all",
+    source: Source {
+        cite: "bridge(8), mdb; br_multicast_flood, net/bridge/br_forward.c",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+async fn expect_group(lab: &mut CaseLab, from: &str, heard: &str) -> Result<(), Stop> {
+    lab.expect_shot(from, &Shot::to(GROUP), heard).await?;
+    Ok(())
+}
+
+#[test]
+fn members_only() {
+    check(&MEMBERS, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let everywhere = lab.shoot("a", &Shot::to(GROUP)).await?;
+        everywhere.proved()?;
+        let all = everywhere.to_string().starts_with("b multicast, c multicast");
+        lab.claim("a group without members goes everywhere", all, everywhere)?;
+        lab.add_mdb("sw:br", "sw:p2", NAME, None).await?;
+        expect_group(&mut lab, "a", "b multicast").await?;
+        expect_group(&mut lab, "c", "b multicast").await?;
+        // The member itself is not sent back what it sends.
+        expect_group(&mut lab, "b", "nobody").await?;
+        lab.add_mdb("sw:br", "sw:p3", NAME, None).await?;
+        expect_group(&mut lab, "a", "b multicast, c multicast").await?;
+        expect_group(&mut lab, "sw", "b multicast, c multicast").await?;
+        lab.delete_mdb("sw:br", "sw:p2", NAME, None).await?;
+        expect_group(&mut lab, "a", "c multicast").await
+    });
+}
+
+const ROUTERS: Rule = Rule {
+    id: "bridge.groups.routers-hear-all",
+    promise: "a port that is said to lead to a router gets every group, members or not; one that \
+              is said never to does not",
+    source: Source {
+        cite: "bridge(8), mcast_router; br_multicast_flood",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn routers_hear_all() {
+    check(&ROUTERS, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        lab.add_mdb("sw:br", "sw:p2", NAME, None).await?;
+        expect_group(&mut lab, "a", "b multicast").await?;
+        lab.set_option("sw:p3", port::MCAST_ROUTER, 2).await?;
+        expect_group(&mut lab, "a", "b multicast, c multicast").await?;
+        lab.set_option("sw:p2", port::MCAST_ROUTER, 2).await?;
+        // Member and router at once: still one copy.
+        expect_group(&mut lab, "a", "b multicast, c multicast").await?;
+        lab.set_option("sw:p3", port::MCAST_ROUTER, 0).await?;
+        expect_group(&mut lab, "a", "b multicast").await
+    });
+}
+
+const TABLE: Rule = Rule {
+    id: "bridge.groups.the-table-is-read-back",
+    promise: "memberships that were made by hand are told as they were made, of every family",
+    source: Source { cite: "bridge(8), mdb; br_mdb_fill_info", strength: Strength::Documented },
+    article: &[],
+    needs: NEEDS,
+};
+
+async fn expect_table(lab: &CaseLab, when: &str, lines: &[&str]) -> Result<(), Stop> {
+    let told = lab.mdb("sw").await?;
+    let made = told.into_iter().filter(|entry| entry.permanent && entry.vlan.is_none());
+    lab.expect_lines(when, made, lines)
+}
+
+#[test]
+fn the_table_is_read_back() {
+    check(&TABLE, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        expect_table(&lab, "at first", &[]).await?;
+        lab.add_mdb("sw:br", "sw:p1", "239.1.2.3", None).await?;
+        lab.add_mdb("sw:br", "sw:p2", "239.1.2.3", None).await?;
+        lab.add_mdb("sw:br", "sw:p2", "ff0e::77", None).await?;
+        lab.add_mdb("sw:br", "sw:p3", NAME, None).await?;
+        let lines = [
+            "239.1.2.3 p1 permanent",
+            "239.1.2.3 p2 permanent",
+            "ff0e::77 p2 permanent",
+            &format!("{NAME} p3 permanent"),
+        ];
+        let mut seen: Vec<String> = lab
+            .mdb("sw")
+            .await?
+            .iter()
+            .filter(|entry| entry.permanent)
+            .map(ToString::to_string)
+            .collect();
+        seen.sort();
+        let mut wanted: Vec<&str> = lines.to_vec();
+        wanted.sort_unstable();
+        lab.claim("all are told", seen == wanted, seen.join(", "))?;
+        lab.delete_mdb("sw:br", "sw:p1", "239.1.2.3", None).await?;
+        lab.delete_mdb("sw:br", "sw:p2", "ff0e::77", None).await?;
+        lab.delete_mdb("sw:br", "sw:p3", NAME, None).await?;
+        expect_table(&lab, "less three", &["239.1.2.3 p2 permanent"]).await
+    });
+}
+
+const REFUSED: Rule = Rule {
+    id: "bridge.groups.no-membership-of-nonsense",
+    promise: "a membership that is there is not made again, one that is not there does not end, \
+              what is for everybody on a link (224.0.0.0/24, ff02::1) has no members, and a \
+              station is no group",
+    source: Source {
+        cite: "is_valid_mdb_entry and br_mdb_add, net/bridge/br_mdb.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn no_membership_of_nonsense() {
+    check(&REFUSED, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        lab.add_mdb("sw:br", "sw:p2", NAME, None).await?;
+        let done = lab.add_mdb("sw:br", "sw:p2", NAME, None).await;
+        lab.expect_refusal("the same again", done, Errno::EEXIST)?;
+        for bad in ["224.0.0.5", "ff02::1", "192.0.2.1", "02:00:00:00:00:01"] {
+            let done = lab.add_mdb("sw:br", "sw:p2", bad, None).await;
+            lab.expect_refusal(bad, done, Errno::EINVAL)?;
+        }
+        let done = lab.delete_mdb("sw:br", "sw:p1", NAME, None).await;
+        let refused = done.is_err();
+        lab.claim("the end of what is not there is refused", refused, "it was done")?;
+        expect_table(&lab, "kept", &[&format!("{NAME} p2 permanent")]).await
+    });
+}
+
+const SWITCHED_OFF: Rule = Rule {
+    id: "bridge.groups.without-snooping-all-are-flooded",
+    promise: "a bridge that follows no memberships sends every group everywhere, and follows them \
+              again when it is told to",
+    source: Source { cite: "ip-link(8), mcast_snooping", strength: Strength::Documented },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn without_snooping_all_are_flooded() {
+    check(&SWITCHED_OFF, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        lab.add_mdb("sw:br", "sw:p2", NAME, None).await?;
+        for on in [1, 0, 1] {
+            lab.set_option("sw:br", bridge::MCAST_SNOOPING, on).await?;
+            let fate = lab.shoot("a", &Shot::to(GROUP)).await?;
+            fate.proved()?;
+            let to_c = fate.to_string().contains("c multicast");
+            let claim = format!("snooping {on}: c hears it: {}", on == 0);
+            lab.claim(&claim, to_c == (on == 0), fate)?;
+        }
+        Ok(())
+    });
+}
+
+const GONE: Rule = Rule {
+    id: "bridge.groups.memberships-go-with-their-port",
+    promise: "when a port leaves the bridge its memberships are gone and others stay",
+    source: Source {
+        cite: "br_multicast_del_port, net/bridge/br_multicast.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn memberships_go_with_their_port() {
+    check(&GONE, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        lab.add_mdb("sw:br", "sw:p2", NAME, None).await?;
+        lab.add_mdb("sw:br", "sw:p3", NAME, None).await?;
+        lab.set_bridge("sw:p2", None).await?;
+        expect_table(&lab, "without p2", &[&format!("{NAME} p3 permanent")]).await?;
+        lab.set_bridge("sw:p2", Some("br")).await?;
+        expect_group(&mut lab, "a", "c multicast").await
+    });
+}
