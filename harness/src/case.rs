@@ -351,6 +351,26 @@ impl CaseLab {
         self.claim(&format!("{what} is refused with {errno:?}"), holds, seen)
     }
 
+    /// Brings a link up or down, and holds that thereupon every link runs that stands on links that
+    /// do, and no other: for promises that speak of carrier. Elsewhere a lab that does not settle is
+    /// an error of ours.
+    pub async fn expect_to_settle(
+        &mut self,
+        link: impl Into<LinkName>,
+        up: bool,
+    ) -> Result<(), Stop> {
+        let link = link.into();
+        self.lab.switch(&link, up).await?;
+        let settled = self.lab.settle().await;
+        let words = if up { "up" } else { "down" };
+        let seen = settled.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
+        self.claim(
+            &format!("with {link} {words} all run that can, and no other"),
+            settled.is_ok(),
+            seen,
+        )
+    }
+
     /// Holds what the kernel says of an option of a link against a value.
     pub async fn expect_option(
         &self,

@@ -27,15 +27,20 @@ const IFLA_NET_NS_FD: u16 = 28;
 impl Lab {
     /// Brings a link up or down.
     pub async fn set_up(&mut self, link: impl Into<LinkName>, up: bool) -> Result<(), Error> {
-        let link = link.into();
-        let index = self.index(&link)?;
+        self.switch(&link.into(), up).await?;
+        self.settle().await
+    }
+
+    /// Brings a link up or down, and does not wait for what follows.
+    pub(crate) async fn switch(&mut self, link: &LinkName, up: bool) -> Result<(), Error> {
+        let index = self.index(link)?;
         let done = self.node(&link.netns)?.netlink.set_up(index, up).await;
         done.map_err(|refused| {
-            refused.error(if up { "bring it up" } else { "bring it down" }, &link)
+            refused.error(if up { "bring it up" } else { "bring it down" }, link)
         })?;
-        self.edit(&link, |link| link.up = up);
+        self.edit(link, |link| link.up = up);
         self.tell(|| format!("{link} {}", if up { "up" } else { "down" }));
-        self.settle().await
+        Ok(())
     }
 
     /// Sets the flags that are named on a bridge port; the others stay as they are.

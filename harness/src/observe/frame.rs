@@ -194,8 +194,11 @@ impl<'l> Probing<'l> {
             return Ok("the sender's kernel refused to send it".into());
         }
         let queued = self.is_queued(to, sightings);
-        let receiver = (!self.class.is_group()).then_some(to);
-        let sender = self.sender(fired.from, to, receiver, seen);
+        // Whichever later frame of the sender's got through shows that the shot was sent.
+        let others = (0..self.hosts.len()).filter(|other| *other != fired.from).map(Some);
+        let receivers = if self.class.is_group() { vec![None] } else { others.collect() };
+        let mut senders = receivers.into_iter().map(|r| self.sender(fired.from, to, r, seen));
+        let sender = senders.find(|s| *s != Sender::Unknown).unwrap_or(Sender::Unknown);
         blocked(self.hosts, to, &sender, &self.receiver(to), queued)
     }
 

@@ -317,7 +317,7 @@ fn carrier_is_the_parents() {
         let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
         for up in [false, true] {
             // The far end takes it away: what happens when the parent itself goes down changed.
-            lab.set_up("sw:s0", up).await?;
+            lab.expect_to_settle("sw:s0", up).await?;
             let carrier = lab.link("c1:i0").await?.carrier;
             lab.claim(&format!("carrier {up}"), carrier == up, carrier)?;
         }

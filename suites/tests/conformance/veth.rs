@@ -58,7 +58,7 @@ fn carrier_while_both_are_up() {
             ("a:eth0", true, true),
             ("b:eth0", false, false),
         ] {
-            lab.set_up(end, up).await?;
+            lab.expect_to_settle(end, up).await?;
             for one in ["a:eth0", "b:eth0"] {
                 let state = lab.link(one).await?;
                 // An end that is down has none to tell of.
@@ -188,6 +188,9 @@ fn one_ends_receiving_is_the_others_sending() {
             lab.claim("both ends agree", there && back, format!("{a:?} {b:?}"))?;
             let bad = [a.tx_dropped, a.rx_dropped, b.rx_dropped, a.tx_errors, b.rx_errors];
             lab.claim("nothing was dropped", bad == [0; 5], format!("{bad:?}"))?;
+            // All frames but the shot are as short as Ethernet has them.
+            let wanted = 60 * (a.tx_packets - 1) + bytes as u64;
+            lab.claim(&format!("{wanted} bytes sent"), a.tx_bytes == wanted, a.tx_bytes)?;
             counted.push((a.tx_packets, a.tx_bytes, b.rx_bytes));
         }
         let more = (counted[1].1 - counted[0].1, counted[1].2 - counted[0].2);

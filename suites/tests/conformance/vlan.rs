@@ -205,10 +205,10 @@ const CARRIER: Rule = Rule {
 fn goes_with_the_link_below() {
     check(&CARRIER, async |case| {
         let mut lab = case.lab(&cable()).await?;
-        lab.set_up("b:eth0", false).await?;
+        lab.expect_to_settle("b:eth0", false).await?;
         let state = lab.link("a:v5").await?;
         lab.claim("no carrier, but up", state.up && !state.carrier, format!("{state:?}"))?;
-        lab.set_up("b:eth0", true).await?;
+        lab.expect_to_settle("b:eth0", true).await?;
         let state = lab.link("a:v5").await?;
         lab.claim("carrier again", state.carrier, format!("{state:?}"))?;
         lab.set_up("a:eth0", false).await?;

@@ -210,11 +210,11 @@ fn carrier_by_its_ports() {
     check(&CARRIER, async |case| {
         let mut lab = case.lab(&switch()).await?;
         for (host, carrier) in [("a", true), ("b", true), ("c", false)] {
-            lab.set_up(format!("{host}:eth0").as_str(), false).await?;
+            lab.expect_to_settle(format!("{host}:eth0").as_str(), false).await?;
             let seen = lab.link("sw:br").await?.carrier;
             lab.claim(&format!("{host} down: carrier {carrier}"), seen == carrier, seen)?;
         }
-        lab.set_up("b:eth0", true).await?;
+        lab.expect_to_settle("b:eth0", true).await?;
         let seen = lab.link("sw:br").await?.carrier;
         lab.claim("b up: carrier", seen, seen)
     });

@@ -148,17 +148,14 @@ const PVID: Rule = Rule {
 fn untagged_frames_are_of_the_pvid() {
     check(&PVID, async |case| {
         let mut lab = case.lab(&filtering()).await?;
-        for port in ["sw:p2", "sw:p3"] {
-            lab.add_vlan(port, PortVlan::tagged(20)).await?;
-        }
+        // b's port is in VLAN 20 and c's is not.
+        lab.add_vlan("sw:p2", PortVlan { id: 20, pvid: false, untagged: true }).await?;
         lab.add_vlan("sw:p1", PortVlan { id: 20, pvid: true, untagged: false }).await?;
         let vlans = lab.vlans("sw:p1").await?;
         lab.expect_lines("p1", vlans, &["1 untagged", "20 pvid"])?;
-        let heard = "b other vlan 20, c other vlan 20";
-        lab.expect_shot("a", &Shot::to(NOBODY), heard).await?;
+        lab.expect_shot("a", &Shot::to(NOBODY), "b other").await?;
         lab.expect_shot("a", &Shot::to(NOBODY).tag(Tag::vlan(1)), "b other, c other").await?;
         lab.delete_vlan("sw:p1", 20).await?;
-        // Without a PVID nothing untagged comes in; the bridge itself proves that the rest works.
         let vlans = lab.vlans("sw:p1").await?;
         lab.expect_lines("p1 without a PVID", vlans, &["1 untagged"])?;
         lab.expect_shot("a", &Shot::to(NOBODY), "nobody").await?;
@@ -352,8 +349,6 @@ fn pinned_in_one_vlan() {
         lab.add_fdb("sw:p2", NOBODY, Fdb::STATIC.vlan(10)).await?;
         lab.expect_shot("a", &Shot::to(NOBODY).tag(Tag::vlan(10)), "b other vlan 10").await?;
         lab.expect_shot("a", &Shot::to(NOBODY), "b other, c other").await?;
-        lab.delete_vlan("sw:p2", 10).await?;
-        let left = lab.fdb("sw").await?.iter().any(|entry| entry.mac == NOBODY);
-        lab.claim("it goes with the VLAN", !left, left)
+        Ok(())
     });
 }

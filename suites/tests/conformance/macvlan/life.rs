@@ -91,7 +91,7 @@ fn children_outlive_their_parents_move() {
         lab.claim("the child is still there", there, "it is gone")?;
         let running = lab.link("c1:c0").await?.running;
         lab.claim("it does not run while its parent is down", !running, running)?;
-        lab.set_up("other:p0", true).await?;
+        lab.expect_to_settle("other:p0", true).await?;
         let running = lab.link("c1:c0").await?.running;
         lab.claim("it runs again", running, running)?;
         lab.expect_shot("e", &Shot::to(c1), "c1 host").await?;
@@ -248,7 +248,7 @@ fn carrier_is_the_parents(#[case] moved: &str) {
     check(&CARRIER, async |case| {
         let mut lab = case.lab(&cabled(Mode::Bridge)).await?;
         for up in [false, true] {
-            lab.set_up(moved, up).await?;
+            lab.expect_to_settle(moved, up).await?;
             let carrier = lab.link("c1:c0").await?.carrier;
             let words = if up { "has" } else { "has no" };
             lab.claim(&format!("the child {words} carrier"), carrier == up, carrier)?;
@@ -273,7 +273,7 @@ fn a_child_of_a_parent_that_is_down() {
         let state = lab.link("c1:c0").await?;
         lab.claim("it is up", state.up, state.up)?;
         lab.claim("without carrier", !state.carrier, state.carrier)?;
-        lab.set_up("p:p0", true).await?;
+        lab.expect_to_settle("p:p0", true).await?;
         let state = lab.link("c1:c0").await?;
         lab.claim("it has carrier", state.carrier, state.carrier)
     });
