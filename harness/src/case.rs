@@ -351,6 +351,32 @@ impl CaseLab {
         self.claim(&format!("{what} is refused with {errno:?}"), holds, seen)
     }
 
+    /// Holds that the kernel did what was asked; elsewhere a refusal is an error of ours.
+    pub fn expect_done<T>(&self, what: &str, result: Result<T, Error>) -> Result<(), Stop> {
+        match result {
+            Err(error) if error.errno == 0 => Err(Stop::Error(error)),
+            result => {
+                let seen =
+                    result.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
+                self.claim(&format!("{what} is done"), result.is_ok(), seen)
+            }
+        }
+    }
+
+    /// Holds that a port becomes a member of a group, or ends to be one, within twenty seconds.
+    pub async fn expect_member(
+        &self,
+        port: impl Into<LinkName>,
+        group: &str,
+        member: bool,
+    ) -> Result<(), Stop> {
+        let port = port.into();
+        let seen = self.lab.await_member(&port, group, member).await;
+        let words = if member { "is" } else { "is no longer" };
+        let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
+        self.claim(&format!("{port} {words} a member of {group}"), seen.is_ok(), what)
+    }
+
     /// Brings a link up or down, and holds that thereupon every link runs that stands on links that
     /// do, and no other: for promises that speak of carrier. Elsewhere a lab that does not settle is
     /// an error of ours.

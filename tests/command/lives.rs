@@ -31,13 +31,17 @@ fn noted(folder: &Path, name: &str) -> Vec<String> {
     text.lines().map(ToOwned::to_owned).collect()
 }
 
-/// Starts a run whose cases wait for ever, and waits until they do.
+/// Starts a run whose cases wait for ever but three, and waits until those are through and the
+/// others wait.
 fn hanging(folder: &Path) -> (Child, Vec<String>) {
     let mut command =
         hairpin(&["check", "-j", "3", "bridge", "faults.told.hang", "faults.silent.hang"]);
-    command.env("FAKE_DIR", folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("FAKE_DIR", folder).arg("--events").arg(folder.join("events"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the command can be started");
     until("two cases that hang", || noted(folder, "waiting").len() == 2);
+    let through = || noted(folder, "events").iter().filter(|e| e.contains("\"outcome\":")).count();
+    until("three cases that end", || through() == 3);
     (child, noted(folder, "waiting"))
 }
 

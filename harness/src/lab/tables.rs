@@ -357,6 +357,9 @@ impl Lab {
 /// time, at the latest when the ageing time has passed once more.
 const FORGOTTEN: Duration = Duration::from_secs(20);
 
+/// How often a state without an event of its own is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 impl Lab {
     /// Waits until the bridges of a namespace have forgotten these addresses, woken by the kernel's
     /// own events.
@@ -459,6 +462,36 @@ impl Lab {
             source,
             vlan: (vlan != 0).then_some(vlan),
             permanent: info.get(4) == Some(&MDB_PERMANENT),
+        })
+    }
+
+    /// Waits until a port is a member of a group, or is no more: memberships follow reports, which
+    /// hosts send in their own time.
+    pub async fn await_member(
+        &self,
+        port: impl Into<LinkName>,
+        group: &str,
+        member: bool,
+    ) -> Result<(), Error> {
+        let port = port.into();
+        let watch = async {
+            loop {
+                let entries = self.mdb(&port.netns).await?;
+                let mut of_it = entries.iter().filter(|e| e.link == port.link && e.group == group);
+                if of_it.next().is_some() == member {
+                    return Ok(());
+                }
+                // rtnetlink does not know the events of memberships, and keeps them from us.
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        tokio::time::timeout(FORGOTTEN, watch).await.unwrap_or_else(|_| {
+            let still = if member { "not" } else { "still" };
+            Err(Error::new(
+                format!("`{port}` was {still} a member of {group} after {} s", FORGOTTEN.as_secs()),
+                format!("namespace `{}`", port.netns),
+                "does the bridge follow memberships, and did a host behind the port join or leave?",
+            ))
         })
     }
 

@@ -26,6 +26,7 @@ hairpin_harness::suite!(
     bridge::groups::RULES,
     bridge::learning::RULES,
     bridge::port::RULES,
+    bridge::snooping::RULES,
     bridge::vlan::RULES,
     nat::RULES,
     ipvlan::RULES,

@@ -219,7 +219,7 @@ fn mtu_within_its_limits() {
         for (mtu, taken) in [(68, true), (67, false), (65_535, true), (65_536, false)] {
             let done = lab.set_mtu("a:eth0", mtu).await;
             if taken {
-                done?;
+                lab.expect_done(&format!("an MTU of {mtu}"), done)?;
                 lab.expect_option("a:eth0", link::MTU, u64::from(mtu)).await?;
             } else {
                 lab.expect_refusal(&format!("an MTU of {mtu}"), done, Errno::EINVAL)?;

@@ -319,7 +319,8 @@ fn settings_are_read_back(#[case] option: LinkOption, #[case] value: u64) {
         let mut lab = case.lab(&switch_with(Bridge::default())).await?;
         let before = lab.option("sw:br", option).await?;
         lab.claim("it is told before", before.is_some(), "it is not")?;
-        lab.set_option("sw:br", option, value).await?;
+        let done = lab.set_option("sw:br", option, value).await;
+        lab.expect_done(&format!("{option} {value}"), done)?;
         lab.expect_option("sw:br", option, value).await
     });
 }
@@ -356,7 +357,8 @@ fn port_settings_are_read_back(#[case] option: LinkOption, #[case] first: u64, #
     check(&PORT_SETTINGS, async |case| {
         let mut lab = case.lab(&switch_with(Bridge::default())).await?;
         lab.expect_option("sw:p1", option, first).await?;
-        lab.set_option("sw:p1", option, value).await?;
+        let done = lab.set_option("sw:p1", option, value).await;
+        lab.expect_done(&format!("{option} {value}"), done)?;
         lab.expect_option("sw:p1", option, value).await?;
         lab.expect_option("sw:p2", option, first).await?;
         lab.set_option("sw:p1", option, first).await?;

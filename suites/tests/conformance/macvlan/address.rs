@@ -83,7 +83,8 @@ fn two_of_one_parent_differ(#[case] of: &str) {
         lab.claim("it keeps its own", seen == own, seen)?;
         lab.expect_shot("e", &Shot::to(own), "c1 host").await?;
         // The twin: a free one is taken.
-        lab.set_mac("c1:c0", NEW).await?;
+        let done = lab.set_mac("c1:c0", NEW).await;
+        lab.expect_done("a free address", done)?;
         lab.expect_shot("e", &Shot::to(NEW), "c1 host").await?;
         Ok(())
     });
@@ -107,8 +108,10 @@ fn is_checked_when_it_comes_up() {
         let refused = lab.set_mac("c1:c0", taken).await;
         lab.expect_refusal("the address of one that is up", refused, Errno::EADDRINUSE)?;
         lab.set_up("c2:c0", false).await?;
-        lab.set_mac("c1:c0", taken).await?;
-        lab.set_up("c1:c0", true).await?;
+        let done = lab.set_mac("c1:c0", taken).await;
+        lab.expect_done("the address of one that is down", done)?;
+        let done = lab.set_up("c1:c0", true).await;
+        lab.expect_done("to come up first", done)?;
         let refused = lab.set_up("c2:c0", true).await;
         lab.expect_refusal("to come up second", refused, Errno::EADDRINUSE)?;
         lab.expect_shot("e", &Shot::to(taken), "c1 host").await?;
@@ -139,7 +142,8 @@ fn is_no_group(#[case] bad: Mac) {
         let mut lab = case.lab(&cabled(Mode::Bridge)).await?;
         let refused = lab.set_mac("c1:c0", bad).await;
         lab.expect_refusal("such an address", refused, Errno::EADDRNOTAVAIL)?;
-        lab.set_mac("c1:c0", NEW).await?;
+        let done = lab.set_mac("c1:c0", NEW).await;
+        lab.expect_done("a good one", done)?;
         let seen = lab.link("c1:c0").await?.mac;
         lab.claim("a good one is taken", seen == NEW, seen)
     });

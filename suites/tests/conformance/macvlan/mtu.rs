@@ -45,7 +45,8 @@ fn of_its_parent_at_birth() {
         let refused = lab.grow(born(1401)).await;
         lab.expect_refusal("a child with an MTU above its parent's", refused, Errno::EINVAL)?;
         for mtu in [1400, 1399, 68] {
-            lab.grow(born(mtu)).await?;
+            let done = lab.grow(born(mtu)).await;
+            lab.expect_done(&format!("a child of MTU {mtu}"), done)?;
             expect_mtu(&lab, "other:c1", mtu).await?;
             lab.delete_last().await?;
         }
@@ -72,7 +73,7 @@ fn never_above_its_parents() {
         for (mtu, taken) in [(1500, true), (1501, false), (1499, true), (68, true), (67, false)] {
             let done = lab.set_mtu("c1:c0", mtu).await;
             if taken {
-                done?;
+                lab.expect_done(&format!("an MTU of {mtu}"), done)?;
                 expect_mtu(&lab, "c1:c0", mtu).await?;
             } else {
                 lab.expect_refusal(&format!("an MTU of {mtu}"), done, Errno::EINVAL)?;
@@ -103,7 +104,8 @@ fn follows_its_parent_down_only() {
         expect_mtu(&lab, "other:c1", 1300).await?;
         lab.set_mtu("p:p0", 1500).await?;
         expect_mtu(&lab, "c1:c0", 1400).await?;
-        lab.set_mtu("c1:c0", 1500).await?;
+        let done = lab.set_mtu("c1:c0", 1500).await;
+        lab.expect_done("the parent's MTU", done)?;
         expect_mtu(&lab, "c1:c0", 1500).await
     });
 }

@@ -79,7 +79,8 @@ fn change_while_it_runs() {
     check(&RUNNING_CHANGE, async |case| {
         let mut lab = case.lab(&cabled(Mode::Private)).await?;
         for mode in [Mode::Vepa, Mode::Bridge, Mode::Source, Mode::Private] {
-            lab.set_option("c1:c0", MODE, number(mode)).await?;
+            let done = lab.set_option("c1:c0", MODE, number(mode)).await;
+            lab.expect_done(&format!("{mode} mode"), done)?;
             lab.expect_option("c1:c0", MODE, number(mode)).await?;
         }
         lab.set_option("c1:c0", MODE, number(Mode::Source)).await?;
@@ -136,7 +137,8 @@ const FLUSH: u64 = 2;
 async fn list(lab: &mut CaseLab, verb: u64, mac: u64, count: u64) -> Result<(), Stop> {
     let asked = [(MACADDR_MODE, verb), (MACADDR, mac)];
     let asked = if verb == FLUSH { &asked[..1] } else { &asked };
-    lab.set_options("c1:c0", asked).await?;
+    let done = lab.set_options("c1:c0", asked).await;
+    lab.expect_done("the change of the list", done)?;
     lab.expect_option("c1:c0", MACADDR_COUNT, count).await
 }
 
