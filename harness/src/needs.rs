@@ -25,6 +25,9 @@ pub(crate) async fn missing(needs: &[Need]) -> Result<Vec<(Need, String)>, Error
     if needs.is_empty() {
         return Ok(Vec::new());
     }
+    // A test program asks from several threads in one namespace, with the same names: a link that
+    // another thread has just made there would pass for the driver's answer.
+    let _one_at_a_time = ASKING.lock().await;
     let here = Ns::current()?;
     let netlink = Netlink::connect(&here)?;
     let mut missing = Vec::new();
@@ -35,6 +38,9 @@ pub(crate) async fn missing(needs: &[Need]) -> Result<Vec<(Need, String)>, Error
     }
     Ok(missing)
 }
+
+/// Held by the thread that asks.
+static ASKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The name and index of the link that is made to see whether it can be.
 const PROBE: (&str, u32) = ("probe", 7000);
