@@ -171,6 +171,13 @@ pub struct Cell {
     pub ttl: Option<u8>,
 }
 
+/// The way from link to link, as [`Cell::path`] writes it.
+pub fn path<'s>(seen: impl IntoIterator<Item = &'s Sighting>) -> String {
+    let words: Vec<String> =
+        seen.into_iter().map(|s| format!("{}{}", s.link, s.direction.sign())).collect();
+    words.join(" ")
+}
+
 impl Cell {
     /// A cell with nothing but its verdict.
     pub fn new(verdict: Verdict) -> Self {
@@ -180,10 +187,7 @@ impl Cell {
     /// The way that frames of this kind took, as `c1:eth0> p:eth0> sw:s0<`: `>` is out of the
     /// link's namespace, `<` is in.
     pub fn path(&self, what: &str) -> String {
-        let steps = self.seen.iter().filter(|s| s.what == what);
-        let words: Vec<String> =
-            steps.map(|s| format!("{}{}", s.link, s.direction.sign())).collect();
-        words.join(" ")
+        path(self.seen.iter().filter(|s| s.what == what))
     }
 
     /// The kinds of frame that were seen, each once, in order of first sight.

@@ -338,11 +338,9 @@ impl<'l> Probing<'l> {
     }
 
     fn link_name(&self, host: usize, index: u32) -> String {
-        let topology = self.lab.topology();
         let netns = &self.hosts[host].name;
-        let mut links = topology.links_of(netns);
-        let found = links.find(|link| topology.ifindex(&link.name) == index);
-        found.map_or_else(|| format!("{netns}:?"), |link| link.name.to_string())
+        let link = self.lab.topology().link_at(netns, index);
+        link.map_or_else(|| format!("{netns}:?"), |link| link.name.to_string())
     }
 
     /// Notes an arrival of the case's own frame.

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use hairpin_model::grid::{Cell, Direction, Sighting, Verdict};
+use hairpin_model::grid::{Direction, Sighting, path};
 use hairpin_model::{Error, Mac};
 
 use super::decode::{ETHERTYPE, payload};
@@ -299,8 +299,7 @@ impl Fate {
 
     /// The way that it took: `c1:c0> p:p0> e:e0<`.
     pub fn path(&self) -> String {
-        let seen = self.seen.clone();
-        Cell { seen, ..Cell::new(Verdict::Delivered) }.path("frame")
+        path(&self.seen)
     }
 }
 

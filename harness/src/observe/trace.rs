@@ -32,13 +32,7 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
             let bytes = &buffer[..arrival.len.min(buffer.len())];
             let Some(heard) = hear(bytes) else { continue };
             let tag = arrival.tag.or_else(|| in_band(bytes));
-            let Some(link) = lab
-                .topology()
-                .links_of(&node.name)
-                .find(|link| lab.topology().ifindex(&link.name) == arrival.ifindex)
-            else {
-                continue;
-            };
+            let Some(link) = lab.topology().link_at(&node.name, arrival.ifindex) else { continue };
             let out = arrival.kind == Kind::Outgoing;
             let sighting = Sighting {
                 link: link.name.to_string(),
