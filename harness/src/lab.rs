@@ -147,16 +147,14 @@ impl Lab {
 
     /// Where a bridge has learned or been told that an address is: the port's name.
     pub async fn fdb_port(&self, netns: &str, mac: Mac) -> Result<Option<String>, Error> {
-        let entries = self.node(netns)?.netlink.fdb().await;
-        let entries = entries.map_err(|refused| refused.error("show the fdb", netns))?;
-        let entry = entries.iter().find(|entry| entry.mac == mac && !entry.own);
-        Ok(entry.and_then(|entry| {
-            let port = self
-                .topology
-                .links_of(netns)
-                .find(|l| self.topology.ifindex(&l.name) == entry.port);
-            Some(port?.name.link.clone())
-        }))
+        let entries = self.fdb(netns).await?;
+        let mut found = entries.into_iter().filter(|entry| entry.mac == mac && !entry.own);
+        Ok(found.next().map(|entry| entry.link))
+    }
+
+    /// The Ethernet address of a link, as it is now.
+    pub fn mac(&self, link: impl Into<LinkName>) -> Mac {
+        self.topology.mac_of(&link.into())
     }
 
     /// The Ethernet address that a host has resolved an IP address to, if it has.

@@ -8,7 +8,7 @@
 //! ```
 
 use hairpin_harness::{
-    Action, Cell, Class, Error, Family, Firewall, Grid, Hook, Lab, LinkName, Mac, Match, Mode,
+    Action, Cell, Class, Error, Family, Fdb, Firewall, Grid, Hook, Lab, LinkName, Mac, Match, Mode,
     PortFlags, Rule, Topology, Verdict, suite,
 };
 use rstest::rstest;
@@ -144,7 +144,7 @@ fn forwarding_entry_points_elsewhere(
         lab.set_port("sw:p2", PortFlags::default().learning(false)).await?;
         lab.flush_fdb("sw:p2").await?;
         let b = lab.topology().mac_of(&LinkName::from("b:eth0"));
-        lab.pin_fdb("sw:p3", b).await?;
+        lab.add_fdb("sw:p3", b, Fdb::STATIC).await?;
         let grid = lab.observe(class).await?;
         assert_drawn(&grid, expected);
         let cell = grid.cell("a", "b").expect("both are hosts of the grid");

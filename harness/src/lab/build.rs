@@ -40,7 +40,7 @@ async fn make_nodes(topology: &Topology) -> Result<Vec<Node>, Error> {
     let made = Ns::several(topology.netns.len(), sysctl::pin)?;
     for (netns, ns) in topology.netns.iter().zip(made) {
         // Defaults are for links to come.
-        for (name, value) in netns.sysctls.iter().filter(|(name, _)| name.contains(".default.")) {
+        for (name, value) in netns.sysctls.iter().filter(|(name, _)| is_default(name)) {
             ns.enter(|| sysctl::set(name, value))?;
         }
         let netlink = Netlink::connect(&ns)?;
@@ -49,6 +49,11 @@ async fn make_nodes(topology: &Topology) -> Result<Vec<Node>, Error> {
         nodes.push(Node { name: netns.name.clone(), ns, netlink });
     }
     Ok(nodes)
+}
+
+/// Whether a sysctl is what links are born with, and nothing to those that are there.
+fn is_default(name: &str) -> bool {
+    name.contains(".default.")
 }
 
 /// The index of `lo` in every namespace.
@@ -162,7 +167,7 @@ impl<'l> Builder<'l> {
     async fn furnish_namespaces(&self) -> Result<(), Error> {
         for netns in &self.topology.netns {
             let node = self.node(&netns.name);
-            for (name, value) in &netns.sysctls {
+            for (name, value) in netns.sysctls.iter().filter(|(name, _)| !is_default(name)) {
                 let set = node.ns.enter(|| sysctl::set(name, value));
                 set.map_err(|error| Error { place: self.place(&netns.name), ..error })?;
             }

@@ -9,7 +9,7 @@ use super::Lab;
 use super::build::Builder;
 use super::options::link_header;
 use crate::attrs::Attrs;
-use crate::netlink::plain::{ACK, Question};
+use crate::netlink::plain::{Question, RTM_NEWLINK};
 use crate::{nft, sysctl};
 
 /// Which frames a link is asked to take besides its own.
@@ -21,7 +21,6 @@ pub enum Filter {
     Allmulti,
 }
 
-const RTM_NEWLINK: u16 = 16;
 const IFLA_NET_NS_FD: u16 = 28;
 
 impl Lab {
@@ -140,10 +139,8 @@ impl Lab {
             Filter::Allmulti => (libc::IFF_ALLMULTI.unsigned_abs(), "allmulti"),
         };
         let header = link_header(0, self.index(&link)?, if on { bit } else { 0 }, bit);
-        let asked =
-            Question { kind: RTM_NEWLINK, flags: ACK, header: &header, attrs: Attrs::new() };
-        let done = self.ask(&link.netns, &asked)?;
-        done.map_err(|refused| refused.error(&format!("set {words}"), &link))?;
+        let asked = Question { kind: RTM_NEWLINK, flags: 0, header: &header, attrs: Attrs::new() };
+        self.command(&link, &asked, &format!("set {words}"))?;
         self.tell(|| format!("{link} {words} {}", if on { "on" } else { "off" }));
         Ok(())
     }
@@ -156,9 +153,8 @@ impl Lab {
         let header = link_header(0, self.index(&old)?, 0, 0);
         let fd = self.node(netns)?.ns.raw();
         let attrs = Attrs::new().bytes(IFLA_NET_NS_FD, &fd.to_ne_bytes());
-        let asked = Question { kind: RTM_NEWLINK, flags: ACK, header: &header, attrs };
-        let done = self.ask(&old.netns, &asked)?;
-        done.map_err(|refused| refused.error(&format!("move it to `{netns}`"), &old))?;
+        let asked = Question { kind: RTM_NEWLINK, flags: 0, header: &header, attrs };
+        self.command(&old, &asked, &format!("move it to `{netns}`"))?;
         self.edit(&old, |link| {
             link.up = false;
             link.addresses.clear();
@@ -212,16 +208,6 @@ impl Lab {
         let done = self.node(&port.netns)?.netlink.flush_fdb(index).await;
         done.map_err(|refused| refused.error("forget what it has learned", &port))?;
         self.tell(|| format!("{port} forgets what it has learned"));
-        Ok(())
-    }
-
-    /// Pins an Ethernet address to a bridge port.
-    pub async fn pin_fdb(&mut self, port: impl Into<LinkName>, mac: Mac) -> Result<(), Error> {
-        let port = port.into();
-        let index = self.index(&port)?;
-        let done = self.node(&port.netns)?.netlink.pin_fdb(index, mac).await;
-        done.map_err(|refused| refused.error(&format!("pin {mac} to it"), &port))?;
-        self.tell(|| format!("{port} has {mac} pinned"));
         Ok(())
     }
 

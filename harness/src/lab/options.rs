@@ -11,7 +11,9 @@ use hairpin_model::topology::LinkName;
 use super::Lab;
 use crate::attrs::{Attrs, find};
 use crate::netlink::Refused;
-use crate::netlink::plain::{self, ACK, Answer, Question};
+use crate::netlink::plain::{
+    self, ACK, AF_BRIDGE, Answer, Question, RTM_GETLINK, RTM_NEWLINK, RTM_SETLINK,
+};
 use crate::ns::Ns;
 
 /// Where the kernel keeps a setting.
@@ -31,7 +33,7 @@ pub struct LinkOption {
     name: &'static str,
     place: Place,
     number: u16,
-    /// How many bytes its value has; 6 for an address, 0 for a flag that is there or not.
+    /// How many bytes its value has; 6 for an address.
     bytes: usize,
     /// Whether the value is in network order.
     network: bool,
@@ -276,9 +278,6 @@ pub mod vlan {
         LinkOption::new("PROTOCOL", Place::Driver, 5, 2).in_network_order();
 }
 
-const RTM_NEWLINK: u16 = 16;
-const RTM_GETLINK: u16 = 18;
-const RTM_SETLINK: u16 = 19;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_PROTINFO: u16 = 12;
 const INFO_KIND: u16 = 1;
@@ -299,12 +298,17 @@ pub(super) const LINK_HEADER: usize = 16;
 
 /// Whether this kernel tells that option of a link, in a namespace without a lab.
 pub(crate) fn is_told(ns: &Ns, index: u32, option: LinkOption) -> Result<bool, Refused> {
+    Ok(find(&attributes(ns, index)?, option.number).is_some())
+}
+
+/// Everything that the kernel says of a link.
+fn attributes(ns: &Ns, index: u32) -> Result<Vec<u8>, Refused> {
     let header = link_header(0, index, 0, 0);
     let attrs = Attrs::new();
     let question = Question { kind: RTM_GETLINK, flags: ACK, header: &header, attrs };
     let answers = plain::ask(ns, &question)?;
     let body = answers.first().and_then(|(_, body)| body.get(LINK_HEADER..));
-    Ok(body.is_some_and(|attrs| find(attrs, option.number).is_some()))
+    Ok(body.unwrap_or_default().to_vec())
 }
 
 impl Lab {
@@ -334,7 +338,6 @@ impl Lab {
             attrs.bytes(option.number, &option.encode(*value))
         };
         let values = options.iter().fold(Attrs::new(), add);
-        const AF_BRIDGE: u8 = 7;
         let (kind, family, attrs) = match first.place {
             Place::Link => (RTM_NEWLINK, 0, values),
             Place::Driver => {
@@ -345,9 +348,8 @@ impl Lab {
             Place::Port => (RTM_SETLINK, AF_BRIDGE, Attrs::new().nest(IFLA_PROTINFO, &values)),
         };
         let header = link_header(family, index, 0, 0);
-        let asked =
-            self.ask(&link.netns, &Question { kind, flags: ACK, header: &header, attrs })?;
-        asked.map_err(|refused| refused.error(&format!("set {words}"), &link))?;
+        let asked = Question { kind, flags: 0, header: &header, attrs };
+        self.command(&link, &asked, &format!("set {words}"))?;
         self.tell(|| format!("{link} {words}"));
         Ok(())
     }
@@ -372,7 +374,7 @@ impl Lab {
     /// Whether the kernel still has the link.
     pub fn exists(&self, link: impl Into<LinkName>) -> Result<bool, Error> {
         let link = link.into();
-        match self.ask_link(&link)? {
+        match attributes(&self.node(&link.netns)?.ns, self.index(&link)?) {
             Ok(_) => Ok(true),
             Err(refused) if refused.errno == libc::ENODEV => Ok(false),
             Err(refused) => Err(refused.error("show a link", &link)),
@@ -381,16 +383,8 @@ impl Lab {
 
     /// Everything that the kernel says of a link.
     pub(super) fn link_attributes(&self, link: &LinkName) -> Result<Vec<u8>, Error> {
-        let answers = self.ask_link(link)?;
-        let answers = answers.map_err(|refused| refused.error("show a link", link))?;
-        let body = answers.first().and_then(|(_, body)| body.get(LINK_HEADER..));
-        Ok(body.unwrap_or_default().to_vec())
-    }
-
-    fn ask_link(&self, link: &LinkName) -> Result<Result<Vec<Answer>, Refused>, Error> {
-        let header = link_header(0, self.index(link)?, 0, 0);
-        let attrs = Attrs::new();
-        self.ask(&link.netns, &Question { kind: RTM_GETLINK, flags: ACK, header: &header, attrs })
+        let told = attributes(&self.node(&link.netns)?.ns, self.index(link)?);
+        told.map_err(|refused| refused.error("show a link", link))
     }
 
     /// Asks the kernel in one of the lab's namespaces.
@@ -400,6 +394,18 @@ impl Lab {
         question: &Question<'_>,
     ) -> Result<Result<Vec<Answer>, Refused>, Error> {
         Ok(plain::ask(&self.node(netns)?.ns, question))
+    }
+
+    /// Has the kernel do something to a link; `doing` says what, should it refuse.
+    pub(super) fn command(
+        &self,
+        link: &LinkName,
+        question: &Question<'_>,
+        doing: &str,
+    ) -> Result<(), Error> {
+        let question = Question { flags: question.flags | ACK, ..question.clone() };
+        let done = self.ask(&link.netns, &question)?;
+        done.map(|_| ()).map_err(|refused| refused.error(doing, link))
     }
 }
 

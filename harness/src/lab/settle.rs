@@ -9,17 +9,18 @@ use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures::StreamExt;
 use hairpin_model::topology::{IpvlanMode, Kind, Link, LinkName};
 use hairpin_model::{Error, Topology};
 use ipnet::IpNet;
-use rtnetlink::MulticastGroup;
 
 use super::{Lab, build};
-use crate::ns::Ns;
+use crate::netlink::plain::{EventKind, Events};
 
 /// How long a link may take to come up. A loaded machine needs milliseconds, a slow guest tens.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What is told when a link comes or goes, or gets an address.
+const LINK_EVENTS: &[EventKind] = &[EventKind::Link, EventKind::Ipv6Address];
 
 /// How often a state without an event of its own is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
@@ -49,7 +50,7 @@ impl Lab {
     }
 
     async fn await_running(&self, link: &LinkName, should: bool) -> Result<(), Error> {
-        let mut events = Events::of_links(&self.node(&link.netns)?.ns)?;
+        let mut events = Events::subscribe(&self.node(&link.netns)?.ns, LINK_EVENTS)?;
         let watch = async {
             // Subscribed first, then read again: no change can fall between the two.
             while self.link(link).await?.running != should {
@@ -87,7 +88,7 @@ impl Lab {
     }
 
     async fn await_listening(&self, link: &Link) -> Result<(), Error> {
-        let mut events = Events::of_links(&self.node(&link.name.netns)?.ns)?;
+        let mut events = Events::subscribe(&self.node(&link.name.netns)?.ns, LINK_EVENTS)?;
         let until = tokio::time::Instant::now() + DEADLINE;
         while !self.listens(link)? {
             // Woken by the address's own event; not every kernel sends one, so we also look again.
@@ -120,50 +121,6 @@ impl Lab {
             format!("lab of topology `{}`", self.topology.name),
             "look for what keeps the link from its carrier: its peer, its parent, a bridge without ports",
         )
-    }
-}
-
-/// The kernel's events of one namespace, as a thing to wait for.
-pub(super) struct Events {
-    messages: futures::channel::mpsc::UnboundedReceiver<(
-        rtnetlink::packet_core::NetlinkMessage<rtnetlink::packet_route::RouteNetlinkMessage>,
-        rtnetlink::sys::SocketAddr,
-    )>,
-    driver: tokio::task::JoinHandle<()>,
-}
-
-impl Events {
-    /// Events of links and their addresses.
-    fn of_links(ns: &Ns) -> Result<Self, Error> {
-        Self::open(ns, &[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr])
-    }
-
-    /// Events of one kind.
-    pub(super) fn subscribe(ns: &Ns, kind: MulticastGroup) -> Result<Self, Error> {
-        Self::open(ns, &[kind])
-    }
-
-    fn open(ns: &Ns, kinds: &[MulticastGroup]) -> Result<Self, Error> {
-        let open = ns.enter(|| rtnetlink::new_multicast_connection(kinds));
-        let (connection, _, messages) = open.map_err(|error| {
-            Error::new(
-                format!("cannot listen for link events: {error}"),
-                "this machine",
-                "see `hairpin doctor`",
-            )
-        })?;
-        Ok(Self { messages, driver: tokio::spawn(connection) })
-    }
-
-    /// Waits for the next event.
-    pub(super) async fn next(&mut self) {
-        self.messages.next().await;
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        self.driver.abort();
     }
 }
 

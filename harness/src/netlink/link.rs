@@ -258,14 +258,6 @@ impl Netlink {
         Ok(self.handle.link().set_port(message).execute().await?)
     }
 
-    /// Pins an address to a bridge port.
-    pub(crate) async fn pin_fdb(&self, port: u32, mac: Mac) -> Result<(), Refused> {
-        use rtnetlink::packet_route::neighbour::{NeighbourFlags, NeighbourState};
-        let request = self.handle.neighbours().add_bridge(port, &mac.0);
-        let request = request.flags(NeighbourFlags::Controller).state(NeighbourState::Noarp);
-        Ok(request.replace().execute().await?)
-    }
-
     /// Deletes a link.
     pub(crate) async fn delete_link(&self, index: u32) -> Result<(), Refused> {
         Ok(self.handle.link().del(index).execute().await?)

@@ -6,8 +6,9 @@
 
 use std::io;
 
+use hairpin_model::Error;
 use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
+use netlink_sys::{AsyncSocket, AsyncSocketExt, Socket, SocketAddr, TokioSocket};
 
 use super::{Refused, ext_ack};
 use crate::attrs::{Attrs, align};
@@ -25,13 +26,26 @@ pub(crate) const REPLACE: u16 = 0x100;
 pub(crate) const EXCL: u16 = 0x200;
 pub(crate) const CREATE: u16 = 0x400;
 pub(crate) const DUMP: u16 = 0x300;
-/// Says, of a deletion, that it is meant for all that match.
-pub(crate) const BULK: u16 = 0x200;
+
+pub(crate) const RTM_NEWLINK: u16 = 16;
+pub(crate) const RTM_DELLINK: u16 = 17;
+pub(crate) const RTM_GETLINK: u16 = 18;
+pub(crate) const RTM_SETLINK: u16 = 19;
+pub(crate) const RTM_NEWNEIGH: u16 = 28;
+pub(crate) const RTM_DELNEIGH: u16 = 29;
+pub(crate) const RTM_GETNEIGH: u16 = 30;
+pub(crate) const RTM_NEWMDB: u16 = 84;
+pub(crate) const RTM_DELMDB: u16 = 85;
+pub(crate) const RTM_GETMDB: u16 = 86;
+
+/// The family of what concerns bridges (`PF_BRIDGE`).
+pub(crate) const AF_BRIDGE: u8 = 7;
 
 /// A message's type and what follows netlink's header.
 pub(crate) type Answer = (u16, Vec<u8>);
 
 /// A question.
+#[derive(Clone)]
 pub(crate) struct Question<'a> {
     /// One of `RTM_*`.
     pub(crate) kind: u16,
@@ -82,6 +96,48 @@ fn open() -> io::Result<Socket> {
     socket.set_cap_ack(true)?;
     socket.set_non_blocking(true)?;
     Ok(socket)
+}
+
+/// What the kernel tells of unasked: its multicast groups, by their numbers.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub(crate) enum EventKind {
+    Link = 1,
+    Neighbour = 3,
+    Ipv6Address = 9,
+    Mdb = 26,
+}
+
+/// The kernel's events of one namespace, as a thing to wait for: what they say is not read.
+pub(crate) struct Events(TokioSocket);
+
+impl Events {
+    /// Listens from now on.
+    pub(crate) fn subscribe(ns: &Ns, kinds: &[EventKind]) -> Result<Self, Error> {
+        let listen = || -> io::Result<TokioSocket> {
+            let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
+            socket.socket_mut().bind_auto()?;
+            for kind in kinds {
+                socket.socket_mut().add_membership(*kind as u32)?;
+            }
+            Ok(socket)
+        };
+        ns.enter(listen).map(Self).map_err(|error| {
+            Error::new(
+                format!("cannot listen for the kernel's events: {error}"),
+                "this machine",
+                "see `hairpin doctor`",
+            )
+        })
+    }
+
+    /// Waits for the next event. That the queue overran is news, too.
+    pub(crate) async fn next(&mut self) {
+        let mut heard = [0; 64];
+        if self.0.recv(&mut &mut heard[..]).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 /// A message's type and body, and what follows it.

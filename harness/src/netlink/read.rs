@@ -1,12 +1,10 @@
-//! Reading links and forwarding entries back from the kernel.
+//! Reading links back from the kernel.
 
 use futures::TryStreamExt;
 use hairpin_model::Mac;
-use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::link::{
     InfoBridgePort, InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
-use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
 
 use super::{Netlink, Refused, mac};
 
@@ -33,17 +31,6 @@ pub struct LinkState {
     pub noarp: bool,
 }
 
-/// An entry of a bridge's forwarding database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FdbEntry {
-    /// The address.
-    pub(crate) mac: Mac,
-    /// The index of the port.
-    pub(crate) port: u32,
-    /// Whether it is the bridge's or a port's own address.
-    pub(crate) own: bool,
-}
-
 impl Netlink {
     /// One link, by its index.
     pub(crate) async fn link(&self, index: u32) -> Result<LinkState, Refused> {
@@ -60,13 +47,6 @@ impl Netlink {
         let attributes = found.iter().flat_map(|message| &message.attributes);
         let mut flags = attributes.filter_map(port_flags).flatten();
         Ok(flags.any(|flag| matches!(flag, InfoBridgePort::Locked(_))))
-    }
-
-    /// What the bridges of the namespace know.
-    pub(crate) async fn fdb(&self) -> Result<Vec<FdbEntry>, Refused> {
-        let request = self.handle.neighbours().get().set_address_family(AddressFamily::Bridge);
-        let found: Vec<NeighbourMessage> = request.execute().try_collect().await?;
-        Ok(found.iter().filter_map(entry).collect())
     }
 }
 
@@ -101,21 +81,4 @@ fn state(message: &LinkMessage) -> LinkState {
         }
     }
     state
-}
-
-/// A forwarding entry; the entries of links that are no ports have no bridge and are left out.
-fn entry(message: &NeighbourMessage) -> Option<FdbEntry> {
-    use rtnetlink::packet_route::neighbour::NeighbourState;
-    let mut address = None;
-    let mut bridge = false;
-    for attribute in &message.attributes {
-        match attribute {
-            NeighbourAttribute::LinkLayerAddress(bytes) => address = mac(bytes),
-            NeighbourAttribute::Controller(_) => bridge = true,
-            _ => {}
-        }
-    }
-    let own = message.header.state == NeighbourState::Permanent;
-    bridge.then_some(())?;
-    Some(FdbEntry { mac: address?, port: message.header.ifindex, own })
 }

@@ -70,3 +70,9 @@ async fn expect_all_reached(lab: &mut CaseLab, class: Class) -> Result<(), Stop>
     lab.expect(class, if class.is_group() { group } else { unicast }).await?;
     Ok(())
 }
+
+/// Holds how many asked for all that comes to the parent.
+async fn expect_promiscuity(lab: &CaseLab, when: &str, count: u32) -> Result<(), Stop> {
+    let seen = lab.link("p:p0").await?.promiscuity;
+    lab.claim(&format!("{when}: promiscuity {count}"), seen == count, seen)
+}

@@ -11,6 +11,7 @@
 //! | [`macvlan`] | children, siblings, parents and the switch outside, mode by mode |
 
 mod bridge;
+mod counted;
 mod host;
 mod ipvlan;
 mod macvlan;

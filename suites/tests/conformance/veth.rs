@@ -4,10 +4,11 @@
 //!   a:eth0 ------------ b:eth0
 //! ```
 
+use hairpin_fixtures::lan::without_ipv6;
 use hairpin_harness::options::link;
 use hairpin_harness::{
-    CaseLab, Counters, Errno, Filter, LinkName, Mac, Need, Rule, Shot, Source, Stop, Strength, Tag,
-    Topology, check,
+    CaseLab, Counters, Errno, Filter, Mac, Need, Rule, Shot, Source, Stop, Strength, Tag, Topology,
+    check,
 };
 use rstest::rstest;
 
@@ -23,17 +24,9 @@ const NOBODY: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x10]);
 
 /// Two hosts and a cable, without what speaks at times of its own.
 fn cable() -> Topology {
-    Topology::new("cable")
-        .host("a")
-        .host("b")
-        .netns("other")
-        .sysctl("a", "ipv6.conf.default.disable_ipv6", "1")
-        .sysctl("b", "ipv6.conf.default.disable_ipv6", "1")
-        .cable("a:eth0", "b:eth0")
-}
-
-fn mac(lab: &CaseLab, link: &str) -> Mac {
-    lab.topology().mac_of(&LinkName::from(link))
+    without_ipv6(
+        Topology::new("cable").host("a").host("b").netns("other").cable("a:eth0", "b:eth0"),
+    )
 }
 
 const CARRIER: Rule = Rule {
@@ -88,7 +81,7 @@ const AS_WHAT: Rule = Rule {
 fn every_frame_arrives_as_what_it_is() {
     check(&AS_WHAT, async |case| {
         let mut lab = case.lab(&cable()).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         for promisc in [false, true] {
             lab.set_filter("b:eth0", Filter::Promisc, promisc).await?;
             lab.expect_shot("a", &Shot::to(b), "b host").await?;
@@ -120,7 +113,7 @@ const WHOLE: Rule = Rule {
 fn frames_of_every_length_come_whole(#[case] bytes: usize, #[case] mtu: u32) {
     check(&WHOLE, async |case| {
         let mut lab = case.lab(&cable().mtu("a:eth0", mtu).mtu("b:eth0", mtu)).await?;
-        let (a, b) = (mac(&lab, "a:eth0"), mac(&lab, "b:eth0"));
+        let (a, b) = (lab.mac("a:eth0"), lab.mac("b:eth0"));
         lab.expect_shot("a", &Shot::to(b).bytes(bytes), "b host").await?;
         lab.expect_shot("b", &Shot::to(a).bytes(bytes), "a host").await?;
         lab.expect_shot("a", &Shot::broadcast().bytes(bytes), "b broadcast").await?;
@@ -150,7 +143,7 @@ const TOO_LONG: Rule = Rule {
 fn longer_than_the_peer_takes(#[case] bytes: usize, #[case] fits: bool) {
     check(&TOO_LONG, async |case| {
         let mut lab = case.lab(&cable().mtu("b:eth0", 1400)).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         let before = (lab.counters("a:eth0").await?, lab.counters("b:eth0").await?);
         let heard = if fits { "b host" } else { "refused ENOBUFS" };
         let shot = Shot::to(b).bytes(bytes);
@@ -176,7 +169,7 @@ const COUNTED: Rule = Rule {
 fn one_ends_receiving_is_the_others_sending() {
     check(&COUNTED, async |case| {
         let mut lab = case.lab(&cable()).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         let mut counted = Vec::new();
         for bytes in [100, 1000] {
             let before = both(&lab).await?;
@@ -288,7 +281,7 @@ const MOVED: Rule = Rule {
 fn an_end_that_moves_stays_connected() {
     check(&MOVED, async |case| {
         let mut lab = case.lab(&cable().cable("b:spare", "other:spare")).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         lab.expect_shot("a", &Shot::to(b), "b host").await?;
         let index = u64::from(lab.link("a:eth0").await?.index);
         lab.move_link("b:eth0", "other").await?;
@@ -365,7 +358,7 @@ const ADDRESS: Rule = Rule {
 fn an_end_takes_a_good_address() {
     check(&ADDRESS, async |case| {
         let mut lab = case.lab(&cable()).await?;
-        let old = mac(&lab, "b:eth0");
+        let old = lab.mac("b:eth0");
         for bad in [Mac::BROADCAST, Mac([0; 6]), Mac([1, 0, 0, 0, 0, 1])] {
             let done = lab.set_mac("b:eth0", bad).await;
             lab.expect_refusal(&format!("{bad}"), done, Errno::EADDRNOTAVAIL)?;
@@ -389,7 +382,7 @@ const TAGS: Rule = Rule {
 fn tags_pass_unchanged() {
     check(&TAGS, async |case| {
         let mut lab = case.lab(&cable()).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         let tag = Tag::vlan(4094).priority(7).drop_eligible();
         lab.expect_shot("a", &Shot::to(b).tag(tag), "b other vlan 4094 priority 7 dei").await?;
         lab.expect_shot("a", &Shot::to(b).tag(Tag::vlan(1)).bytes(1518), "b other vlan 1").await?;

@@ -5,9 +5,10 @@
 //!   a:eth0 ------------ b:eth0       b tags what it sends by hand
 //! ```
 
+use hairpin_fixtures::lan::without_ipv6;
 use hairpin_harness::options::{link, vlan};
 use hairpin_harness::{
-    CaseLab, Class, Errno, LinkName, Mac, Need, Rule, Shot, Source, Strength, Tag, Topology, check,
+    Class, Errno, Mac, Need, Rule, Shot, Source, Strength, Tag, Topology, check,
 };
 use rstest::rstest;
 
@@ -20,18 +21,14 @@ const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("vlan")];
 const NEW: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x12]);
 
 fn cable() -> Topology {
-    Topology::new("vlan")
-        .host("a")
-        .host("b")
-        .sysctl("a", "ipv6.conf.default.disable_ipv6", "1")
-        .sysctl("b", "ipv6.conf.default.disable_ipv6", "1")
-        .cable("a:eth0", "b:eth0")
-        .vlan("a:v5", "a:eth0", 5)
-        .mac("a:v5", Mac([0x02, 0x68, 0x70, 0, 0, 10]))
-}
-
-fn mac(lab: &CaseLab, link: &str) -> Mac {
-    lab.topology().mac_of(&LinkName::from(link))
+    without_ipv6(
+        Topology::new("vlan")
+            .host("a")
+            .host("b")
+            .cable("a:eth0", "b:eth0")
+            .vlan("a:v5", "a:eth0", 5)
+            .mac("a:v5", Mac([0x02, 0x68, 0x70, 0, 0, 10])),
+    )
 }
 
 const BY_ID: Rule = Rule {
@@ -50,7 +47,7 @@ const BY_ID: Rule = Rule {
 fn takes_its_own_id_only() {
     check(&BY_ID, async |case| {
         let mut lab = case.lab(&cable()).await?;
-        let a = mac(&lab, "a:eth0");
+        let a = lab.mac("a:eth0");
         lab.expect_shot("b", &Shot::to(a).tag(Tag::vlan(5)), "a:v5 host").await?;
         lab.expect_shot("b", &Shot::to(a).tag(Tag::vlan(5).priority(6)), "a:v5 host").await?;
         lab.expect_shot("b", &Shot::to(a).tag(Tag::vlan(6)), "a other vlan 6").await?;
@@ -68,16 +65,16 @@ fn takes_its_own_id_only() {
 
 /// A host whose first link is the VLAN's, so that it is what sends.
 fn tagging() -> Topology {
-    Topology::new("tagging")
-        .host("a")
-        .host("b")
-        .sysctl("a", "ipv6.conf.default.disable_ipv6", "1")
-        .sysctl("b", "ipv6.conf.default.disable_ipv6", "1")
-        .cable("a:eth0", "b:eth0")
-        .vlan("a:v5", "a:eth0", 5)
-        .vlan("b:v5", "b:eth0", 5)
-        .address("a:v5", "192.0.2.1/24")
-        .address("b:v5", "192.0.2.2/24")
+    without_ipv6(
+        Topology::new("tagging")
+            .host("a")
+            .host("b")
+            .cable("a:eth0", "b:eth0")
+            .vlan("a:v5", "a:eth0", 5)
+            .vlan("b:v5", "b:eth0", 5)
+            .address("a:v5", "192.0.2.1/24")
+            .address("b:v5", "192.0.2.2/24"),
+    )
 }
 
 const TAGGED: Rule = Rule {
@@ -98,7 +95,7 @@ const TAGGED: Rule = Rule {
 fn sends_with_its_tag(#[case] bytes: usize) {
     check(&TAGGED, async |case| {
         let mut lab = case.lab(&tagging()).await?;
-        let b = mac(&lab, "b:v5");
+        let b = lab.mac("b:v5");
         let fate = lab.expect_shot("a", &Shot::to(b).bytes(bytes), "b host").await?;
         let tag = fate.tag_leaving("a:eth0");
         lab.claim("it left in VLAN 5", tag == Some(Tag::vlan(5)), format!("{tag:?}"))?;
@@ -155,7 +152,7 @@ fn an_address_of_its_own() {
         let listed = lab.filters("a:eth0").await?.contains(&NEW);
         lab.claim("and not while it is down", !listed, listed)?;
         lab.set_up("a:v5", true).await?;
-        let own = mac(&lab, "a:eth0");
+        let own = lab.mac("a:eth0");
         lab.set_mac("a:v5", own).await?;
         let listed = lab.filters("a:eth0").await?.contains(&NEW);
         lab.claim("nor for one that it had", !listed, listed)
@@ -252,7 +249,7 @@ fn one_link_an_id() {
         lab.expect_refusal("VLAN 5 once more", done, Errno::EEXIST)?;
         let done = lab.grow(|lan| lan.vlan("a:v6", "a:eth0", 6)).await;
         lab.claim("VLAN 6 is taken", done.is_ok(), format!("{done:?}"))?;
-        let a = mac(&lab, "a:eth0");
+        let a = lab.mac("a:eth0");
         lab.set_mac("a:v6", a).await?;
         lab.expect_shot("b", &Shot::to(a).tag(Tag::vlan(6)), "a:v6 host").await?;
         lab.expect_shot("b", &Shot::to(a).tag(Tag::vlan(5)), "a:v5 host").await?;
@@ -293,7 +290,7 @@ const COUNTED: Rule = Rule {
 fn counts_what_it_gets() {
     check(&COUNTED, async |case| {
         let mut lab = case.lab(&cable()).await?;
-        let a = mac(&lab, "a:eth0");
+        let a = lab.mac("a:eth0");
         let before = lab.counters("a:v5").await?;
         lab.expect_shot("b", &Shot::to(a), "a host").await?;
         let none = (lab.counters("a:v5").await? - before).rx_packets;

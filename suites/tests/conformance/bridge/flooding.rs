@@ -8,7 +8,7 @@
 
 use hairpin_fixtures::switch::switch;
 use hairpin_harness::{
-    CaseLab, Fdb, Filter, LinkName, Mac, PortFlags, Rule, Shot, Source, Stop, Strength, Tag, check,
+    CaseLab, Fdb, Filter, Mac, PortFlags, Rule, Shot, Source, Stop, Strength, Tag, check,
 };
 use rstest::rstest;
 
@@ -37,10 +37,6 @@ const NOBODY: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x02]);
 
 /// A group that nobody joins unasked.
 const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x0b]);
-
-fn mac(lab: &CaseLab, link: &str) -> Mac {
-    lab.topology().mac_of(&LinkName::from(link))
-}
 
 const EVERYWHERE_ELSE: Rule = Rule {
     id: "bridge.flooding.everywhere-but-back",
@@ -85,7 +81,7 @@ const KNOWN: Rule = Rule {
 fn known_addresses_at_their_port_only() {
     check(&KNOWN, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         lab.expect_shot("a", &Shot::to(b), "b host").await?;
         lab.add_fdb("sw:p3", NOBODY, Fdb::STATIC).await?;
         lab.expect_shot("a", &Shot::to(NOBODY), "c other").await?;
@@ -110,7 +106,7 @@ const OF_ITS_OWN: Rule = Rule {
 fn what_the_bridge_itself_sends() {
     check(&OF_ITS_OWN, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         lab.expect_shot("sw", &Shot::broadcast(), "a broadcast, b broadcast, c broadcast").await?;
         lab.expect_shot("sw", &Shot::to(GROUP), "a multicast, b multicast, c multicast").await?;
         lab.expect_shot("sw", &Shot::to(NOBODY), "a other, b other, c other").await?;
@@ -136,7 +132,7 @@ const OWN_ADDRESSES: Rule = Rule {
 fn own_addresses_go_up() {
     check(&OWN_ADDRESSES, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let (br, p2) = (mac(&lab, "sw:br"), mac(&lab, "sw:p2"));
+        let (br, p2) = (lab.mac("sw:br"), lab.mac("sw:p2"));
         lab.expect_shot("a", &Shot::to(br), "sw host").await?;
         lab.expect_shot("a", &Shot::to(p2), "sw other").await?;
         Ok(())
@@ -159,7 +155,7 @@ const PROMISC: Rule = Rule {
 fn a_promiscuous_bridge_hears_all() {
     check(&PROMISC, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         lab.set_filter("sw:br", Filter::Promisc, true).await?;
         lab.expect_shot("a", &Shot::to(b), "b host, sw other").await?;
         lab.expect_shot("a", &Shot::to(NOBODY), "b other, c other, sw other").await?;
@@ -186,7 +182,7 @@ const HAIRPIN: Rule = Rule {
 fn hairpin_for_each_kind() {
     check(&HAIRPIN, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let a = mac(&lab, "a:eth0");
+        let a = lab.mac("a:eth0");
         lab.expect_shot("a", &Shot::to(a).from(NOBODY), "nobody").await?;
         lab.set_port("sw:p1", PortFlags::default().hairpin(true)).await?;
         lab.expect_shot("a", &Shot::to(a).from(NOBODY), "a host").await?;
@@ -215,7 +211,7 @@ const ISOLATED: Rule = Rule {
 fn isolated_ports_reach_the_bridge() {
     check(&ISOLATED, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let (b, br) = (mac(&lab, "b:eth0"), mac(&lab, "sw:br"));
+        let (b, br) = (lab.mac("b:eth0"), lab.mac("sw:br"));
         lab.expect_shot("a", &Shot::to(b), "b host").await?;
         for port in ["sw:p1", "sw:p2"] {
             lab.set_port(port, PortFlags::default().isolated(true)).await?;
@@ -251,7 +247,7 @@ const FLAGS: Rule = Rule {
 fn each_flag_stops_its_own_kind(#[case] off: PortFlags, #[case] passes: [bool; 3]) {
     check(&FLAGS, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         expect_kinds(&mut lab, [true; 3]).await?;
         lab.set_port("sw:p2", off).await?;
         expect_kinds(&mut lab, passes).await?;
@@ -375,7 +371,7 @@ const BAD_SOURCE: Rule = Rule {
 fn a_group_is_no_sender(#[case] sender: Mac) {
     check(&BAD_SOURCE, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         lab.expect_shot("a", &Shot::to(b).from(sender), "nobody").await?;
         lab.expect_shot("a", &Shot::broadcast().from(sender), "nobody").await?;
         lab.expect_shot("a", &Shot::to(b).from(NOBODY), "b host").await?;
@@ -442,7 +438,7 @@ fn no_longer_than_the_port_takes() {
             let b = if fits { "b other, " } else { "" };
             lab.expect_shot("a", &Shot::to(NOBODY).bytes(bytes), &format!("{b}c other")).await?;
         }
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         lab.expect_shot("a", &Shot::to(b).bytes(1418), "b host").await?;
         lab.expect_shot("a", &Shot::to(b).bytes(1419), "nobody").await?;
         Ok(())
@@ -462,7 +458,7 @@ const TAGS: Rule = Rule {
 fn tags_pass_where_vlans_are_not_kept_apart() {
     check(&TAGS, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         let tag = Tag::vlan(77).priority(6).drop_eligible();
         lab.expect_shot("a", &Shot::to(b).tag(tag), "b other vlan 77 priority 6 dei").await?;
         let provider = Tag::vlan(5).provider();
@@ -486,7 +482,7 @@ const WHOLE: Rule = Rule {
 fn frames_of_every_length_come_whole(#[case] bytes: usize) {
     check(&WHOLE, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let (b, br) = (mac(&lab, "b:eth0"), mac(&lab, "sw:br"));
+        let (b, br) = (lab.mac("b:eth0"), lab.mac("sw:br"));
         lab.expect_shot("a", &Shot::to(b).bytes(bytes), "b host").await?;
         lab.expect_shot("a", &Shot::to(br).bytes(bytes), "sw host").await?;
         lab.expect_shot("sw", &Shot::to(b).bytes(bytes), "b host").await?;

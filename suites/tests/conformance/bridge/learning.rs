@@ -8,8 +8,8 @@
 
 use hairpin_fixtures::switch::{switch, switch_with};
 use hairpin_harness::{
-    Bridge, CaseLab, Class, Errno, Fdb, FdbEntry, LinkName, Mac, Need, PortFlags, Rule, Shot,
-    Source, Stop, Strength, check, options,
+    Bridge, CaseLab, Class, Errno, Fdb, FdbEntry, Mac, Need, PortFlags, Rule, Shot, Source, Stop,
+    Strength, check, options,
 };
 use rstest::rstest;
 
@@ -38,10 +38,6 @@ const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x0c]);
 /// A frame from the roamer to all: it says where it is.
 fn here_i_am() -> Shot {
     Shot::broadcast().from(ROAMER)
-}
-
-fn mac(lab: &CaseLab, link: &str) -> Mac {
-    lab.topology().mac_of(&LinkName::from(link))
 }
 
 /// What the bridge knows without regard to VLANs. A kernel that could keep them apart makes what is
@@ -198,7 +194,7 @@ async fn expect_own(lab: &CaseLab, when: &str, macs: &[Mac]) -> Result<(), Stop>
 fn its_own_addresses_are_entries() {
     check(&OWN_ADDRESSES, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let [br, p1, p2, p3] = ["sw:br", "sw:p1", "sw:p2", "sw:p3"].map(|link| mac(&lab, link));
+        let [br, p1, p2, p3] = ["sw:br", "sw:p1", "sw:p2", "sw:p3"].map(|link| lab.mac(link));
         expect_own(&lab, "at first", &[br, p1, p2, p3]).await?;
         lab.set_mac("sw:p2", ROAMER).await?;
         expect_own(&lab, "p2 changed", &[br, p1, ROAMER, p3]).await?;
@@ -229,7 +225,7 @@ const NOT_ITS_OWN: Rule = Rule {
 fn never_its_own_addresses(#[case] whose: &str, #[case] heard: &str) {
     check(&NOT_ITS_OWN, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let own = mac(&lab, whose);
+        let own = lab.mac(whose);
         lab.shoot("a", &Shot::broadcast().from(own)).await?;
         let known = entries(&lab).await?;
         let learned = known.iter().any(|entry| entry.mac == own && !entry.own);
@@ -259,7 +255,7 @@ fn a_flush_keeps_what_was_pinned() {
         lab.add_fdb("sw:p1", pinned, Fdb::STATIC).await?;
         lab.observe(Class::Unicast).await?;
         lab.shoot("a", &here_i_am()).await?;
-        let learned = [mac(&lab, "b:eth0"), mac(&lab, "c:eth0")];
+        let learned = [lab.mac("b:eth0"), lab.mac("c:eth0")];
         lab.flush_fdb("sw:p1").await?;
         let known = entries(&lab).await?;
         let lines = known.into_iter().filter(|entry| !entry.own);
@@ -399,7 +395,7 @@ const LOCKED: Rule = Rule {
 fn a_locked_port_believes_its_entries_only() {
     check(&LOCKED, async |case| {
         let mut lab = case.lab(&switch()).await?;
-        let (a, b) = (mac(&lab, "a:eth0"), mac(&lab, "b:eth0"));
+        let (a, b) = (lab.mac("a:eth0"), lab.mac("b:eth0"));
         lab.add_fdb("sw:p1", a, Fdb::STATIC).await?;
         lab.set_port("sw:p1", PortFlags::default().locked(true).learning(false)).await?;
         lab.expect_shot("a", &Shot::to(b).from(ROAMER), "nobody").await?;

@@ -7,7 +7,7 @@
 //! ```
 
 use hairpin_harness::Class::{Broadcast, Multicast, Unicast};
-use hairpin_harness::{Class, LinkName, Need, PortFlags, Rule, Source, Strength, Topology, check};
+use hairpin_harness::{Class, Fdb, Need, PortFlags, Rule, Source, Strength, Topology, check};
 use rstest::rstest;
 
 use super::NEEDS;
@@ -165,8 +165,8 @@ fn locked_drops_unknown_senders(#[case] class: Class) {
             b   + . +
             c   + + .";
         lab.expect(class, locked_out).await?;
-        let a = lab.topology().mac_of(&LinkName::from("a:eth0"));
-        lab.pin_fdb("sw:p1", a).await?;
+        let a = lab.mac("a:eth0");
+        lab.add_fdb("sw:p1", a, Fdb::STATIC).await?;
         lab.expect(class, ALL).await?;
         Ok(())
     });

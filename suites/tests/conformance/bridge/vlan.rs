@@ -11,8 +11,7 @@
 use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::bridge;
 use hairpin_harness::{
-    Bridge, CaseLab, Errno, Fdb, LinkName, Mac, Need, PortVlan, Rule, Shot, Source, Strength, Tag,
-    Topology, check,
+    Bridge, Errno, Fdb, Mac, Need, PortVlan, Rule, Shot, Source, Strength, Tag, Topology, check,
 };
 use rstest::rstest;
 
@@ -39,10 +38,6 @@ fn filtering() -> Topology {
     switch_with(Bridge::default().mcast_snooping(false).vlan_filtering())
 }
 
-fn mac(lab: &CaseLab, link: &str) -> Mac {
-    lab.topology().mac_of(&LinkName::from(link))
-}
-
 const DEFAULT: Rule = Rule {
     id: "bridge.vlan.the-default-vlan-is-untagged",
     promise: "every port and the bridge itself begin in VLAN 1, untagged both ways; a tag of it is \
@@ -64,7 +59,7 @@ fn the_default_vlan_is_untagged() {
             lab.expect_lines(link, vlans, &["1 pvid untagged"])?;
         }
         lab.expect_option("sw:br", bridge::DEFAULT_PVID, 1).await?;
-        let b = mac(&lab, "b:eth0");
+        let b = lab.mac("b:eth0");
         lab.expect_shot("a", &Shot::to(b), "b host").await?;
         lab.expect_shot("a", &Shot::to(b).tag(Tag::vlan(1)), "b host").await?;
         lab.expect_shot("a", &Shot::to(b).tag(Tag::vlan(2)), "nobody").await?;
@@ -228,7 +223,7 @@ const OF_THE_BRIDGE: Rule = Rule {
 fn the_bridge_is_a_member_too() {
     check(&OF_THE_BRIDGE, async |case| {
         let mut lab = case.lab(&filtering()).await?;
-        let br = mac(&lab, "sw:br");
+        let br = lab.mac("sw:br");
         lab.add_vlan("sw:p1", PortVlan::tagged(10)).await?;
         let shot = Shot::broadcast().tag(Tag::vlan(10));
         lab.expect_shot("a", &Shot::to(br), "sw host").await?;

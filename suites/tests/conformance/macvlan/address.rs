@@ -11,11 +11,11 @@ use std::collections::BTreeSet;
 use hairpin_fixtures::lan::cabled;
 use hairpin_fixtures::macvlan_lan;
 use hairpin_harness::{
-    CaseLab, Errno, Filter, LinkName, Mac, Mode, Rule, Shot, Source, Stop, Strength, check, options,
+    CaseLab, Errno, Filter, Mac, Mode, Rule, Shot, Source, Stop, Strength, check, options,
 };
 use rstest::rstest;
 
-use super::NEEDS;
+use super::{NEEDS, expect_promiscuity};
 
 pub(crate) const RULES: &[Rule] =
     &[FOLLOWS, TAKEN, TAKEN_WHILE_DOWN, NO_GROUP, LIST, PROMISCUITY, ALLMULTI, PARENT_CHANGES];
@@ -25,10 +25,6 @@ const NEW: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x03]);
 
 /// A group that nobody joins unasked.
 const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x06]);
-
-fn mac(lab: &CaseLab, link: &str) -> Mac {
-    lab.topology().mac_of(&LinkName::from(link))
-}
 
 const FOLLOWS: Rule = Rule {
     id: "macvlan.address.changes-at-once",
@@ -48,7 +44,7 @@ const FOLLOWS: Rule = Rule {
 fn changes_at_once(#[case] up: bool) {
     check(&FOLLOWS, async |case| {
         let mut lab = case.lab(&macvlan_lan(Mode::Bridge)).await?;
-        let old = mac(&lab, "c2:c0");
+        let old = lab.mac("c2:c0");
         lab.set_up("c2:c0", up).await?;
         lab.set_mac("c2:c0", NEW).await?;
         lab.set_up("c2:c0", true).await?;
@@ -58,7 +54,7 @@ fn changes_at_once(#[case] up: bool) {
         lab.flush_fdb("sw:s0").await?;
         lab.expect_shot("c1", &Shot::to(old), "e other").await?;
         let seen = lab.link("p:p0").await?.mac;
-        lab.claim("the parent keeps its own", seen == mac(&lab, "p:p0"), seen)
+        lab.claim("the parent keeps its own", seen == lab.mac("p:p0"), seen)
     });
 }
 
@@ -76,7 +72,7 @@ const TAKEN: Rule = Rule {
 fn two_of_one_parent_differ(#[case] of: &str) {
     check(&TAKEN, async |case| {
         let mut lab = case.lab(&macvlan_lan(Mode::Bridge)).await?;
-        let (own, taken) = (mac(&lab, "c1:c0"), mac(&lab, of));
+        let (own, taken) = (lab.mac("c1:c0"), lab.mac(of));
         let refused = lab.set_mac("c1:c0", taken).await;
         lab.expect_refusal("a taken address", refused, Errno::EADDRINUSE)?;
         let seen = lab.link("c1:c0").await?.mac;
@@ -103,7 +99,7 @@ const TAKEN_WHILE_DOWN: Rule = Rule {
 fn is_checked_when_it_comes_up() {
     check(&TAKEN_WHILE_DOWN, async |case| {
         let mut lab = case.lab(&macvlan_lan(Mode::Bridge)).await?;
-        let taken = mac(&lab, "c2:c0");
+        let taken = lab.mac("c2:c0");
         lab.set_up("c1:c0", false).await?;
         let refused = lab.set_mac("c1:c0", taken).await;
         lab.expect_refusal("the address of one that is up", refused, Errno::EADDRINUSE)?;
@@ -181,7 +177,7 @@ async fn expect_listed(lab: &CaseLab, when: &str, macs: &[Mac]) -> Result<(), St
 fn is_on_the_parents_list(#[case] mode: Mode) {
     check(&LIST, async |case| {
         let mut lab = case.lab(&macvlan_lan(mode)).await?;
-        let (c1, c2) = (mac(&lab, "c1:c0"), mac(&lab, "c2:c0"));
+        let (c1, c2) = (lab.mac("c1:c0"), lab.mac("c2:c0"));
         expect_listed(&lab, "both up", &[c1, c2]).await?;
         lab.set_up("c1:c0", false).await?;
         expect_listed(&lab, "c1 down", &[c2]).await?;
@@ -214,11 +210,6 @@ const PROMISCUITY: Rule = Rule {
     article: &[],
     needs: NEEDS,
 };
-
-async fn expect_promiscuity(lab: &CaseLab, when: &str, count: u32) -> Result<(), Stop> {
-    let seen = lab.link("p:p0").await?.promiscuity;
-    lab.claim(&format!("{when}: promiscuity {count}"), seen == count, seen)
-}
 
 #[rstest]
 #[case::private(Mode::Private)]
@@ -293,7 +284,7 @@ const PARENT_CHANGES: Rule = Rule {
 fn a_parents_change_is_its_own() {
     check(&PARENT_CHANGES, async |case| {
         let mut lab = case.lab(&macvlan_lan(Mode::Bridge)).await?;
-        let (c1, p) = (mac(&lab, "c1:c0"), mac(&lab, "p:p0"));
+        let (c1, p) = (lab.mac("c1:c0"), lab.mac("p:p0"));
         lab.set_mac("p:p0", NEW).await?;
         lab.expect_shot("e", &Shot::to(NEW), "p host").await?;
         lab.expect_shot("e", &Shot::to(p), "p other").await?;

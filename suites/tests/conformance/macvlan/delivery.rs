@@ -8,9 +8,7 @@
 
 use hairpin_fixtures::lan::{mixed_lan, quiet};
 use hairpin_fixtures::{macvlan_lan, reflecting};
-use hairpin_harness::{
-    CaseLab, Filter, LinkName, Mac, Mode, Rule, Shot, Source, Stop, Strength, Tag, check,
-};
+use hairpin_harness::{CaseLab, Filter, Mac, Mode, Rule, Shot, Source, Stop, Strength, Tag, check};
 use rstest::rstest;
 
 use super::NEEDS;
@@ -37,10 +35,6 @@ const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x05]);
 /// The way of a frame that the switch does not send back.
 const TO_THE_SWITCH: &str = "c1:c0> p:p0> sw:s0<";
 
-fn mac(lab: &CaseLab, link: &str) -> Mac {
-    lab.topology().mac_of(&LinkName::from(link))
-}
-
 const OWN_ADDRESS: Rule = Rule {
     id: "macvlan.delivery.only-its-own-address",
     promise: "a child takes unicast for its own address only, as its own; its parent sees what is \
@@ -60,7 +54,7 @@ const OWN_ADDRESS: Rule = Rule {
 fn only_its_own_address(#[case] mode: Mode) {
     check(&OWN_ADDRESS, async |case| {
         let mut lab = case.lab(&macvlan_lan(mode)).await?;
-        let (c1, p) = (mac(&lab, "c1:c0"), mac(&lab, "p:p0"));
+        let (c1, p) = (lab.mac("c1:c0"), lab.mac("p:p0"));
         lab.expect_shot("e", &Shot::to(c1), "c1 host").await?;
         lab.expect_shot("e", &Shot::to(p), "p host").await?;
         lab.expect_shot("e", &Shot::to(NOBODY), "p other").await?;
@@ -96,7 +90,7 @@ const SIBLINGS: Rule = Rule {
 fn siblings_in_bridge_mode(#[case] first: Mode, #[case] second: Mode, #[case] local: bool) {
     check(&SIBLINGS, async |case| {
         let mut lab = case.lab(&mixed_lan(first, second)).await?;
-        let c2 = mac(&lab, "c2:c0");
+        let c2 = lab.mac("c2:c0");
         lab.join("c2", GROUP).await?;
         let (unicast, broadcast, group) = if local {
             ("c2 host", "c2 broadcast, e broadcast", "c2 multicast, e multicast")
@@ -130,7 +124,7 @@ const DOWN_CHILD: Rule = Rule {
 fn a_child_that_is_down_is_nobody() {
     check(&DOWN_CHILD, async |case| {
         let mut lab = case.lab(&macvlan_lan(Mode::Bridge)).await?;
-        let c2 = mac(&lab, "c2:c0");
+        let c2 = lab.mac("c2:c0");
         lab.set_up("c2:c0", false).await?;
         // The switch has learned where c2 was: only there does the frame go.
         lab.expect_shot("e", &Shot::to(c2), "p other").await?;
@@ -248,7 +242,7 @@ const PROMISCUOUS_CHILD: Rule = Rule {
 fn a_promiscuous_child_hears_no_others_unicast() {
     check(&PROMISCUOUS_CHILD, async |case| {
         let mut lab = case.lab(&macvlan_lan(Mode::Bridge)).await?;
-        let (c1, c2) = (mac(&lab, "c1:c0"), mac(&lab, "c2:c0"));
+        let (c1, c2) = (lab.mac("c1:c0"), lab.mac("c2:c0"));
         lab.set_filter("c1:c0", Filter::Promisc, true).await?;
         lab.expect_shot("e", &Shot::to(c2), "c2 host").await?;
         lab.expect_shot("e", &Shot::to(NOBODY), "p other").await?;
@@ -276,7 +270,7 @@ const FOREIGN_SOURCE: Rule = Rule {
 fn a_foreign_source_passes(#[case] mode: Mode) {
     check(&FOREIGN_SOURCE, async |case| {
         let mut lab = case.lab(&macvlan_lan(mode)).await?;
-        let e = mac(&lab, "e:e0");
+        let e = lab.mac("e:e0");
         lab.expect_shot("c1", &Shot::to(e).from(NOBODY), "e host").await?;
         // From outside it is no child's either, and each child takes the broadcast.
         let all = "c1 broadcast, c2 broadcast, p broadcast";
@@ -301,7 +295,7 @@ const TAGS: Rule = Rule {
 fn a_tagged_frame_keeps_its_tag() {
     check(&TAGS, async |case| {
         let mut lab = case.lab(&macvlan_lan(Mode::Bridge)).await?;
-        let (c1, c2, e) = (mac(&lab, "c1:c0"), mac(&lab, "c2:c0"), mac(&lab, "e:e0"));
+        let (c1, c2, e) = (lab.mac("c1:c0"), lab.mac("c2:c0"), lab.mac("e:e0"));
         let tag = Tag::vlan(5).priority(3);
         // No link above speaks this VLAN: the stack counts it as somebody else's.
         lab.expect_shot("e", &Shot::to(c1).tag(tag), "c1 other vlan 5 priority 3").await?;
@@ -328,7 +322,7 @@ const WHOLE: Rule = Rule {
 fn frames_of_every_length_come_whole(#[case] bytes: usize) {
     check(&WHOLE, async |case| {
         let mut lab = case.lab(&macvlan_lan(Mode::Bridge)).await?;
-        let (c1, c2, e) = (mac(&lab, "c1:c0"), mac(&lab, "c2:c0"), mac(&lab, "e:e0"));
+        let (c1, c2, e) = (lab.mac("c1:c0"), lab.mac("c2:c0"), lab.mac("e:e0"));
         lab.expect_shot("e", &Shot::to(c1).bytes(bytes), "c1 host").await?;
         lab.expect_shot("c1", &Shot::to(e).bytes(bytes), "e host").await?;
         lab.expect_shot("c1", &Shot::to(c2).bytes(bytes), "c2 host").await?;
@@ -361,7 +355,7 @@ fn past_the_transmit_queue() {
 }
 
 async fn bypassing(lab: &mut CaseLab) -> Result<(), Stop> {
-    let (c2, e) = (mac(lab, "c2:c0"), mac(lab, "e:e0"));
+    let (c2, e) = (lab.mac("c2:c0"), lab.mac("e:e0"));
     let heard = "c2 broadcast, e broadcast";
     lab.expect_shot("c1", &Shot::broadcast().bypassing_the_queue(), heard).await?;
     lab.expect_shot("c1", &Shot::to(c2).bypassing_the_queue(), "c2 host").await?;

@@ -6,9 +6,7 @@
 
 use hairpin_fixtures::lan::{cabled, quiet};
 use hairpin_fixtures::macvlan_lan;
-use hairpin_harness::{
-    CaseLab, Errno, LinkName, Mac, Mode, Rule, Shot, Source, Stop, Strength, Topology, check,
-};
+use hairpin_harness::{CaseLab, Errno, Mode, Rule, Shot, Source, Stop, Strength, Topology, check};
 use rstest::rstest;
 
 use super::NEEDS;
@@ -24,10 +22,6 @@ pub(crate) const RULES: &[Rule] = &[
     DOWN_PARENT,
     CHILD_AS_A_PORT,
 ];
-
-fn mac(lab: &CaseLab, link: &str) -> Mac {
-    lab.topology().mac_of(&LinkName::from(link))
-}
 
 const PARENT_GONE: Rule = Rule {
     id: "macvlan.life.children-go-with-their-parent",
@@ -85,7 +79,7 @@ fn children_outlive_their_parents_move() {
             .macvlan("c1:c0", "p:p0", Mode::Bridge)
             .macvlan("c2:c0", "p:p0", Mode::Bridge);
         let mut lab = case.lab(&topology).await?;
-        let (c1, c2) = (mac(&lab, "c1:c0"), mac(&lab, "c2:c0"));
+        let (c1, c2) = (lab.mac("c1:c0"), lab.mac("c2:c0"));
         lab.move_link("p:p0", "other").await?;
         let there = lab.exists("c1:c0")?;
         lab.claim("the child is still there", there, "it is gone")?;
@@ -114,7 +108,7 @@ fn a_child_may_move() {
     check(&CHILD_MOVED, async |case| {
         let lan = quiet(macvlan_lan(Mode::Bridge)).netns("other");
         let mut lab = case.lab(&lan.macvlan("c1:m1", "p:p0", Mode::Bridge)).await?;
-        let m1 = mac(&lab, "c1:m1");
+        let m1 = lab.mac("c1:m1");
         lab.expect_shot("e", &Shot::to(m1), "c1:m1 host").await?;
         lab.move_link("c1:m1", "c2").await?;
         let state = lab.link("c2:m1").await?;

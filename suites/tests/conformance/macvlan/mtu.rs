@@ -6,9 +6,7 @@
 
 use hairpin_fixtures::lan::cabled;
 use hairpin_fixtures::macvlan_lan;
-use hairpin_harness::{
-    CaseLab, Errno, LinkName, Mode, Rule, Shot, Source, Stop, Strength, check, options,
-};
+use hairpin_harness::{CaseLab, Errno, Mode, Rule, Shot, Source, Stop, Strength, check, options};
 use rstest::rstest;
 
 use super::NEEDS;
@@ -129,7 +127,7 @@ const SIBLINGS: Rule = Rule {
 fn of_a_sibling_holds_for_groups_only(#[case] bytes: usize, #[case] fits: bool) {
     check(&SIBLINGS, async |case| {
         let mut lab = case.lab(&macvlan_lan(Mode::Bridge).mtu("c2:c0", 1400)).await?;
-        let c2 = lab.topology().mac_of(&LinkName::from("c2:c0"));
+        let c2 = lab.mac("c2:c0");
         lab.expect_shot("c1", &Shot::to(c2).bytes(bytes), "c2 host").await?;
         let before = lab.counters("c2:c0").await?;
         let heard = if fits { "c2 broadcast, e broadcast" } else { "e broadcast" };

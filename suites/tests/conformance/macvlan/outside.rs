@@ -7,7 +7,7 @@
 
 use hairpin_fixtures::macvlan_lan;
 use hairpin_harness::Class::{Ping4, Ping6, Unicast};
-use hairpin_harness::{Class, Family, Mode, PortFlags, Rule, Source, Strength, check};
+use hairpin_harness::{Class, Family, Fdb, Mode, PortFlags, Rule, Source, Strength, check};
 use rstest::rstest;
 
 use super::{NEEDS, NEEDS_LOCKED_PORTS};
@@ -148,7 +148,7 @@ fn a_cloud_port_drops_children(#[case] class: Class) {
         let mut lab = case.lab(&topology).await?;
         let parent = lab.link("p:p0").await?.mac;
         lab.flush_fdb("sw:s0").await?;
-        lab.pin_fdb("sw:s0", parent).await?;
+        lab.add_fdb("sw:s0", parent, Fdb::STATIC).await?;
         // What the machine outside sends still comes in. A ping's first question does, too; its
         // answer is lost, so the ping itself never leaves.
         let inwards = if class == Unicast { '+' } else { '#' };

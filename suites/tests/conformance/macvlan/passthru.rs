@@ -7,12 +7,11 @@
 use hairpin_fixtures::lan::{cabled, single_lan};
 use hairpin_harness::Class::{Ping4, Ping6, Unicast};
 use hairpin_harness::{
-    CaseLab, Class, Family, Filter, LinkName, Mac, Macvlan, Mode, PortFlags, Rule, Shot, Source,
-    Stop, Strength, check,
+    Class, Family, Fdb, Filter, Mac, Macvlan, Mode, PortFlags, Rule, Shot, Source, Strength, check,
 };
 use rstest::rstest;
 
-use super::{NEEDS, NEEDS_LOCKED_PORTS};
+use super::{NEEDS, NEEDS_LOCKED_PORTS, expect_promiscuity};
 
 pub(crate) const RULES: &[Rule] = &[
     EXCLUSIVE,
@@ -197,7 +196,7 @@ fn a_cloud_port_cuts_off_a_new_mac(#[case] family: Family) {
         let mut lab = case.lab(&topology).await?;
         let old = lab.link("p:p0").await?.mac;
         lab.flush_fdb("sw:s0").await?;
-        lab.pin_fdb("sw:s0", old).await?;
+        lab.add_fdb("sw:s0", old, Fdb::STATIC).await?;
         for (mac, out) in [(old, '+'), (NEW, '#'), (old, '+')] {
             lab.set_mac("c1:c0", mac).await?;
             let cell = lab.ping(family, "c1", "e").await?;
@@ -224,14 +223,14 @@ const TAKES_ALL: Rule = Rule {
 fn takes_all_unicast_as_its_own() {
     check(&TAKES_ALL, async |case| {
         let mut lab = case.lab(&single_lan(Mode::Passthru)).await?;
-        let p = lab.topology().mac_of(&LinkName::from("p:p0"));
+        let p = lab.mac("p:p0");
         let group = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x08]);
         lab.join("c1", group).await?;
         lab.expect_shot("e", &Shot::to(NEW), "c1 host").await?;
         lab.expect_shot("e", &Shot::to(p), "c1 host").await?;
         lab.expect_shot("e", &Shot::broadcast(), "c1 broadcast, p broadcast").await?;
         lab.expect_shot("e", &Shot::to(group), "c1 multicast, p multicast").await?;
-        let e = lab.topology().mac_of(&LinkName::from("e:e0"));
+        let e = lab.mac("e:e0");
         lab.expect_shot("c1", &Shot::to(e).from(NEW), "e host").await?;
         lab.delete_last().await?;
         lab.grow(|lan| lan.macvlan("c1:c0", "p:p0", Mode::Bridge)).await?;
@@ -296,11 +295,6 @@ fn what_the_child_did_is_undone(#[case] given: Option<Mac>) {
         let seen = lab.link("p:p0").await?.mac;
         lab.claim(&format!("the parent has {own} again"), seen == own, seen)
     });
-}
-
-async fn expect_promiscuity(lab: &CaseLab, when: &str, count: u32) -> Result<(), Stop> {
-    let seen = lab.link("p:p0").await?.promiscuity;
-    lab.claim(&format!("{when}: promiscuity {count}"), seen == count, seen)
 }
 
 const NOPROMISC_CHANGES: Rule = Rule {

@@ -141,8 +141,7 @@ fn takes_each_frame_as_what_it_is() {
     check(&AS_WHAT, async |case| {
         let listed = Macvlan::from(Mode::Source).sender(STRANGER);
         let mut lab = case.lab(&mixed_lan(listed, Mode::Bridge)).await?;
-        let mac = |link: &str| lab.topology().mac_of(&LinkName::from(link));
-        let (c1, c2, p) = (mac("c1:c0"), mac("c2:c0"), mac("p:p0"));
+        let (c1, c2, p) = (lab.mac("c1:c0"), lab.mac("c2:c0"), lab.mac("p:p0"));
         let all = "c1 broadcast, c2 broadcast, p broadcast";
         for (to, from_stranger, from_e) in [
             (c1, "c1 host, p other", "p other"),
@@ -174,7 +173,7 @@ const EDITED: Rule = Rule {
 fn an_edited_list_holds_at_once() {
     check(&EDITED, async |case| {
         let mut lab = case.lab(&mixed_lan(Mode::Source, Mode::Bridge)).await?;
-        let c2 = lab.topology().mac_of(&LinkName::from("c2:c0"));
+        let c2 = lab.mac("c2:c0");
         let (one, two) = (STRANGER, Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x07]));
         let number = |mac: Mac| mac.0.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
         let (heard, unheard) = ("c1 other, c2 host", "c2 host");
@@ -210,7 +209,7 @@ fn nodst_is_for_listed_senders_only() {
     check(&LEAVING_SOURCE, async |case| {
         let listed = || Macvlan::from(Mode::Source).sender(STRANGER);
         let mut lab = case.lab(&mixed_lan(listed().nodst(), Mode::Bridge)).await?;
-        let c2 = lab.topology().mac_of(&LinkName::from("c2:c0"));
+        let c2 = lab.mac("c2:c0");
         let stranger = |to: Mac| Shot::to(to).from(STRANGER);
         lab.expect_shot("e", &stranger(c2), "c1 other").await?;
         lab.expect_shot("e", &stranger(Mac::BROADCAST), "c1 broadcast").await?;

@@ -1,0 +1,73 @@
+//! What a link has counted.
+
+use hairpin_model::Error;
+use hairpin_model::topology::LinkName;
+
+use super::super::Lab;
+use crate::attrs::find;
+
+/// What a link has counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames received.
+    pub rx_packets: u64,
+    /// Frames sent.
+    pub tx_packets: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Frames that were broken when they came.
+    pub rx_errors: u64,
+    /// Frames that could not be sent.
+    pub tx_errors: u64,
+    /// Frames that came and were thrown away.
+    pub rx_dropped: u64,
+    /// Frames that were to be sent and were thrown away.
+    pub tx_dropped: u64,
+    /// Group frames received.
+    pub multicast: u64,
+}
+
+impl std::ops::Sub for Counters {
+    type Output = Self;
+
+    /// What was counted since `earlier`.
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            rx_packets: self.rx_packets.wrapping_sub(earlier.rx_packets),
+            tx_packets: self.tx_packets.wrapping_sub(earlier.tx_packets),
+            rx_bytes: self.rx_bytes.wrapping_sub(earlier.rx_bytes),
+            tx_bytes: self.tx_bytes.wrapping_sub(earlier.tx_bytes),
+            rx_errors: self.rx_errors.wrapping_sub(earlier.rx_errors),
+            tx_errors: self.tx_errors.wrapping_sub(earlier.tx_errors),
+            rx_dropped: self.rx_dropped.wrapping_sub(earlier.rx_dropped),
+            tx_dropped: self.tx_dropped.wrapping_sub(earlier.tx_dropped),
+            multicast: self.multicast.wrapping_sub(earlier.multicast),
+        }
+    }
+}
+
+impl Lab {
+    /// What a link has counted since it was made.
+    pub async fn counters(&self, link: impl Into<LinkName>) -> Result<Counters, Error> {
+        const IFLA_STATS64: u16 = 23;
+        let attrs = self.link_attributes(&link.into())?;
+        let stats = find(&attrs, IFLA_STATS64).unwrap_or_default();
+        let at = |place: usize| {
+            let bytes = stats.get(8 * place..).and_then(<[u8]>::first_chunk);
+            bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+        };
+        Ok(Counters {
+            rx_packets: at(0),
+            tx_packets: at(1),
+            rx_bytes: at(2),
+            tx_bytes: at(3),
+            rx_errors: at(4),
+            tx_errors: at(5),
+            rx_dropped: at(6),
+            tx_dropped: at(7),
+            multicast: at(8),
+        })
+    }
+}

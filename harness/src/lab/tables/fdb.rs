@@ -1,0 +1,225 @@
+//! Forwarding entries of bridges, and the addresses that a link listens for, which the kernel tells
+//! in the same breath.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use hairpin_model::topology::LinkName;
+use hairpin_model::{Error, Mac};
+
+use super::super::Lab;
+use super::super::options::link_header;
+use super::{u16_at, u32_at};
+use crate::attrs::{Attrs, find};
+use crate::netlink::plain::{
+    AF_BRIDGE, Answer, CREATE, DUMP, EventKind, Events, Question, REPLACE, RTM_DELNEIGH,
+    RTM_GETNEIGH, RTM_NEWNEIGH,
+};
+
+/// An entry of a bridge's forwarding database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FdbEntry {
+    /// The address.
+    pub mac: Mac,
+    /// The port, or the bridge itself.
+    pub link: String,
+    /// The VLAN, where the bridge keeps them apart.
+    pub vlan: Option<u16>,
+    /// Whether it is the bridge's or a port's own address: such frames go up.
+    pub own: bool,
+    /// Whether it does not age.
+    pub fixed: bool,
+    /// Whether it stays where it is when its address is seen elsewhere.
+    pub sticky: bool,
+    /// Whether it only shows that a locked port has seen the address.
+    pub locked: bool,
+}
+
+impl fmt::Display for FdbEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.mac, self.link)?;
+        if let Some(vlan) = self.vlan {
+            write!(f, " vlan {vlan}")?;
+        }
+        let words = [
+            (self.own, "own"),
+            (self.fixed && !self.own, "static"),
+            (self.sticky, "sticky"),
+            (self.locked, "locked"),
+        ];
+        words.iter().filter(|(is, _)| *is).try_for_each(|(_, word)| write!(f, " {word}"))
+    }
+}
+
+/// What an entry that is made by hand is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fdb {
+    vlan: Option<u16>,
+    own: bool,
+    ages: bool,
+    sticky: bool,
+}
+
+impl Fdb {
+    /// Stays until it is deleted; frames to it leave by the port.
+    pub const STATIC: Self = Self { vlan: None, own: false, ages: false, sticky: false };
+    /// Ages as if it had been learned.
+    pub const DYNAMIC: Self = Self { vlan: None, own: false, ages: true, sticky: false };
+    /// The bridge's own: frames to it go up.
+    pub const OWN: Self = Self { vlan: None, own: true, ages: false, sticky: false };
+    /// Static, and not moved when its address is seen elsewhere.
+    pub const STICKY: Self = Self { vlan: None, own: false, ages: false, sticky: true };
+
+    /// In this VLAN.
+    #[must_use]
+    pub const fn vlan(mut self, id: u16) -> Self {
+        self.vlan = Some(id);
+        self
+    }
+}
+
+const NUD_NOARP: u16 = 0x40;
+const NUD_PERMANENT: u16 = 0x80;
+const NUD_REACHABLE: u16 = 0x02;
+const NTF_SELF: u8 = 0x02;
+const NTF_MASTER: u8 = 0x04;
+const NTF_STICKY: u8 = 0x40;
+const NTF_EXT_LOCKED: u32 = 2;
+const NDA_LLADDR: u16 = 2;
+const NDA_VLAN: u16 = 5;
+const NDA_MASTER: u16 = 9;
+const NDA_FLAGS_EXT: u16 = 15;
+
+/// `ndmsg`.
+fn neighbour_header(index: u32, state: u16, flags: u8) -> Vec<u8> {
+    let mut header = vec![AF_BRIDGE, 0, 0, 0];
+    header.extend(index.to_ne_bytes());
+    header.extend(state.to_ne_bytes());
+    header.extend([flags, 0]);
+    header
+}
+
+impl Lab {
+    /// The addresses and groups, besides its own address and those that every link has, that a
+    /// link takes frames for: what its children and its sockets have asked it to.
+    pub async fn filters(&self, link: impl Into<LinkName>) -> Result<BTreeSet<Mac>, Error> {
+        let link = link.into();
+        let index = self.index(&link)?;
+        let entries = self.neighbours(&link.netns)?;
+        let of_link = entries.iter().filter(|(_, body)| {
+            u32_at(body, 4) == index && body.get(10).is_some_and(|flags| flags & NTF_SELF != 0)
+        });
+        let mac = |(_, body): &Answer| {
+            find(body.get(12..)?, NDA_LLADDR).and_then(|mac| mac.try_into().ok()).map(Mac)
+        };
+        Ok(of_link.filter_map(mac).collect())
+    }
+
+    /// What the bridges of a namespace know, in order of address.
+    pub async fn fdb(&self, netns: &str) -> Result<Vec<FdbEntry>, Error> {
+        let entries = self.neighbours(netns)?;
+        let mut entries: Vec<FdbEntry> =
+            entries.iter().filter_map(|(_, body)| self.fdb_entry(netns, body)).collect();
+        entries.sort();
+        entries.dedup();
+        Ok(entries)
+    }
+
+    fn neighbours(&self, netns: &str) -> Result<Vec<Answer>, Error> {
+        // The old header, an ifinfomsg, is the one that every kernel takes.
+        let header = link_header(AF_BRIDGE, 0, 0, 0);
+        let attrs = Attrs::new();
+        let question = Question { kind: RTM_GETNEIGH, flags: DUMP, header: &header, attrs };
+        let answers = self.ask(netns, &question)?;
+        answers.map_err(|refused| refused.error("show the forwarding entries", netns))
+    }
+
+    /// An entry, if it is a bridge's.
+    fn fdb_entry(&self, netns: &str, body: &[u8]) -> Option<FdbEntry> {
+        let attrs = body.get(12..)?;
+        let link = self.topology.link_at(netns, u32_at(body, 4))?.name.link.clone();
+        find(attrs, NDA_MASTER)?;
+        let (state, flags) = (u16_at(body, 8), *body.get(10)?);
+        let ext = find(attrs, NDA_FLAGS_EXT).map_or(0, |bytes| u32_at(bytes, 0));
+        Some(FdbEntry {
+            mac: Mac(find(attrs, NDA_LLADDR)?.try_into().ok()?),
+            link,
+            vlan: find(attrs, NDA_VLAN).map(|bytes| u16_at(bytes, 0)),
+            own: state & NUD_PERMANENT != 0,
+            fixed: state & (NUD_NOARP | NUD_PERMANENT) != 0,
+            sticky: flags & NTF_STICKY != 0,
+            locked: ext & NTF_EXT_LOCKED != 0,
+        })
+    }
+
+    /// Adds or replaces a forwarding entry of the bridge that the link is a port of.
+    pub async fn add_fdb(
+        &mut self,
+        port: impl Into<LinkName>,
+        mac: Mac,
+        entry: Fdb,
+    ) -> Result<(), Error> {
+        let port = port.into();
+        let state = match entry {
+            Fdb { own: true, .. } => NUD_PERMANENT,
+            Fdb { ages: true, .. } => NUD_REACHABLE,
+            _ => NUD_NOARP,
+        };
+        let flags = NTF_MASTER | if entry.sticky { NTF_STICKY } else { 0 };
+        let header = neighbour_header(self.index(&port)?, state, flags);
+        let flags = CREATE | REPLACE;
+        let attrs = fdb_attrs(mac, entry.vlan);
+        let asked = Question { kind: RTM_NEWNEIGH, flags, header: &header, attrs };
+        self.command(&port, &asked, &format!("add the forwarding entry {mac}"))?;
+        self.tell(|| format!("{port} has {mac} as a forwarding entry"));
+        Ok(())
+    }
+
+    /// Deletes a forwarding entry of the bridge that the link is a port of.
+    pub async fn delete_fdb(
+        &mut self,
+        port: impl Into<LinkName>,
+        mac: Mac,
+        vlan: Option<u16>,
+    ) -> Result<(), Error> {
+        let port = port.into();
+        let header = neighbour_header(self.index(&port)?, 0, NTF_MASTER);
+        let attrs = fdb_attrs(mac, vlan);
+        let asked = Question { kind: RTM_DELNEIGH, flags: 0, header: &header, attrs };
+        self.command(&port, &asked, &format!("delete the entry {mac}"))?;
+        self.tell(|| format!("{port} has lost the forwarding entry {mac}"));
+        Ok(())
+    }
+
+    /// Waits until the bridges of a namespace have forgotten these addresses, woken by the kernel's
+    /// own events.
+    pub async fn await_forgotten(&self, netns: &str, macs: &[Mac]) -> Result<(), Error> {
+        let mut events = Events::subscribe(&self.node(netns)?.ns, &[EventKind::Neighbour])?;
+        let watch = async {
+            while self.fdb(netns).await?.iter().any(|entry| macs.contains(&entry.mac)) {
+                events.next().await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(FORGOTTEN, watch).await.unwrap_or_else(|_| {
+            Err(Error::new(
+                format!("{macs:?} were not forgotten within {} s", FORGOTTEN.as_secs()),
+                format!("namespace `{netns}`"),
+                "set a short ageing time first, and have them be silent",
+            ))
+        })
+    }
+}
+
+/// How long an address may take to be forgotten beyond its ageing time: the kernel looks in its own
+/// time, at the latest when the ageing time has passed once more.
+const FORGOTTEN: Duration = Duration::from_secs(20);
+
+fn fdb_attrs(mac: Mac, vlan: Option<u16>) -> Attrs {
+    let attrs = Attrs::new().bytes(NDA_LLADDR, &mac.0);
+    match vlan {
+        Some(id) => attrs.bytes(NDA_VLAN, &id.to_ne_bytes()),
+        None => attrs,
+    }
+}

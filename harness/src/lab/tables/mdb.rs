@@ -1,0 +1,199 @@
+//! Memberships of groups that bridges know.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use hairpin_model::topology::LinkName;
+use hairpin_model::{Error, Mac};
+
+use super::super::Lab;
+use super::{u16_at, u32_at};
+use crate::attrs::{Attrs, find, parse};
+use crate::netlink::plain::{
+    AF_BRIDGE, CREATE, DUMP, EXCL, EventKind, Events, Question, RTM_DELMDB, RTM_GETMDB, RTM_NEWMDB,
+};
+
+/// A group that a bridge port is a member of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MdbEntry {
+    /// The port, or the bridge itself.
+    pub link: String,
+    /// The group: an IP address, or an Ethernet one.
+    pub group: String,
+    /// The source, if it is of one only.
+    pub source: Option<IpAddr>,
+    /// The VLAN, where the bridge keeps them apart.
+    pub vlan: Option<u16>,
+    /// Whether it was made by hand and does not end.
+    pub permanent: bool,
+}
+
+impl fmt::Display for MdbEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.group, self.link)?;
+        if let Some(source) = self.source {
+            write!(f, " from {source}")?;
+        }
+        if let Some(vlan) = self.vlan {
+            write!(f, " vlan {vlan}")?;
+        }
+        f.write_str(if self.permanent { " permanent" } else { "" })
+    }
+}
+
+const MDBA_MDB: u16 = 1;
+const MDBA_MDB_ENTRY: u16 = 1;
+const MDBA_MDB_ENTRY_INFO: u16 = 1;
+const MDBA_SET_ENTRY: u16 = 1;
+const MDBA_MDB_EATTR_SOURCE: u16 = 4;
+const MDB_PERMANENT: u8 = 1;
+
+/// How long a report, or the end of a membership that is not reported again, may take.
+const REPORTED: Duration = Duration::from_secs(20);
+
+/// `br_mdb_entry`: 28 bytes.
+fn mdb_entry(port: u32, group: &str, vlan: u16) -> Option<[u8; 28]> {
+    let mut entry = [0; 28];
+    entry[..4].copy_from_slice(&port.to_ne_bytes());
+    entry[4] = MDB_PERMANENT;
+    entry[6..8].copy_from_slice(&vlan.to_ne_bytes());
+    let protocol: u16 = match (group.parse(), group.parse::<Mac>()) {
+        (Ok(IpAddr::V4(ip)), _) => {
+            entry[8..12].copy_from_slice(&ip.octets());
+            0x0800
+        }
+        (Ok(IpAddr::V6(ip)), _) => {
+            entry[8..24].copy_from_slice(&ip.octets());
+            0x86dd
+        }
+        (_, Ok(mac)) => {
+            entry[8..14].copy_from_slice(&mac.0);
+            0
+        }
+        _ => return None,
+    };
+    entry[24..26].copy_from_slice(&protocol.to_be_bytes());
+    Some(entry)
+}
+
+impl Lab {
+    /// The memberships that the bridges of a namespace know, in order of group.
+    pub async fn mdb(&self, netns: &str) -> Result<Vec<MdbEntry>, Error> {
+        let header = [AF_BRIDGE, 0, 0, 0, 0, 0, 0, 0];
+        let attrs = Attrs::new();
+        let asked = Question { kind: RTM_GETMDB, flags: DUMP, header: &header, attrs };
+        let answers = self.ask(netns, &asked)?;
+        let answers = answers.map_err(|refused| refused.error("show the memberships", netns))?;
+        let mut found = Vec::new();
+        for (_, body) in &answers {
+            let all = find(body.get(8..).unwrap_or_default(), MDBA_MDB).unwrap_or_default();
+            let entries = parse(all).filter(|(kind, _)| *kind == MDBA_MDB_ENTRY);
+            let infos = entries.flat_map(|(_, entry)| parse(entry));
+            let infos = infos.filter(|(kind, _)| *kind == MDBA_MDB_ENTRY_INFO);
+            found.extend(infos.filter_map(|(_, info)| self.membership(netns, info)));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn membership(&self, netns: &str, info: &[u8]) -> Option<MdbEntry> {
+        let vlan = u16_at(info, 6);
+        let group = match u16::from_be_bytes(*info.get(24..)?.first_chunk()?) {
+            0x0800 => Ipv4Addr::from(*info.get(8..)?.first_chunk::<4>()?).to_string(),
+            0x86dd => Ipv6Addr::from(*info.get(8..)?.first_chunk::<16>()?).to_string(),
+            _ => Mac(*info.get(8..)?.first_chunk::<6>()?).to_string(),
+        };
+        let source = find(info.get(28..)?, MDBA_MDB_EATTR_SOURCE);
+        let source = source.and_then(|bytes| match bytes.len() {
+            4 => bytes.first_chunk::<4>().map(|b| IpAddr::from(*b)),
+            _ => bytes.first_chunk::<16>().map(|b| IpAddr::from(*b)),
+        });
+        Some(MdbEntry {
+            link: self.topology.link_at(netns, u32_at(info, 0))?.name.link.clone(),
+            group,
+            source,
+            vlan: (vlan != 0).then_some(vlan),
+            permanent: info.get(4) == Some(&MDB_PERMANENT),
+        })
+    }
+
+    /// Waits until a port is a member of a group, or is no more, woken by the kernel's own events:
+    /// memberships follow reports, which hosts send in their own time.
+    pub async fn await_member(
+        &self,
+        port: impl Into<LinkName>,
+        group: &str,
+        member: bool,
+    ) -> Result<(), Error> {
+        let port = port.into();
+        let mut events = Events::subscribe(&self.node(&port.netns)?.ns, &[EventKind::Mdb])?;
+        let watch = async {
+            loop {
+                let entries = self.mdb(&port.netns).await?;
+                let mut of_it = entries.iter().filter(|e| e.link == port.link && e.group == group);
+                if of_it.next().is_some() == member {
+                    return Ok(());
+                }
+                events.next().await;
+            }
+        };
+        tokio::time::timeout(REPORTED, watch).await.unwrap_or_else(|_| {
+            let still = if member { "not" } else { "still" };
+            Err(Error::new(
+                format!("`{port}` was {still} a member of {group} after {} s", REPORTED.as_secs()),
+                format!("namespace `{}`", port.netns),
+                "does the bridge follow memberships, and did a host behind the port join or leave?",
+            ))
+        })
+    }
+
+    /// Makes a port (or the bridge itself) a lasting member of a group: an IP address or, since
+    /// 5.13, an Ethernet one.
+    pub async fn add_mdb(
+        &mut self,
+        bridge: impl Into<LinkName>,
+        port: impl Into<LinkName>,
+        group: &str,
+        vlan: Option<u16>,
+    ) -> Result<(), Error> {
+        self.change_mdb(RTM_NEWMDB, &bridge.into(), &port.into(), group, vlan)
+    }
+
+    /// Ends a membership.
+    pub async fn delete_mdb(
+        &mut self,
+        bridge: impl Into<LinkName>,
+        port: impl Into<LinkName>,
+        group: &str,
+        vlan: Option<u16>,
+    ) -> Result<(), Error> {
+        self.change_mdb(RTM_DELMDB, &bridge.into(), &port.into(), group, vlan)
+    }
+
+    fn change_mdb(
+        &mut self,
+        kind: u16,
+        bridge: &LinkName,
+        port: &LinkName,
+        group: &str,
+        vlan: Option<u16>,
+    ) -> Result<(), Error> {
+        let mut header = vec![AF_BRIDGE, 0, 0, 0];
+        header.extend(self.index(bridge)?.to_ne_bytes());
+        let entry = mdb_entry(self.index(port)?, group, vlan.unwrap_or(0)).ok_or_else(|| {
+            Error::new(
+                format!("`{group}` is no group"),
+                port.to_string(),
+                "write an IP or an Ethernet address",
+            )
+        })?;
+        let attrs = Attrs::new().bytes(MDBA_SET_ENTRY, &entry);
+        let create = if kind == RTM_NEWMDB { CREATE | EXCL } else { 0 };
+        let verb = if kind == RTM_NEWMDB { "add" } else { "end" };
+        let asked = Question { kind, flags: create, header: &header, attrs };
+        self.command(port, &asked, &format!("{verb} its membership of {group}"))?;
+        self.tell(|| format!("{port} {verb} member of {group}"));
+        Ok(())
+    }
+}

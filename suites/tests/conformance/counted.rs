@@ -1,0 +1,57 @@
+//! What links count of one frame. A shot comes with the frames that prove its fate, so two shots are
+//! compared that differ in length only: the difference is the shot's alone.
+//!
+//! No cases here. The lab must be quiet: whoever speaks unasked is counted too.
+
+use hairpin_harness::{CaseLab, Class, Counters, Shot, Stop};
+
+/// By how many bytes the longer shot is longer.
+pub(crate) const MORE: u64 = 900;
+
+/// How many bytes the two shots have.
+pub(crate) const BYTES: [usize; 2] = [100, 1000];
+
+/// A shot: its sender, itself, and who hears it.
+pub(crate) type Sent<'a> = (&'a str, &'a Shot, &'a str);
+
+/// Holds how many bytes each link counts more of the longer shot, received and sent. Gives what each
+/// link has counted of both.
+pub(crate) async fn expect_bytes(
+    lab: &mut CaseLab,
+    (from, shot, heard): Sent<'_>,
+    wanted: &[(&str, u64, u64)],
+) -> Result<Vec<[Counters; 2]>, Stop> {
+    let mut counted = vec![[Counters::default(); 2]; wanted.len()];
+    for (which, bytes) in BYTES.into_iter().enumerate() {
+        let before = counters(lab, wanted).await?;
+        lab.expect_shot(from, &shot.clone().bytes(bytes), heard).await?;
+        let after = counters(lab, wanted).await?;
+        for (of_link, (after, before)) in counted.iter_mut().zip(after.into_iter().zip(before)) {
+            of_link[which] = after - before;
+        }
+    }
+    for ((link, rx, tx), [short, long]) in wanted.iter().zip(&counted) {
+        let more = *long - *short;
+        let seen = (more.rx_bytes, more.tx_bytes);
+        let claim = format!("{link} counts {rx} bytes more received and {tx} sent of {shot}");
+        lab.claim(&claim, seen == (*rx, *tx), format!("{seen:?}"))?;
+    }
+    Ok(counted)
+}
+
+/// What links have counted when nothing is under way any more: unicast shots are announced by
+/// broadcast, which macvlan children take out of a queue in their own time.
+async fn counters(lab: &mut CaseLab, links: &[(&str, u64, u64)]) -> Result<Vec<Counters>, Stop> {
+    settled(lab).await?;
+    let mut all = Vec::new();
+    for (link, ..) in links {
+        all.push(lab.counters(*link).await?);
+    }
+    Ok(all)
+}
+
+/// Flushes what is under way.
+pub(crate) async fn settled(lab: &mut CaseLab) -> Result<(), Stop> {
+    lab.observe(Class::Broadcast).await?;
+    Ok(())
+}
