@@ -82,16 +82,7 @@ pub(crate) async fn ping(
     to: &str,
 ) -> Result<Cell, Error> {
     let hosts = endpoints(lab).await?;
-    let place = |name: &str| {
-        hosts.iter().position(|host| host.name == name).ok_or_else(|| {
-            Error::new(
-                format!("there is no host `{name}`"),
-                format!("topology `{}`", lab.topology().name),
-                "name a `host` of the topology; a `netns` does not ping",
-            )
-        })
-    };
-    let pair = (place(from)?, place(to)?);
+    let pair = (place(lab, &hosts, from)?, place(lab, &hosts, to)?);
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let pinned = Pinned::here();
     let losses = losses::Losses::now(lab).await?;
@@ -106,17 +97,11 @@ pub(crate) async fn ping(
 /// Sends a frame of the case's own, and proves what became of it.
 pub(crate) async fn shoot(lab: &mut Lab, from: &str, shot: &Shot) -> Result<Fate, Error> {
     let hosts = endpoints(lab).await?;
-    let place = hosts.iter().position(|host| host.name == from).ok_or_else(|| {
-        Error::new(
-            format!("there is no host `{from}`"),
-            format!("topology `{}`", lab.topology().name),
-            "name a `host` of the topology; a `netns` does not send",
-        )
-    })?;
+    let from = place(lab, &hosts, from)?;
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let pinned = Pinned::here();
     let losses = losses::Losses::now(lab).await?;
-    let fate = frame::shoot(lab, &mut listeners, &hosts, place, shot);
+    let fate = frame::shoot(lab, &mut listeners, &hosts, from, shot);
     drop(pinned);
     *lab.listeners_mut() = Some(listeners);
     let mut fate = fate?;
@@ -131,11 +116,23 @@ pub(crate) async fn shoot(lab: &mut Lab, from: &str, shot: &Shot) -> Result<Fate
 /// Has a host's link take the frames of a group, as long as the lab lives.
 pub(crate) async fn join(lab: &mut Lab, host: &str, group: Mac) -> Result<(), Error> {
     let hosts = endpoints(lab).await?;
+    let host = place(lab, &hosts, host)?;
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let opened = listeners.open_frames(lab, &hosts);
-    let joined = opened.and_then(|()| listeners.join(&hosts, host, group));
+    let joined = opened.and_then(|()| listeners.join(host, hosts[host].index, group));
     *lab.listeners_mut() = Some(listeners);
     joined
+}
+
+/// The place of a host among the endpoints.
+fn place(lab: &Lab, hosts: &[Endpoint], name: &str) -> Result<usize, Error> {
+    hosts.iter().position(|host| host.name == name).ok_or_else(|| {
+        Error::new(
+            format!("there is no host `{name}`"),
+            format!("topology `{}`", lab.topology().name),
+            "name a `host` of the topology; a `netns` neither pings nor sends",
+        )
+    })
 }
 
 async fn endpoints(lab: &Lab) -> Result<Vec<Endpoint>, Error> {

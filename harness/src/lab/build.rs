@@ -87,15 +87,11 @@ impl<'l> Builder<'l> {
         let made = match &link.kind {
             Kind::Bridge(settings) => netlink.add_bridge(&birth, settings).await,
             Kind::Veth { peer } => self.make_cable(link, peer).await,
-            Kind::Macvlan { parent, settings } => {
+            Kind::Macvlan { parent, settings } | Kind::Macvtap { parent, settings } => {
                 let above = &self.node(&parent.netns).netlink;
+                let (index, driver) = (self.topology.ifindex(parent), link.kind.driver());
                 let ns = &self.node(&link.name.netns).ns;
-                above.add_macvlan(&birth, self.topology.ifindex(parent), settings, ns).await
-            }
-            Kind::Macvtap { parent, settings } => {
-                let above = &self.node(&parent.netns).netlink;
-                let ns = &self.node(&link.name.netns).ns;
-                above.add_macvtap(&birth, self.topology.ifindex(parent), settings, ns).await
+                above.add_macvlan(&birth, driver, index, settings, ns).await
             }
             Kind::Ipvlan { parent, mode, flag } => {
                 let above = &self.node(&parent.netns).netlink;

@@ -3,12 +3,10 @@
 use hairpin_model::Mac;
 use hairpin_model::topology::{Bridge, IpvlanFlag, IpvlanMode, Macvlan, Mode, PortFlags};
 use rtnetlink::packet_route::link::{
-    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoMacVtap, InfoVeth, IpVlanFlags, IpVlanMode,
-    LinkMessage, MacVlanFlags, MacVlanMacAddressMode, MacVlanMode,
+    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoVeth, IpVlanFlags, IpVlanMode, LinkMessage,
+    MacVlanFlags, MacVlanMacAddressMode, MacVlanMode,
 };
-use rtnetlink::{
-    LinkBridge, LinkBridgePort, LinkMacVlan, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan,
-};
+use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan};
 
 use super::{Netlink, Refused};
 use crate::ns::Ns;
@@ -97,36 +95,18 @@ impl Netlink {
         self.add(builder.build()).await
     }
 
-    /// Makes a macvlan child in `ns` of a parent in this namespace.
+    /// Makes a macvlan child, or with that driver a macvtap one, in `ns` of a parent in this
+    /// namespace.
     pub(crate) async fn add_macvlan(
         &self,
         birth: &Birth<'_>,
+        driver: &str,
         parent: u32,
         settings: &Macvlan,
         ns: &Ns,
     ) -> Result<(), Refused> {
-        let mut builder = LinkMessageBuilder::<LinkMacVlan>::new(birth.name).link(parent);
-        for info in macvlan_data(settings) {
-            builder = builder.append_info_data(info);
-        }
-        self.add(birth.apply(builder.setns_by_fd(ns.raw())).build()).await
-    }
-
-    /// Makes a macvtap child in `ns` of a parent in this namespace.
-    pub(crate) async fn add_macvtap(
-        &self,
-        birth: &Birth<'_>,
-        parent: u32,
-        settings: &Macvlan,
-        ns: &Ns,
-    ) -> Result<(), Refused> {
-        let data = macvlan_data(settings).into_iter().filter_map(|info| match info {
-            InfoMacVlan::Mode(mode) => Some(InfoMacVtap::Mode(mode)),
-            InfoMacVlan::Flags(flags) => Some(InfoMacVtap::Flags(flags)),
-            _ => None,
-        });
-        let data = InfoData::MacVtap(data.collect());
-        self.add_child(birth, InfoKind::MacVtap, data, parent, ns).await
+        let data = InfoData::MacVlan(macvlan_data(settings));
+        self.add_child(birth, InfoKind::Other(driver.into()), data, parent, ns).await
     }
 
     /// Makes an ipvlan child in `ns` of a parent in this namespace.

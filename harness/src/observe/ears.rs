@@ -38,13 +38,9 @@ impl Listeners {
         Ok(())
     }
 
-    /// Has a host's link take the frames of a group.
-    pub(super) fn join(&self, hosts: &[Endpoint], name: &str, group: Mac) -> Result<(), Error> {
-        let found = hosts.iter().zip(&self.frames).find(|(host, _)| host.name == name);
-        let (host, ear) = found.ok_or_else(|| {
-            Error::new(format!("there is no host `{name}`"), "a lab", "name a host of the topology")
-        })?;
-        ear.join(host.index, group).map_err(|error| broken("join a group", &error))
+    /// Has the link of the host at that place take the frames of a group.
+    pub(super) fn join(&self, host: usize, link: u32, group: Mac) -> Result<(), Error> {
+        self.frames[host].join(link, group).map_err(|error| broken("join a group", &error))
     }
 
     /// Opens the taps, if they are not open yet and the lab is traced.
