@@ -113,6 +113,19 @@ const PACKETS: Rule = Rule {
 /// How many frames are sent in a row.
 const FRAMES: u64 = 7;
 
+/// A group that no child takes: of eight, as a child's filter has few places, found by a key of the
+/// namespace's own, and a group may fall on the place of one that was joined.
+async fn group_of_nobody(lab: &mut CaseLab) -> Result<Mac, Stop> {
+    let mut group = Mac::BROADCAST;
+    for last in 0x20..0x28 {
+        group = Mac([1, 0, 0x5e, 0x7c, 1, last]);
+        if lab.shoot("e", &Shot::to(group)).await?.to_string() == "p multicast" {
+            break;
+        }
+    }
+    Ok(group)
+}
+
 #[rstest]
 #[case::broadcast(true)]
 #[case::unicast(false)]
@@ -122,7 +135,7 @@ fn frames_and_groups(#[case] group: bool) {
         let c1 = lab.mac("c1:c0");
         let shot = if group { Shot::broadcast() } else { Shot::to(c1) };
         // One round of controls against the same round with a shot.
-        let aside = if group { Mac([1, 0, 0x5e, 0x7c, 0, 9]) } else { Mac([2, 0, 0, 0, 0, 9]) };
+        let aside = if group { group_of_nobody(&mut lab).await? } else { Mac([2, 0, 0, 0, 0, 9]) };
         let counted =
             async |lab: &mut CaseLab, shot: &Shot, heard: &str| -> Result<Counters, Stop> {
                 settled(lab).await?;
