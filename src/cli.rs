@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{bisect, check, completions, doctor, list, matrix, report, run, setup};
+use crate::commands::{bisect, check, completions, doctor, draw, list, matrix, report, run, setup};
 use crate::exit::{self, Exit};
 use crate::show;
 
@@ -41,6 +41,8 @@ enum Command {
     Bisect(bisect::Args),
     /// Tell runs to others: TAP, JUnit, a job summary, JSON; join the shards of a distributed run.
     Report(report::Args),
+    /// Draw the network of a case: as text, Mermaid or SVG.
+    Draw(draw::Args),
     /// List the rules with their cases, sources and needs.
     List(list::Args),
     /// Tell whether this machine can run the suite, and what to change where it cannot.
@@ -76,6 +78,7 @@ pub(crate) fn main() -> Exit {
         Command::Matrix(args) => matrix::run(&args),
         Command::Bisect(args) => bisect::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Draw(args) => draw::run(&args),
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Run(args) => run::run(&args),

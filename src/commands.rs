@@ -4,6 +4,7 @@ pub(crate) mod bisect;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod doctor;
+pub(crate) mod draw;
 pub(crate) mod list;
 pub(crate) mod matrix;
 pub(crate) mod report;

@@ -95,6 +95,25 @@ pub(crate) fn is_fixed(outcome: Outcome, reason: Option<&str>) -> bool {
     outcome == Outcome::Fail && reason.is_some_and(|reason| reason.starts_with(FIXED))
 }
 
+/// The records of a case: of its last run that ended as the case is told to have ended.
+pub(crate) fn records_of(run: &Run, id: &str) -> Vec<Record> {
+    let outcome = run.case(id).map(|case| case.outcome);
+    let (mut block, mut found) = (Vec::new(), Vec::new());
+    for record in &run.records {
+        if matches!(record.event, Event::CaseStarted { .. }) {
+            block.clear();
+        }
+        block.push(record);
+        if let Event::CaseFinished { case, outcome: ended, .. } = &record.event
+            && case.as_str() == id
+            && Some(*ended) == outcome
+        {
+            found = std::mem::take(&mut block);
+        }
+    }
+    found.into_iter().cloned().collect()
+}
+
 /// Reads runs: event files, and folders of them; oldest kernel first.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Run>, Error> {
     let mut runs = Vec::new();

@@ -230,6 +230,7 @@ impl Case {
         lab.tell_steps(|text| events::emit(Event::Step { text }));
         events::emit(Event::LabBuilt {
             wiring: topology.wiring(),
+            topology: Some(topology.clone()),
             build_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         });
         Ok(CaseLab { lab, state: Rc::clone(&self.state) })

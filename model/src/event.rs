@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::CaseId;
 use crate::grid::Grid;
 use crate::rule::RuleEntry;
+use crate::topology::Topology;
 
 /// The version of the stream: raised when a field changes its meaning or goes away.
 pub const VERSION: u32 = 1;
@@ -117,6 +118,9 @@ pub enum Event {
     LabBuilt {
         /// The topology as text, see [`crate::Topology::wiring`].
         wiring: String,
+        /// The topology itself, from which it can be drawn; what wrote before this was added has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        topology: Option<Topology>,
         /// Microseconds from nothing to settled.
         build_us: u64,
     },

@@ -11,6 +11,7 @@
 //! | [`class`] | the kinds of traffic that a grid is observed for |
 //! | [`grid`] | who reaches whom: one cell an ordered pair, with its proof |
 //! | [`rule`] | a promise, who made it, and what a kernel needs to be held to it |
+//! | [`draw`] | topologies as text, Mermaid and SVG |
 //! | [`case`] | the stable dotted names of rules and cases |
 //! | [`event`] | the record stream that every report is made from |
 //! | [`expectation`] | known failures of kernels |
@@ -18,6 +19,7 @@
 
 pub mod case;
 pub mod class;
+pub mod draw;
 pub mod error;
 pub mod event;
 pub mod expectation;

@@ -69,7 +69,7 @@ impl Telling<'_> {
     /// where nothing failed, or where all is asked for.
     fn happening(&self, out: &mut String, outcome: Outcome, event: &Event) {
         match event {
-            Event::LabBuilt { wiring, build_us } => {
+            Event::LabBuilt { wiring, build_us, .. } => {
                 for (i, line) in wiring.lines().enumerate() {
                     out.push_str(&labelled(if i == 0 { "wiring" } else { "" }, line));
                 }

@@ -99,7 +99,10 @@ pub(crate) fn rule_of(case: &CaseId) -> String {
 
 /// What a case tells between its beginning and its end.
 pub(crate) fn events(case: &CaseId) -> Vec<Event> {
-    let lab = |mode| Event::LabBuilt { wiring: lan(mode).wiring(), build_us: 2100 };
+    let lab = |mode| {
+        let topology = lan(mode);
+        Event::LabBuilt { wiring: topology.wiring(), topology: Some(topology), build_us: 2100 }
+    };
     let reflect = Event::Step { text: "sw:s0 hairpin on".into() };
     match case.as_str() {
         "bridge.l2.same-bridge.v4" => vec![grid(Class::Ping4, bridge(), &bridge().to_string())],

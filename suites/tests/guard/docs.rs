@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hairpin_harness::Mode;
+use hairpin_model::draw;
+
 use crate::source::Rule;
 use crate::{none, root, suite};
 
@@ -70,6 +73,15 @@ fn the_case_of_the_readme_is_the_one_that_is_built() {
     for part in block.split("\n\n") {
         assert!(built.contains(&bare(part)), "not in harness/examples/isolated_ports.rs:\n{part}");
     }
+}
+
+#[test]
+fn the_picture_of_the_readme_is_up_to_date() {
+    let drawn = draw::svg(&[hairpin_fixtures::macvlan_lan(Mode::Vepa)]);
+    assert!(
+        read("docs/wiring.svg") == drawn,
+        "make it again: hairpin draw macvlan.vepa --format svg -o docs/wiring.svg"
+    );
 }
 
 /// Code without its layout, which rustfmt decides in one place and the page's width in the other.
