@@ -19,7 +19,7 @@ use crate::netlink::{LinkState, Netlink};
 use crate::ns::Ns;
 pub use process::Sights;
 
-use crate::observe::{Datagram, Listeners, datagram, observe, ping};
+use crate::observe::{Flow, Listeners, Passage, flow, observe, ping};
 
 /// One namespace of a lab.
 pub(crate) struct Node {
@@ -118,9 +118,10 @@ impl Lab {
         ping(self, family, from, to).await
     }
 
-    /// Sends one datagram to a port and proves what became of it.
-    pub async fn datagram(&mut self, flow: Datagram<'_>) -> Result<Cell, Error> {
-        datagram(self, flow).await
+    /// Sends one datagram, or opens one connection, and proves what became of it. What the hosts
+    /// have learned of their neighbours stays as it is.
+    pub async fn flow(&mut self, asked: &Flow<'_>) -> Result<Passage, Error> {
+        flow(self, asked).await
     }
 
     /// A link as the kernel has it now.

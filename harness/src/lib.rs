@@ -37,7 +37,7 @@ pub use case::{Case, CaseLab, Stop, check};
 pub use lab::{Lab, Sights};
 pub use netlink::LinkState;
 pub use ns::Ns;
-pub use observe::Datagram;
+pub use observe::{Flow, Passage};
 pub use version::Kernel;
 
 pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};
