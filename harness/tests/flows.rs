@@ -127,9 +127,14 @@ fn a_refusal_is_told_as_it_came(
 ) {
     live(async || {
         let mut lab = Lab::build(&three()).await?;
-        lab.set_firewall("b", at(Match::any().port(transport, 80), action))?;
-        let passage = lab.flow(&flow(transport, family)).await?;
-        assert_eq!(passage.cell.verdict, Verdict::Refused(refusal));
+        let a = lab.topology().address_of("a", family).expect("a has both families");
+        lab.set_firewall("b", at(Match::any().port(transport, 80).from(a.into()), action))?;
+        // From cold neighbours and from warm ones: then the refusal is back before the question's
+        // own system call is.
+        for _ in 0..2 {
+            let passage = lab.flow(&flow(transport, family)).await?;
+            assert_eq!(passage.cell.verdict, Verdict::Refused(refusal.clone()));
+        }
         Ok(())
     });
 }

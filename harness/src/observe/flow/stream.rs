@@ -103,7 +103,9 @@ impl Ends {
         let wait = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
         // A signal is as good as silence: nothing is concluded from it.
         if poll(&mut ready, wait).unwrap_or_default() == 0 {
-            return Ok(End::Pending);
+            // An ICMP error that comes back before `connect` has let go of the socket is only noted
+            // there, and the SYN repeated a second later; the ear has heard it.
+            return Ok(self.errors.about(sender)?.map_or(End::Pending, End::Refused));
         }
         let error = sender.take_error().map_err(|e| broken("read a socket's error", &e))?;
         let Some(error) = error else { return Ok(End::Open) };
