@@ -21,7 +21,7 @@ use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology};
 
 use crate::lab::Lab;
 use crate::lab::options::LinkOption;
-use crate::observe::{Fate, Shot};
+use crate::observe::{Fate, Flow, Passage, Shot};
 use crate::{events, needs, program, report};
 
 /// Why a case ends before its last line.
@@ -55,6 +55,8 @@ struct State {
     id: CaseId,
     /// What was seen of each pair: cut off, and reached.
     pairs: RefCell<Pairs>,
+    /// The same of each flow, by its words.
+    flows: RefCell<BTreeMap<String, (bool, bool)>>,
     /// Whether anything at all was held against the promise.
     claims: std::cell::Cell<usize>,
 }
@@ -64,8 +66,13 @@ pub fn check(rule: &'static Rule, body: impl AsyncFnOnce(&mut Case) -> Result<()
     let began = Instant::now();
     let id = program::this_case(rule);
     events::emit(Event::CaseStarted { case: id.clone(), rule: rule.id.into() });
-    let state =
-        Rc::new(State { rule, id, pairs: RefCell::default(), claims: std::cell::Cell::default() });
+    let state = Rc::new(State {
+        rule,
+        id,
+        pairs: RefCell::default(),
+        flows: RefCell::default(),
+        claims: std::cell::Cell::default(),
+    });
     let end = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(Rc::clone(&state), body)),
         Err(error) => End::Error(Error::new(
@@ -195,16 +202,33 @@ impl State {
                 "use `expect` or `claim` in it",
             ));
         }
-        let pairs = self.pairs.borrow();
-        let alone = pairs.iter().find(|(_, (cut_off, reached))| *cut_off && !*reached);
-        match alone {
+        match self.without_twin() {
             None => End::Pass,
-            Some(((class, from, to), _)) => End::Error(Error::new(
-                format!("{class} from `{from}` to `{to}` was cut off and never shown to arrive"),
+            Some(what) => End::Error(Error::new(
+                format!("{what} was cut off and never shown to arrive"),
                 self.id.to_string(),
                 "lift the one cause and expect the pair to be reached: without that twin the cable \
                  may have been unplugged",
             )),
+        }
+    }
+
+    /// A pair or a flow that was cut off and never reached.
+    fn without_twin(&self) -> Option<String> {
+        let alone = |(cut_off, reached): &(bool, bool)| *cut_off && !*reached;
+        let (pairs, flows) = (self.pairs.borrow(), self.flows.borrow());
+        let pair = pairs.iter().find(|(_, seen)| alone(seen));
+        let pair = pair.map(|((class, from, to), _)| format!("{class} from `{from}` to `{to}`"));
+        pair.or_else(|| Some(flows.iter().find(|(_, seen)| alone(seen))?.0.clone()))
+    }
+
+    /// Notes for the twin check what became of a flow.
+    fn note_flow(&self, flow: &Flow<'_>, verdict: &Verdict) {
+        let mut flows = self.flows.borrow_mut();
+        let (cut_off, reached) = flows.entry(flow.to_string()).or_default();
+        match verdict {
+            Verdict::Delivered | Verdict::Duplicated(_) => *reached = true,
+            _ => *cut_off = true,
         }
     }
 
@@ -309,6 +333,21 @@ impl CaseLab {
         self.keep(&story);
         let line = format!("{} {from} -> {to}: drawn `{drawn}`, {}", grid.class, cell.verdict);
         Err(Stop::Fail(line, story))
+    }
+
+    /// Asks for a flow and holds what became of it against a symbol of a drawing.
+    pub async fn expect_flow(&mut self, flow: &Flow<'_>, symbol: char) -> Result<Passage, Stop> {
+        let passage = self.lab.flow(flow).await?;
+        let verdict = &passage.cell.verdict;
+        if let Verdict::Inconclusive(why) = verdict {
+            let what = format!("{flow} is inconclusive: {why}");
+            self.keep(&what);
+            let place = self.state.id.to_string();
+            return Err(Error::new(what, place, report::INCONCLUSIVE_HELP).into());
+        }
+        self.state.note_flow(flow, verdict);
+        self.claim(&format!("{flow}: `{symbol}`"), verdict.symbol() == symbol, verdict)?;
+        Ok(passage)
     }
 
     /// Holds a fact against the promise; `observed` is told when it does not hold.

@@ -23,7 +23,7 @@ pub use change::Filter;
 pub use process::Sights;
 pub use tables::{Counters, Fdb, FdbEntry, MdbEntry, PortVlan};
 
-use crate::observe::{Datagram, Fate, Listeners, Shot, datagram, join, observe, ping, shoot};
+use crate::observe::{Fate, Flow, Listeners, Passage, Shot, flow, join, observe, ping, shoot};
 
 /// One namespace of a lab.
 pub(crate) struct Node {
@@ -122,9 +122,10 @@ impl Lab {
         ping(self, family, from, to).await
     }
 
-    /// Sends one datagram to a port and proves what became of it.
-    pub async fn datagram(&mut self, flow: Datagram<'_>) -> Result<Cell, Error> {
-        datagram(self, flow).await
+    /// Sends one datagram, or opens one connection, and proves what became of it. What the hosts
+    /// have learned of their neighbours stays as it is.
+    pub async fn flow(&mut self, asked: &Flow<'_>) -> Result<Passage, Error> {
+        flow(self, asked).await
     }
 
     /// Sends one frame of your own making from a host, and proves what became of it at all hosts.

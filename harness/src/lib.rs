@@ -39,7 +39,7 @@ pub use lab::{Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, PortVlan, Sights, 
 pub use netlink::LinkState;
 pub use nix::errno::Errno;
 pub use ns::Ns;
-pub use observe::{Datagram, Fate, Hearing, Shot, Tag, Taken};
+pub use observe::{Fate, Flow, Hearing, Passage, Shot, Tag, Taken};
 pub use version::Kernel;
 
 pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};

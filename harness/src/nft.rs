@@ -9,6 +9,7 @@
 //!   in  ──▶  prerouting (-100)    prerouting, if dnat is used     Firewall::dnat
 //!            input          (0)   input, accepts                  Firewall::rules, then a counter
 //!            forward        (0)   forward, accepts or drops       Firewall::rules, then a counter
+//!            output      (-100)   local-out, if local_dnat is used Firewall::local_dnat
 //!            output         (0)   output, accepts                 Firewall::rules, then a counter
 //!   out ◀──  postrouting  (100)   postrouting, if masquerading    Firewall::masquerade
 //! ```
@@ -70,7 +71,8 @@ impl Part {
             Self::Nat => Firewall::new()
                 .masquerade(Match::any())
                 .dnat(port.clone(), ([192, 0, 2, 1], 1).into())
-                .dnat(port, ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 1).into()),
+                .dnat(port.clone(), ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 1).into())
+                .local_dnat(port, ([192, 0, 2, 1], 1).into()),
         }
     }
 }

@@ -13,7 +13,8 @@
 //! has. If a control is missing the cell is inconclusive, which no drawing accepts; so it is if a
 //! queue was full meanwhile, the receiver's socket (`frame`) or the machine's own (`losses`).
 //!
-//! `frame` does this for bare Ethernet frames, `ping` for ICMP echo, `flow` for UDP ports.
+//! `frame` does this for bare Ethernet frames, `ping` for ICMP echo, `flow` for TCP and UDP
+//! ports.
 
 mod answer;
 mod controls;
@@ -35,8 +36,8 @@ use nix::unistd::Pid;
 use crate::lab::Lab;
 
 pub(crate) use ears::Listeners;
-pub use flow::Datagram;
-pub(crate) use flow::datagram;
+pub(crate) use flow::flow;
+pub use flow::{Flow, Passage};
 pub use shot::{Fate, Hearing, Shot, Tag, Taken};
 
 /// A host as the probes see it.

@@ -41,6 +41,8 @@ pub enum Action {
     Drop,
     /// It is answered by ICMP(v6) port unreachable.
     Reject,
+    /// It is answered by a TCP reset. Only for rules that name a TCP port.
+    Reset,
 }
 
 /// A transport protocol that rules can name a port of.
@@ -60,6 +62,12 @@ pub struct Match {
     pub input: Option<String>,
     /// The link that it leaves by.
     pub output: Option<String>,
+    /// A link that it did not come in by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_input: Option<String>,
+    /// A link that it does not leave by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_output: Option<String>,
     /// The addresses that it comes from.
     pub source: Option<IpNet>,
     /// The addresses that it goes to.
@@ -87,6 +95,20 @@ impl Match {
     #[must_use]
     pub fn to_link(mut self, link: &str) -> Self {
         self.output = Some(link.into());
+        self
+    }
+
+    /// Only what came in by another link than this.
+    #[must_use]
+    pub fn not_from_link(mut self, link: &str) -> Self {
+        self.not_input = Some(link.into());
+        self
+    }
+
+    /// Only what leaves by another link than this.
+    #[must_use]
+    pub fn not_to_link(mut self, link: &str) -> Self {
+        self.not_output = Some(link.into());
         self
     }
 
@@ -150,6 +172,9 @@ pub struct Firewall {
     pub masquerade: Vec<Match>,
     /// Published ports.
     pub dnat: Vec<Dnat>,
+    /// Ports that are published to the namespace's own processes, whose packets `dnat` never sees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub local_dnat: Vec<Dnat>,
 }
 
 impl Firewall {
@@ -183,6 +208,13 @@ impl Firewall {
     #[must_use]
     pub fn dnat(mut self, matches: Match, to: SocketAddr) -> Self {
         self.dnat.push(Dnat { matches, to });
+        self
+    }
+
+    /// Publishes a port to the namespace's own processes.
+    #[must_use]
+    pub fn local_dnat(mut self, matches: Match, to: SocketAddr) -> Self {
+        self.local_dnat.push(Dnat { matches, to });
         self
     }
 }

@@ -97,6 +97,16 @@ impl Steps {
         self.meta(Meta::OutputName).compare(EQUAL, &padded(link))
     }
 
+    /// Only packets that came in by another link.
+    pub(super) fn not_input(self, link: &str) -> Self {
+        self.meta(Meta::InputName).compare(NOT_EQUAL, &padded(link))
+    }
+
+    /// Only packets that leave by another link.
+    pub(super) fn not_output(self, link: &str) -> Self {
+        self.meta(Meta::OutputName).compare(NOT_EQUAL, &padded(link))
+    }
+
     /// Only packets of this address family.
     pub(super) fn family(self, family: Family) -> Self {
         self.meta(Meta::Family).compare(EQUAL, &[family as u8])
@@ -163,6 +173,12 @@ impl Steps {
             .number(1, NFT_REJECT_ICMPX_UNREACH)
             .bytes(2, &[NFT_REJECT_ICMPX_PORT_UNREACH]);
         self.add("reject", &attrs)
+    }
+
+    /// Answers by a TCP reset; the kernel drops what is no TCP without a word.
+    pub(super) fn reset(self) -> Self {
+        const NFT_REJECT_TCP_RST: u32 = 1;
+        self.add("reject", &Attrs::new().number(1, NFT_REJECT_TCP_RST))
     }
 
     /// Gives the connection the address of the link that it leaves by as source.

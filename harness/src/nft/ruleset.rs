@@ -38,6 +38,8 @@ pub enum Place {
     Masquerade(usize),
     /// `Firewall::dnat[n]`. Counts connections: only their first packet gets here.
     Dnat(usize),
+    /// `Firewall::local_dnat[n]`. Counts connections: only their first packet gets here.
+    LocalDnat(usize),
     /// What no rule of the hook decided, and the hook's policy did.
     Policy(Hook),
 }
@@ -50,6 +52,7 @@ impl Place {
             "rule" => which.parse().ok().map(Self::Rule),
             "masquerade" => which.parse().ok().map(Self::Masquerade),
             "dnat" => which.parse().ok().map(Self::Dnat),
+            "local-dnat" => which.parse().ok().map(Self::LocalDnat),
             "policy" => {
                 HOOKS.into_iter().find(|hook| filter(*hook).name == which).map(Self::Policy)
             }
@@ -64,6 +67,7 @@ impl fmt::Display for Place {
             Self::Rule(n) => write!(f, "rule {n}"),
             Self::Masquerade(n) => write!(f, "masquerade {n}"),
             Self::Dnat(n) => write!(f, "dnat {n}"),
+            Self::LocalDnat(n) => write!(f, "local-dnat {n}"),
             Self::Policy(hook) => write!(f, "policy {}", filter(*hook).name),
         }
     }
@@ -81,6 +85,8 @@ struct Chain {
 
 const HOOKS: [Hook; 3] = [Hook::Input, Hook::Forward, Hook::Output];
 const PREROUTING: Chain = Chain { name: "prerouting", kind: "nat", hook: 0, priority: -100 };
+/// Not named `output`, which is the filter's.
+const LOCAL_OUT: Chain = Chain { name: "local-out", kind: "nat", hook: 3, priority: -100 };
 const POSTROUTING: Chain = Chain { name: "postrouting", kind: "nat", hook: 4, priority: 100 };
 
 fn filter(hook: Hook) -> Chain {
@@ -104,7 +110,11 @@ pub(super) fn replace(firewall: &Firewall) -> Result<Batch, Error> {
     // Without these chains a firewall that translates nothing needs no NAT of the kernel.
     if !firewall.dnat.is_empty() {
         chain(&mut batch, PREROUTING, Policy::Accept);
-        dnat_rules(&mut batch, &firewall.dnat)?;
+        dnat_rules(&mut batch, PREROUTING, Place::Dnat, &firewall.dnat)?;
+    }
+    if !firewall.local_dnat.is_empty() {
+        chain(&mut batch, LOCAL_OUT, Policy::Accept);
+        dnat_rules(&mut batch, LOCAL_OUT, Place::LocalDnat, &firewall.local_dnat)?;
     }
     if !firewall.masquerade.is_empty() {
         chain(&mut batch, POSTROUTING, Policy::Accept);
@@ -131,11 +141,17 @@ fn filter_rules(batch: &mut Batch, hook: Hook, rules: &[FilterRule]) -> Result<(
     let chain = filter(hook);
     for (n, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.hook == hook) {
         let place = Place::Rule(n);
+        let tcp = matches!(rule.matches.port, Some((Protocol::Tcp, _)));
+        if rule.action == Action::Reset && !tcp {
+            let help = "name the TCP port";
+            return Err(unusable("only TCP can be answered by a reset", chain, place, help));
+        }
         let steps = matching(chain, place, &rule.matches, None)?.counter();
         let steps = match rule.action {
             Action::Accept => steps.verdict(Verdict::Accept),
             Action::Drop => steps.verdict(Verdict::Drop),
             Action::Reject => steps.reject(),
+            Action::Reset => steps.reset(),
         };
         push(batch, chain, place, &steps);
     }
@@ -144,20 +160,25 @@ fn filter_rules(batch: &mut Batch, hook: Hook, rules: &[FilterRule]) -> Result<(
     Ok(())
 }
 
-fn dnat_rules(batch: &mut Batch, rules: &[Dnat]) -> Result<(), Error> {
+fn dnat_rules(
+    batch: &mut Batch,
+    chain: Chain,
+    place: fn(usize) -> Place,
+    rules: &[Dnat],
+) -> Result<(), Error> {
     for (n, rule) in rules.iter().enumerate() {
-        let place = Place::Dnat(n);
+        let place = place(n);
         if rule.matches.port.is_none() || rule.to.port() == 0 {
             return Err(unusable(
                 "a published port without a port",
-                PREROUTING,
+                chain,
                 place,
                 "name the port that it matches, and one other than 0 to send it to",
             ));
         }
         let family = Family::of(rule.to.ip());
-        let steps = matching(PREROUTING, place, &rule.matches, Some(family))?;
-        push(batch, PREROUTING, place, &steps.counter().dnat(rule.to));
+        let steps = matching(chain, place, &rule.matches, Some(family))?;
+        push(batch, chain, place, &steps.counter().dnat(rule.to));
     }
     Ok(())
 }
@@ -185,6 +206,12 @@ fn matching(
     }
     if let Some(link) = &matches.output {
         steps = steps.output(link);
+    }
+    if let Some(link) = &matches.not_input {
+        steps = steps.not_input(link);
+    }
+    if let Some(link) = &matches.not_output {
+        steps = steps.not_output(link);
     }
     if let Some(family) = common_family(chain, place, matches, family)? {
         steps = steps.family(family);
@@ -228,15 +255,19 @@ fn common_family(
 
 /// Refuses links that a packet in this chain cannot have, and names that no link can have.
 fn check_links(chain: Chain, place: Place, matches: &Match) -> Result<(), Error> {
-    if matches.input.is_some() && chain.name == "output" {
+    let (input, output) = (
+        [&matches.input, &matches.not_input].into_iter().flatten(),
+        [&matches.output, &matches.not_output].into_iter().flatten(),
+    );
+    if input.clone().next().is_some() && matches!(chain.name, "output" | "local-out") {
         let help = "match the link that it leaves by";
         return Err(unusable("no packet here has a link that it came in by", chain, place, help));
     }
-    if matches.output.is_some() && matches!(chain.name, "input" | "prerouting") {
+    if output.clone().next().is_some() && matches!(chain.name, "input" | "prerouting") {
         let help = "match the link that it came in by";
         return Err(unusable("no packet here has a link to leave by", chain, place, help));
     }
-    for link in matches.input.iter().chain(&matches.output) {
+    for link in input.chain(output) {
         if link.is_empty() || link.len() >= IFNAMSIZ || link.contains('\0') {
             let what = format!("no link can be named `{}`", link.escape_debug());
             return Err(unusable(what, chain, place, "a link has a name of 1 to 15 bytes"));
@@ -294,7 +325,7 @@ mod tests {
 
     #[test]
     fn places_are_read_as_they_are_written() {
-        let numbered = [Place::Rule(0), Place::Masquerade(12), Place::Dnat(3)];
+        let numbered = [Place::Rule(0), Place::Masquerade(12), Place::Dnat(3), Place::LocalDnat(4)];
         for place in numbered.into_iter().chain(HOOKS.map(Place::Policy)) {
             assert_eq!(Place::parse(&place.to_string()), Some(place));
         }
@@ -321,6 +352,9 @@ mod tests {
             refused(rule(Hook::Input, Match::any().to_link("eth0"))),
             refused(rule(Hook::Output, Match::any().from_link("eth0"))),
             refused(Firewall::new().masquerade(Match::any().to_link("sixteen-bytes-01"))),
+            refused(Firewall::new().local_dnat(port.from_link("eth0"), to)),
+            refused(rule(Hook::Input, Match::any().not_to_link("eth0"))),
+            refused(Firewall::new().rule(Hook::Input, Match::any(), Action::Reset)),
         ];
         insta::assert_snapshot!(all.join("\n"), @r"
         no packet has addresses of two families
@@ -344,6 +378,15 @@ mod tests {
         no link can be named `sixteen-bytes-01`
           where: masquerade 0 of the firewall, in chain `postrouting`
           help:  a link has a name of 1 to 15 bytes
+        no packet here has a link that it came in by
+          where: local-dnat 0 of the firewall, in chain `local-out`
+          help:  match the link that it leaves by
+        no packet here has a link to leave by
+          where: rule 0 of the firewall, in chain `input`
+          help:  match the link that it came in by
+        only TCP can be answered by a reset
+          where: rule 0 of the firewall, in chain `input`
+          help:  name the TCP port
         ");
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use hairpin_model::Family;
 use hairpin_model::grid::Refusal;
 use surge_ping::{IcmpPacket, SurgeError};
 
@@ -38,6 +39,20 @@ pub(super) fn answer(target: IpAddr, result: Result<(IcmpPacket, Duration), Surg
         }
         Err(SurgeError::IOError(error)) => local(&error),
         Err(error) => Answer::Broken(error.to_string()),
+    }
+}
+
+/// The refusal that an ICMP error tells; `None` for messages that refuse nothing.
+pub(super) fn icmp_refusal(family: Family, kind: u8, code: u8) -> Option<Refusal> {
+    let answer = match family {
+        // 5 is a redirect.
+        Family::V4 if matches!(kind, 3 | 11 | 12) => icmp4(kind, code, false),
+        Family::V6 if matches!(kind, 1..=4) => icmp6(kind, code, false),
+        _ => return None,
+    };
+    match answer {
+        Answer::Refused(refusal) => Some(refusal),
+        Answer::Reply | Answer::Broken(_) => None,
     }
 }
 
@@ -85,5 +100,14 @@ mod tests {
         assert!(after(Refusal::Host, 3000));
         assert!(!after(Refusal::Host, 1));
         assert!(!after(Refusal::Prohibited, 3000));
+    }
+
+    #[test]
+    fn only_errors_refuse() {
+        assert_eq!(icmp_refusal(Family::V4, 3, 3), Some(Refusal::Port));
+        assert_eq!(icmp_refusal(Family::V6, 1, 4), Some(Refusal::Port));
+        // A redirect, and an advertisement.
+        assert_eq!(icmp_refusal(Family::V4, 5, 1), None);
+        assert_eq!(icmp_refusal(Family::V6, 136, 0), None);
     }
 }

@@ -1,19 +1,23 @@
-//! Single flows of UDP, for rules that speak of ports.
+//! Single flows of TCP and UDP, for rules that speak of ports. `datagram` and `stream` ask; here is
+//! what is asked for, and the argument that both share.
 //!
-//! A datagram that did not arrive is blocked if a later one from the same sender to another port of
-//! the receiver has arrived (the sender and the way are sound), and then one from a third host at
-//! the very socket that it is missing from (the receiver is). See the parent module.
+//! What did not arrive is blocked if a later control from the same sender has been answered by
+//! another port, of the receiver or of a host on the way (the sender and the way are sound), and
+//! then one from a third host came out of the very socket that it is missing from (the receiver
+//! is). See the parent module.
 
+mod datagram;
+mod stream;
+
+use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
+use hairpin_model::firewall::Protocol;
 use hairpin_model::grid::{Cell, Refusal, Verdict};
 use hairpin_model::{Error, Family};
 
-use super::answer::is_giving_up;
-use super::decode::{number, payload};
-use super::ears::broken;
 use super::losses::Losses;
 use crate::lab::Lab;
 
@@ -21,136 +25,227 @@ use crate::lab::Lab;
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// A flow to be asked for.
+///
+/// ```
+/// # use hairpin_harness::{Family, Flow, firewall::Protocol};
+/// let flow = Flow::new(Protocol::Tcp, Family::V4).between("e", "c1").port(80).control("r");
+/// let published = flow.asking(([203, 0, 113, 1], 8080).into()).aside("r", 81);
+/// assert_eq!(published.to_string(), "TCP over IPv4 from e to c1 port 80, asked for at 203.0.113.1:8080");
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Datagram<'a> {
-    /// Who sends.
-    pub from: &'a str,
-    /// Who receives, at its address of `family`.
-    pub to: &'a str,
+pub struct Flow<'a> {
+    /// TCP or UDP.
+    pub transport: Protocol,
     /// The family.
     pub family: Family,
-    /// The UDP port that the rule speaks of.
+    /// Who sends.
+    pub from: &'a str,
+    /// Who listens, on all of its addresses.
+    pub to: &'a str,
+    /// The port that it listens on.
     pub port: u16,
-    /// Another UDP port of the receiver, that the rule does not speak of.
-    pub other_port: u16,
-    /// A third host, whose datagrams the rule does not touch.
+    /// What the sender asks for, if not the receiver's own address and port: a published port.
+    pub asked: Option<SocketAddr>,
+    /// UDP: how many bytes the IP packet has; `None` is as few as can be. It is not to be cut in
+    /// pieces on the way.
+    pub bytes: Option<usize>,
+    /// Where the sender's control goes, a host and its port, if not the receiver's next port: a
+    /// host on the way, that nothing keeps the sender from.
+    pub aside: Option<(&'a str, u16)>,
+    /// A third host, whose control nothing keeps from the port.
     pub control: &'a str,
 }
 
-/// Sends one datagram and proves what became of it.
-pub(crate) async fn datagram(lab: &mut Lab, flow: Datagram<'_>) -> Result<Cell, Error> {
-    let (probe, out, into) = (lab.take_probe(), lab.take_probe(), lab.take_probe());
-    let any = match flow.family {
+impl<'a> Flow<'a> {
+    /// A flow between hosts that are yet to be named.
+    pub const fn new(transport: Protocol, family: Family) -> Self {
+        Self {
+            transport,
+            family,
+            from: "",
+            to: "",
+            port: 80,
+            asked: None,
+            bytes: None,
+            aside: None,
+            control: "",
+        }
+    }
+
+    /// Who sends, and who listens.
+    #[must_use]
+    pub const fn between(mut self, from: &'a str, to: &'a str) -> Self {
+        (self.from, self.to) = (from, to);
+        self
+    }
+
+    /// The port that the receiver listens on.
+    #[must_use]
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// What the sender asks for instead of the receiver's own address and port.
+    #[must_use]
+    pub const fn asking(mut self, published: SocketAddr) -> Self {
+        self.asked = Some(published);
+        self
+    }
+
+    /// How long the IP packet is (UDP).
+    #[must_use]
+    pub const fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = Some(bytes);
+        self
+    }
+
+    /// Where the sender's control goes.
+    #[must_use]
+    pub const fn aside(mut self, host: &'a str, port: u16) -> Self {
+        self.aside = Some((host, port));
+        self
+    }
+
+    /// Whose control comes out of the receiver's socket.
+    #[must_use]
+    pub const fn control(mut self, host: &'a str) -> Self {
+        self.control = host;
+        self
+    }
+
+    /// Where the sender's control goes.
+    fn beside(&self) -> (&'a str, u16) {
+        self.aside.unwrap_or((self.to, self.port.wrapping_add(1)))
+    }
+}
+
+impl fmt::Display for Flow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transport = match self.transport {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+        };
+        let family = match self.family {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        };
+        write!(
+            f,
+            "{transport} over {family} from {} to {} port {}",
+            self.from, self.to, self.port
+        )?;
+        if let Some(bytes) = self.bytes {
+            write!(f, ", {bytes} bytes")?;
+        }
+        self.asked.map_or(Ok(()), |asked| write!(f, ", asked for at {asked}"))
+    }
+}
+
+/// What became of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The verdict and its proof.
+    pub cell: Cell,
+    /// The sender's address and port as the receiver sees them, if it was reached.
+    pub source: Option<SocketAddr>,
+}
+
+impl Passage {
+    fn new(verdict: Verdict) -> Self {
+        Self { cell: Cell::new(verdict), source: None }
+    }
+
+    fn reached(verdict: Verdict, source: Option<SocketAddr>) -> Self {
+        Self { cell: Cell::new(verdict), source }
+    }
+
+    /// What the controls let us say of a flow that did not come through.
+    fn missing(verdict: Verdict, flow: &Flow<'_>, controls: Controls) -> Self {
+        let (aside, port) = flow.beside();
+        let verdict = match controls {
+            Controls { sent: false, .. } => {
+                Verdict::Inconclusive(format!("nothing of `{}` arrives at `{aside}`", flow.from))
+            }
+            Controls { heard: false, .. } => {
+                Verdict::Inconclusive(format!("the socket of `{}` heard no control", flow.to))
+            }
+            _ => verdict,
+        };
+        let mut cell = Cell::new(verdict);
+        if !matches!(cell.verdict, Verdict::Inconclusive(_)) {
+            let of = if aside == flow.to { String::new() } else { format!(" of `{aside}`") };
+            cell.proof = Some(format!(
+                "a later one reached port {port}{of}, its socket then heard `{}`",
+                flow.control
+            ));
+        }
+        Self { cell, source: None }
+    }
+}
+
+/// Which controls came through.
+#[derive(Clone, Copy)]
+struct Controls {
+    /// The sender's.
+    sent: bool,
+    /// The one for the receiver's own socket.
+    heard: bool,
+}
+
+/// Asks for one flow and proves what became of it.
+pub(crate) async fn flow(lab: &mut Lab, flow: &Flow<'_>) -> Result<Passage, Error> {
+    let own = SocketAddr::new(address(lab, flow.to, flow.family)?, flow.port);
+    let (aside, port) = flow.beside();
+    let aside = SocketAddr::new(address(lab, aside, flow.family)?, port);
+    let at = Places { asked: flow.asked.unwrap_or(own), own, aside };
+    let losses = Losses::now(lab).await?;
+    let mut passage = match flow.transport {
+        Protocol::Tcp => stream::ask(lab, flow, at)?,
+        Protocol::Udp => datagram::ask(lab, flow, at)?,
+    };
+    losses.doubt(lab, std::iter::once(&mut passage.cell)).await?;
+    Ok(passage)
+}
+
+/// Where everything goes.
+#[derive(Clone, Copy)]
+struct Places {
+    /// The probe.
+    asked: SocketAddr,
+    /// The third host's control.
+    own: SocketAddr,
+    /// The sender's control.
+    aside: SocketAddr,
+}
+
+fn address(lab: &Lab, host: &str, family: Family) -> Result<IpAddr, Error> {
+    lab.topology().address_of(host, family).ok_or_else(|| {
+        Error::new(
+            format!("`{host}` has no {family:?} address"),
+            format!("topology `{}`", lab.topology().name),
+            "name a host of the flow's own, with an address of that family",
+        )
+    })
+}
+
+/// Every address of a host, at that port.
+fn any(family: Family, port: u16) -> SocketAddr {
+    let ip = match family {
         Family::V4 => IpAddr::from([0; 4]),
         Family::V6 => IpAddr::from([0; 16]),
     };
-    let address = lab.topology().address_of(flow.to, flow.family).ok_or_else(|| {
-        Error::new(
-            format!("`{}` has no {:?} address", flow.to, flow.family),
-            format!("topology `{}`", lab.topology().name),
-            "give one of its links an address of that family",
-        )
-    })?;
-    let open = |host: &str, port: u16| -> Result<UdpSocket, Error> {
-        let socket = lab.inside(host, || UdpSocket::bind(SocketAddr::new(any, port)))?;
-        let socket = socket.map_err(|error| broken("open a UDP socket", &error))?;
-        socket
-            .set_read_timeout(Some(DEADLINE))
-            .map_err(|error| broken("set a deadline", &error))?;
-        Ok(socket)
-    };
-    let (asked, other) = (open(flow.to, flow.port)?, open(flow.to, flow.other_port)?);
-    let (sender, third) = (open(flow.from, 0)?, open(flow.control, 0)?);
-    let losses = Losses::now(lab).await?;
-
-    // Connected, so that an ICMP error comes back as an error of this flow.
-    let to_port = SocketAddr::new(address, flow.port);
-    let asked_at = Instant::now();
-    sender.connect(to_port).map_err(|error| broken("connect a UDP socket", &error))?;
-    if let Err(error) = sender.send(&payload(probe)) {
-        return Ok(Cell::new(Verdict::Refused(refusal(&error))));
-    }
-    let aside = open(flow.from, 0)?;
-    send(&aside, out, SocketAddr::new(address, flow.other_port))?;
-    let flushed = wait_for(&other, out)?;
-    send(&third, into, to_port)?;
-    let (heard, arrived) = heard_before(&asked, into, probe)?;
-    // See `ping` for why a late one is no refusal.
-    let refused = pending_error(&sender)?.map(|error| refusal(&error));
-    let refused = refused.filter(|refusal| !is_giving_up(refusal, asked_at.elapsed()));
-    let mut cell = match (arrived, refused) {
-        (1, _) => Cell::new(Verdict::Delivered),
-        (n, _) if n > 1 => Cell::new(Verdict::Duplicated(n)),
-        (_, Some(refusal)) => Cell::new(Verdict::Refused(refusal)),
-        _ if !flushed => {
-            inconclusive(format!("nothing of `{}` arrives at `{}`", flow.from, flow.to))
-        }
-        _ if !heard => inconclusive(format!("the socket of `{}` heard no control", flow.to)),
-        _ => Cell {
-            proof: Some(format!(
-                "a later one reached port {}, its socket then heard `{}`",
-                flow.other_port, flow.control
-            )),
-            ..Cell::new(Verdict::Blocked)
-        },
-    };
-    losses.doubt(lab, std::iter::once(&mut cell)).await?;
-    Ok(cell)
+    SocketAddr::new(ip, port)
 }
 
-fn inconclusive(why: String) -> Cell {
-    Cell::new(Verdict::Inconclusive(why))
-}
-
-fn send(socket: &UdpSocket, probe: u32, to: SocketAddr) -> Result<(), Error> {
-    // A refusal shows as a control that does not arrive.
-    match socket.send_to(&payload(probe), to) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            Err(broken("send a datagram", &error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Reads until that datagram has come.
-fn wait_for(socket: &UdpSocket, wanted: u32) -> Result<bool, Error> {
-    heard_before(socket, wanted, wanted).map(|(heard, _)| heard)
-}
-
-/// Reads until the datagram `until` has come: whether it has, and how often `counted` came.
-fn heard_before(socket: &UdpSocket, until: u32, counted: u32) -> Result<(bool, u32), Error> {
-    let mut buffer = [0; 64];
-    let mut count = 0;
-    loop {
-        match socket.recv(&mut buffer) {
-            Ok(len) => {
-                let found = number(&buffer[..len]);
-                count += u32::from(found == Some(counted));
-                if found == Some(until) {
-                    return Ok((true, count));
-                }
-            }
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
-            {
-                return Ok((false, count));
-            }
-            Err(error) => return Err(broken("read a datagram", &error)),
-        }
-    }
-}
-
-/// The ICMP error that came back, if one did.
-fn pending_error(socket: &UdpSocket) -> Result<Option<io::Error>, Error> {
-    socket.take_error().map_err(|error| broken("read a socket's error", &error))
-}
-
+/// An errno of the sender's socket as a refusal.
 fn refusal(error: &io::Error) -> Refusal {
     match error.raw_os_error() {
         Some(libc::ECONNREFUSED) => Refusal::Port,
         Some(libc::EHOSTUNREACH) => Refusal::Host,
         Some(libc::ENETUNREACH) => Refusal::NoRoute,
         Some(libc::EPERM | libc::EACCES) => Refusal::Prohibited,
+        Some(libc::EMSGSIZE) => Refusal::Other("packet too big".into()),
         _ => Refusal::Other(error.to_string()),
     }
 }

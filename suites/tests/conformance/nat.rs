@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use hairpin_fixtures::docker_host;
 use hairpin_harness::firewall::Protocol;
 use hairpin_harness::{
-    Action, CaseLab, Datagram, Error, Family, Firewall, Hook, Match, Need, Rule, Source, Strength,
+    Action, CaseLab, Error, Family, Firewall, Flow, Hook, Match, Need, Rule, Source, Strength,
     check,
 };
 use rstest::rstest;
@@ -80,41 +80,44 @@ mod port {
     }
 
     #[rstest]
-    #[case::v4(Family::V4)]
-    #[case::v6(Family::V6)]
-    fn dropped_alone(#[case] family: Family) {
+    #[case::v4(Family::V4, Protocol::Udp)]
+    #[case::v6(Family::V6, Protocol::Udp)]
+    #[case::tcp_v4(Family::V4, Protocol::Tcp)]
+    #[case::tcp_v6(Family::V6, Protocol::Tcp)]
+    fn dropped_alone(#[case] family: Family, #[case] transport: Protocol) {
         check(&FILTERED_PORT, async |case| {
             let mut lab = case.lab(&docker_host()).await?;
-            let flow =
-                Datagram { from: "c1", to: "c3", family, port: 53, other_port: 5353, control: "r" };
-            let open = lab.datagram(flow).await?;
-            lab.claim("without a rule it arrives", open.verdict.symbol() == '+', &open.verdict)?;
-            let drop = Match::any().port(Protocol::Udp, 53);
+            let flow = Flow::new(transport, family).between("c1", "c3").port(53).control("r");
+            lab.expect_flow(&flow, '+').await?;
+            let drop = Match::any().port(transport, 53);
             lab.set_firewall("r", Firewall::new().rule(Hook::Forward, drop, Action::Drop))?;
-            let dropped = lab.datagram(flow).await?;
-            lab.claim(
-                "with the rule it is blocked",
-                dropped.verdict.symbol() == '#',
-                &dropped.verdict,
-            )
+            lab.expect_flow(&flow, '#').await?;
+            Ok(())
         });
     }
 
     #[rstest]
-    #[case::v4(Family::V4)]
-    #[case::v6(Family::V6)]
-    fn rejected_tells_the_sender(#[case] family: Family) {
+    #[case::v4(Family::V4, Protocol::Udp, Action::Reject, 'P')]
+    #[case::v6(Family::V6, Protocol::Udp, Action::Reject, 'P')]
+    #[case::tcp_v4(Family::V4, Protocol::Tcp, Action::Reject, 'P')]
+    #[case::tcp_v6(Family::V6, Protocol::Tcp, Action::Reject, 'P')]
+    #[case::reset_v4(Family::V4, Protocol::Tcp, Action::Reset, 'X')]
+    #[case::reset_v6(Family::V6, Protocol::Tcp, Action::Reset, 'X')]
+    fn rejected_tells_the_sender(
+        #[case] family: Family,
+        #[case] transport: Protocol,
+        #[case] action: Action,
+        #[case] told: char,
+    ) {
         check(&REJECTED_PORT, async |case| {
             let mut lab = case.lab(&docker_host()).await?;
-            let flow =
-                Datagram { from: "c1", to: "c3", family, port: 53, other_port: 5353, control: "r" };
-            let reject = Match::any().port(Protocol::Udp, 53);
-            lab.set_firewall("r", Firewall::new().rule(Hook::Forward, reject, Action::Reject))?;
-            let rejected = lab.datagram(flow).await?;
-            lab.claim("it is refused", rejected.verdict.symbol() == 'P', &rejected.verdict)?;
+            let flow = Flow::new(transport, family).between("c1", "c3").port(53).control("r");
+            let reject = Match::any().port(transport, 53);
+            lab.set_firewall("r", Firewall::new().rule(Hook::Forward, reject, action))?;
+            lab.expect_flow(&flow, told).await?;
             lab.set_firewall("r", Firewall::new())?;
-            let open = lab.datagram(flow).await?;
-            lab.claim("without the rule it arrives", open.verdict.symbol() == '+', &open.verdict)
+            lab.expect_flow(&flow, '+').await?;
+            Ok(())
         });
     }
 }
@@ -129,7 +132,8 @@ const MASQUERADED: Rule = Rule {
 
 const FILTERED_PORT: Rule = Rule {
     id: "nat.port.dropped-alone",
-    promise: "a rule that drops one UDP port in FORWARD drops it without a word, and no other port",
+    promise: "a rule that drops one TCP or UDP port in FORWARD drops it without a word, and no \
+              other port",
     source: Source { cite: "nft(8), drop", strength: Strength::Documented },
     article: &["B4"],
     needs: NEEDS,
@@ -137,8 +141,12 @@ const FILTERED_PORT: Rule = Rule {
 
 const REJECTED_PORT: Rule = Rule {
     id: "nat.port.rejected-tells-the-sender",
-    promise: "a rule that rejects a UDP port answers the sender with port unreachable",
-    source: Source { cite: "nft(8), reject; RFC 792; RFC 4443, 3.1", strength: Strength::Standard },
+    promise: "a rule that rejects a port answers the sender with port unreachable, or with a TCP \
+              reset where it says so",
+    source: Source {
+        cite: "nft(8), reject; RFC 792; RFC 4443, 3.1; RFC 9293, 3.10.7",
+        strength: Strength::Standard,
+    },
     article: &[],
     needs: NEEDS,
 };
