@@ -19,9 +19,9 @@ use hairpin_model::grid::{Drawing, Grid, Verdict};
 use hairpin_model::topology::LinkName;
 use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology};
 
-use crate::lab::Lab;
 use crate::lab::options::LinkOption;
-use crate::observe::{Fate, Flow, Passage, Shot};
+use crate::lab::{Lab, Queue};
+use crate::observe::{Emerged, Fate, Flow, Passage, Shot};
 use crate::{events, needs, program, report};
 
 /// Why a case ends before its last line.
@@ -373,6 +373,41 @@ impl CaseLab {
         let (seen, path) = (fate.to_string(), fate.path());
         self.claim(&claim, seen == heard, format!("{seen}; it passed {path}"))?;
         Ok(fate)
+    }
+
+    /// Sends one frame through a macvtap link's queue, and holds who heard it, as
+    /// [`CaseLab::expect_shot`] does.
+    pub async fn expect_shot_from(
+        &mut self,
+        queue: &Queue,
+        shot: &Shot,
+        heard: &str,
+    ) -> Result<Fate, Stop> {
+        let fate = self.lab.shoot_from(queue, shot).await?;
+        fate.proved()?;
+        let claim = format!("{shot} through {}'s queue is heard by: {heard}", queue.link());
+        let (seen, path) = (fate.to_string(), fate.path());
+        self.claim(&claim, seen == heard, format!("{seen}; it passed {path}"))?;
+        Ok(fate)
+    }
+
+    /// Sends one frame of your own making from a host, and holds that it comes out of a macvtap
+    /// link's queue so many times, each as it was sent.
+    pub async fn expect_emerged(
+        &mut self,
+        queue: &Queue,
+        from: &str,
+        shot: &Shot,
+        times: usize,
+    ) -> Result<Vec<Emerged>, Stop> {
+        let copies = self.lab.emerged(&[queue], from, shot).await?;
+        let copies: Vec<Emerged> = copies.into_iter().map(|(_, copy)| copy).collect();
+        let claim = format!("{shot} from {from} comes out of {} {times} times", queue.link());
+        let whole = copies.iter().all(|copy| copy.whole);
+        let lengths: Vec<usize> = copies.iter().map(|copy| copy.frame.len()).collect();
+        let seen = format!("{} times, {lengths:?} bytes, whole: {whole}", copies.len());
+        self.claim(&claim, whole && copies.len() == times, seen)?;
+        Ok(copies)
     }
 
     /// Holds that the kernel refused something with this error.

@@ -8,6 +8,7 @@ mod build;
 mod change;
 pub mod options;
 mod process;
+pub mod queue;
 mod settle;
 mod tables;
 
@@ -21,9 +22,13 @@ use crate::netlink::{LinkState, Netlink};
 use crate::ns::Ns;
 pub use change::Filter;
 pub use process::Sights;
+pub use queue::Queue;
 pub use tables::{Counters, Fdb, FdbEntry, MdbEntry, PortVlan};
 
-use crate::observe::{Fate, Flow, Listeners, Passage, Shot, flow, join, observe, ping, shoot};
+use crate::observe::{
+    Emerged, Fate, Flow, Listeners, Passage, Shot, emerged, flow, join, observe, ping, shoot,
+    shoot_from,
+};
 
 /// One namespace of a lab.
 pub(crate) struct Node {
@@ -131,6 +136,24 @@ impl Lab {
     /// Sends one frame of your own making from a host, and proves what became of it at all hosts.
     pub async fn shoot(&mut self, from: &str, shot: &Shot) -> Result<Fate, Error> {
         shoot(self, from, shot).await
+    }
+
+    /// Sends one frame through a macvtap link's queue, and proves what became of it at all hosts.
+    /// Its own host is deaf while the queue is open.
+    pub async fn shoot_from(&mut self, queue: &Queue, shot: &Shot) -> Result<Fate, Error> {
+        shoot_from(self, queue, shot).await
+    }
+
+    /// Sends one frame of your own making from a host; gives each copy that comes out of one of a
+    /// macvtap link's queues, and the place of that queue. That there are no more is proved by a
+    /// later one.
+    pub async fn emerged(
+        &mut self,
+        queues: &[&Queue],
+        from: &str,
+        shot: &Shot,
+    ) -> Result<Vec<(usize, Emerged)>, Error> {
+        emerged(self, queues, from, shot).await
     }
 
     /// Has a host's link take the frames of an Ethernet group, as long as the lab lives.

@@ -35,11 +35,13 @@ pub mod sysctl;
 mod version;
 
 pub use case::{Case, CaseLab, Stop, check};
-pub use lab::{Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, PortVlan, Sights, options};
+pub use lab::{
+    Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, PortVlan, Queue, Sights, options, queue,
+};
 pub use netlink::LinkState;
 pub use nix::errno::Errno;
 pub use ns::Ns;
-pub use observe::{Fate, Flow, Hearing, Passage, Shot, Tag, Taken};
+pub use observe::{Emerged, Fate, Flow, Hearing, Passage, Shot, Tag, Taken};
 pub use version::Kernel;
 
 pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use hairpin_model::topology::Bridge;
+use hairpin_model::topology::{Bridge, Macvlan, Mode};
 use hairpin_model::{Error, Need};
 
 use crate::netlink::{Birth, Netlink, Refused};
@@ -78,6 +78,7 @@ async fn probe(netlink: &Netlink, here: &Ns, need: Need) -> Result<Result<(), St
             let words = "the kernel does not tell it, as all did not before 6.0";
             Ok(if known { Ok(()) } else { Err(words.into()) })
         }
+        Need::MacvtapDevice => macvtap_device(netlink, here).await,
         Need::BrNetfilter => {
             let switch = "/proc/sys/net/bridge/bridge-nf-call-iptables";
             let there = Path::new(switch).exists();
@@ -109,6 +110,24 @@ async fn locked_ports(netlink: &Netlink, here: &Ns) -> Result<Result<(), String>
     }
     let words = "the kernel ignores a port's wish to be locked, as all did before 5.18";
     Ok(if known? { Ok(()) } else { Err(words.into()) })
+}
+
+/// Whether a macvtap link's device can be opened can only be tried.
+async fn macvtap_device(netlink: &Netlink, here: &Ns) -> Result<Result<(), String>, Error> {
+    let [near, far] = CABLE.map(birth);
+    let made = netlink.add_veth(&near, None, &far, here).await;
+    made.map_err(|refused| refused.error("make a cable", "the sandbox"))?;
+    let settings = Macvlan::from(Mode::Bridge);
+    let made = netlink.add_macvlan(&birth(PROBE), "macvtap", CABLE[0].1, &settings, here).await;
+    let known = match made {
+        Ok(()) => Ok(crate::lab::queue::open(here, PROBE.0).map(|_| ()).map_err(|no| no.words())),
+        Err(refused) => settle(netlink, Err(refused)).await,
+    };
+    for index in [PROBE.1, CABLE[0].1] {
+        // What was never made cannot be deleted; the sandbox goes with us in any case.
+        netlink.delete_link(index).await.ok();
+    }
+    known
 }
 
 /// Reads the kernel's answer, and takes the link away again if one was made.

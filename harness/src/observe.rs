@@ -24,6 +24,7 @@ mod flow;
 mod frame;
 mod losses;
 mod ping;
+mod queue;
 mod shot;
 mod trace;
 
@@ -33,11 +34,13 @@ use hairpin_model::{Class, Error, Family, Mac};
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Queue};
 
-pub(crate) use ears::Listeners;
+pub(crate) use ears::{Listeners, wait_readable};
 pub(crate) use flow::flow;
 pub use flow::{Flow, Passage};
+pub use queue::Emerged;
+pub(crate) use queue::emerged;
 pub use shot::{Fate, Hearing, Shot, Tag, Taken};
 
 /// A host as the probes see it.
@@ -99,10 +102,26 @@ pub(crate) async fn ping(
 pub(crate) async fn shoot(lab: &mut Lab, from: &str, shot: &Shot) -> Result<Fate, Error> {
     let hosts = endpoints(lab).await?;
     let from = place(lab, &hosts, from)?;
+    shoot_by(lab, &hosts, (from, None), shot).await
+}
+
+/// Sends a frame of the case's own through a macvtap link's queue, and proves what became of it.
+pub(crate) async fn shoot_from(lab: &mut Lab, queue: &Queue, shot: &Shot) -> Result<Fate, Error> {
+    let hosts = endpoints(lab).await?;
+    let from = place(lab, &hosts, &queue.link().netns)?;
+    shoot_by(lab, &hosts, (from, Some(queue)), shot).await
+}
+
+async fn shoot_by(
+    lab: &mut Lab,
+    hosts: &[Endpoint],
+    from: (usize, Option<&Queue>),
+    shot: &Shot,
+) -> Result<Fate, Error> {
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let pinned = Pinned::here();
     let losses = losses::Losses::now(lab).await?;
-    let fate = frame::shoot(lab, &mut listeners, &hosts, from, shot);
+    let fate = frame::shoot(lab, &mut listeners, hosts, from, shot);
     drop(pinned);
     *lab.listeners_mut() = Some(listeners);
     let mut fate = fate?;
@@ -155,9 +174,12 @@ async fn endpoints(lab: &Lab) -> Result<Vec<Endpoint>, Error> {
             link: link.name.clone(),
             index: state.index,
             mac: state.mac,
-            parent: matches!(link.kind, Kind::Macvlan { .. } | Kind::Ipvlan { .. })
-                .then(|| link.kind.parent().cloned())
-                .flatten(),
+            parent: matches!(
+                link.kind,
+                Kind::Macvlan { .. } | Kind::Macvtap { .. } | Kind::Ipvlan { .. }
+            )
+            .then(|| link.kind.parent().cloned())
+            .flatten(),
             queues_all: matches!(link.kind, Kind::Ipvlan { .. }),
             running: state.running,
         });

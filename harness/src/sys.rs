@@ -1,7 +1,10 @@
 //! The system calls that no safe wrapper covers: packet sockets, and code that runs before `main`.
 //!
-//! The only file of the workspace's test side that holds `unsafe`; everything it offers is safe.
+//! With `sys/ioctl.rs` the only file of the workspace's test side that holds `unsafe`; everything it
+//! offers is safe.
 #![expect(unsafe_code, reason = "packet sockets and their addresses have no safe wrapper in nix")]
+
+pub(crate) mod ioctl;
 
 use std::io;
 use std::mem::{size_of, zeroed};

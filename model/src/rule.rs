@@ -54,6 +54,8 @@ pub enum Need {
     Since(u32, u32),
     /// A link's count of those that asked for all groups (`IFLA_ALLMULTI`), since 6.0.
     AllmultiCount,
+    /// Character devices of macvtap links that can be opened: root, and a kernel with macvtap.
+    MacvtapDevice,
     /// `br_netfilter` with its per-namespace switches.
     BrNetfilter,
 }
@@ -67,6 +69,7 @@ impl fmt::Display for Need {
             Self::LockedPorts => f.write_str("locked bridge ports"),
             Self::Since(major, minor) => write!(f, "Linux {major}.{minor}"),
             Self::AllmultiCount => f.write_str("the count of those that ask for all groups"),
+            Self::MacvtapDevice => f.write_str("macvtap character devices"),
             Self::BrNetfilter => f.write_str("br_netfilter"),
         }
     }

@@ -18,6 +18,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     ("bridge VLAN filtering", &[], "CONFIG_BRIDGE_VLAN_FILTERING"),
     ("locked bridge ports", &[], "CONFIG_BRIDGE, of 5.18 or later"),
     ("the count of those that ask for all groups", &[], "CONFIG_NET, of 6.0 or later"),
+    ("macvtap character devices", &["macvtap"], "CONFIG_MACVTAP, as root"),
     ("br_netfilter", &["br_netfilter"], "CONFIG_BRIDGE_NETFILTER"),
     ("netem", &["sch_netem"], "CONFIG_NET_SCH_NETEM"),
 ];
@@ -105,6 +106,7 @@ mod tests {
             Need::LockedPorts,
             Need::BrNetfilter,
             Need::AllmultiCount,
+            Need::MacvtapDevice,
             Need::Since(6, 4),
         ];
         for need in needs {

@@ -109,6 +109,8 @@ pub mod link {
         OPERSTATE = 16, 1;
         /// Hardware address.
         ADDRESS = 1, 6;
+        /// The namespace of the link below, by a number of its own; not told if it is the same.
+        BELOW_NETNS = 37, 4;
         /// Largest packet that is left to be cut by a link below, in bytes.
         GSO_MAX_SIZE = 41, 4;
     }

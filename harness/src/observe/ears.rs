@@ -112,7 +112,7 @@ const STAMPS: Duration = Duration::from_secs(5);
 pub(super) const LOOPBACK: u32 = 1;
 
 /// Waits until one of the sockets has something, or the moment has passed.
-pub(super) fn wait_readable(sockets: &[impl AsFd], until: Instant) {
+pub(crate) fn wait_readable(sockets: &[impl AsFd], until: Instant) {
     let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let mut fds: Vec<PollFd<'_>> =
         sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();

@@ -16,7 +16,7 @@ use super::decode::{Heard, frame, number};
 use super::ears::{LOOPBACK, Listeners, broken, wait_readable};
 use super::shot::{Fate, Hearing, Shot, Tag};
 use super::{Endpoint, trace};
-use crate::lab::Lab;
+use crate::lab::{Lab, Queue};
 use crate::sys::{Arrival, Kind, PacketSocket};
 
 /// A group that no protocol uses, in the range for IPv4 documentation groups (233.252.0.1).
@@ -65,7 +65,7 @@ pub(super) fn shoot(
     lab: &mut Lab,
     listeners: &mut Listeners,
     hosts: &[Endpoint],
-    from: usize,
+    from: (usize, Option<&Queue>),
     shot: &Shot,
 ) -> Result<Fate, Error> {
     let class = if shot.is_group() { Class::Broadcast } else { Class::Unicast };
@@ -79,7 +79,7 @@ fn probe<'l>(
     listeners: &'l mut Listeners,
     hosts: &'l [Endpoint],
     class: Class,
-    shot: Option<(usize, &'l Shot)>,
+    shot: Option<((usize, Option<&Queue>), &'l Shot)>,
 ) -> Result<(Probing<'l>, Vec<trace::Seen>), Error> {
     listeners.open_frames(lab, hosts)?;
     listeners.open_taps(lab)?;
@@ -139,20 +139,26 @@ struct Probing<'l> {
 
 impl<'l> Probing<'l> {
     /// Sends the case's own frame.
-    fn fire(&mut self, from: usize, shot: &'l Shot) -> Result<(), Error> {
+    fn fire(
+        &mut self,
+        (from, queue): (usize, Option<&Queue>),
+        shot: &'l Shot,
+    ) -> Result<(), Error> {
         let number = self.lab.take_probe();
         let host = &self.hosts[from];
         let frame = shot.frame(host.mac, number);
-        let sent = if shot.bypasses() {
-            self.lab.nodes()[host.node].ns.enter(|| {
+        let refused = |sent: std::io::Result<()>| sent.err().and_then(|e| e.raw_os_error());
+        let refused = if let Some(queue) = queue {
+            queue.send(&frame).err().map(|error| error.errno)
+        } else if shot.bypasses() {
+            refused(self.lab.nodes()[host.node].ns.enter(|| {
                 let socket = PacketSocket::open(0, frame.len())?;
                 socket.bypass_queue()?;
                 socket.send(host.index, &frame)
-            })
+            }))
         } else {
-            self.ears[from].send(host.index, &frame)
+            refused(self.ears[from].send(host.index, &frame))
         };
-        let refused = sent.err().map(|error| error.raw_os_error().unwrap_or_default());
         self.shot = Some(Fired { shot, from, number, refused, heard: Vec::new() });
         Ok(())
     }

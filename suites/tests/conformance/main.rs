@@ -8,6 +8,7 @@
 //! | [`vlan`] | links that stand for one VLAN |
 //! | [`veth`] | the cable that every lab is made of |
 //! | [`nat`] | published ports, masquerading, rules that speak of ports |
+//! | [`macvtap`] | children whose frames come out of a file |
 //! | [`macvlan`] | children, siblings, parents and the switch outside, mode by mode |
 
 mod bridge;
@@ -15,6 +16,7 @@ mod counted;
 mod host;
 mod ipvlan;
 mod macvlan;
+mod macvtap;
 mod nat;
 mod veth;
 mod vlan;
@@ -46,6 +48,9 @@ hairpin_harness::suite!(
     macvlan::settings::RULES,
     macvlan::source::RULES,
     macvlan::vepa::RULES,
+    macvtap::RULES,
+    macvtap::offload::RULES,
+    macvtap::requests::RULES,
     veth::RULES,
     vlan::RULES;
     [("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml"))]

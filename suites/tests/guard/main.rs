@@ -22,6 +22,7 @@ const ARTICLE: &[&str] = &[
 /// The files that may hold `unsafe`, and why.
 const UNSAFE: &[(&str, &str)] = &[
     ("harness/src/sys.rs", "system calls without a safe wrapper"),
+    ("harness/src/sys/ioctl.rs", "requests to the kernel without a safe wrapper"),
     ("harness/src/program.rs", "the attribute that has code run before main"),
     ("guest/src/sys.rs", "requests to the kernel without a safe wrapper"),
     ("vm/src/sys.rs", "children that die with their parent, and files without a name"),

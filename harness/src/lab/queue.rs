@@ -1,0 +1,306 @@
+//! A macvtap link's character device, as a virtual machine's monitor has it open.
+//!
+//! Each opening is one *queue* of the link (the kernel's word): while a link has queues, what it
+//! gets comes out of them and its host's own stack hears nothing of it. What a queue takes and gives
+//! is held with [`Lab::emerged`] and [`Lab::shoot_from`].
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hairpin_model::topology::LinkName;
+use hairpin_model::{Error, Mac};
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::stat::{Mode, SFlag, mknod};
+
+use super::Lab;
+use crate::ns::Ns;
+use crate::observe::wait_readable;
+use crate::sys::ioctl;
+
+/// A link of Ethernet frames, which have no packet information before them: what every queue of a
+/// macvtap link is.
+pub const PLAIN: u16 = (libc::IFF_TAP | libc::IFF_NO_PI) as u16;
+/// Each frame comes and goes behind a `struct virtio_net_hdr`.
+pub const VNET_HEADER: u16 = libc::IFF_VNET_HDR as u16;
+/// The queue can be detached and attached.
+pub const MULTI_QUEUE: u16 = libc::IFF_MULTI_QUEUE as u16;
+
+/// How long a frame may be under way. It takes microseconds.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The longest frame that any link takes, and what may stand before it.
+pub(crate) const LONGEST: usize = 65535 + 18 + 64;
+
+/// One opening of a macvtap link's character device. It never blocks.
+#[derive(Debug)]
+pub struct Queue {
+    file: File,
+    link: LinkName,
+}
+
+impl Lab {
+    /// Opens a macvtap link's character device. As the kernel gives it, each frame comes and goes
+    /// behind a header of ten bytes.
+    pub fn open_queue(&self, link: impl Into<LinkName>) -> Result<Queue, Error> {
+        let link = link.into();
+        let ns = &self.node(&link.netns)?.ns;
+        let file = open(ns, &link.link).map_err(|refused| refused.error(&link.to_string()))?;
+        let queue = Queue { file, link };
+        self.tell(|| format!("{} is opened", queue.link));
+        Ok(queue)
+    }
+}
+
+impl Queue {
+    /// The link that it is a queue of.
+    pub const fn link(&self) -> &LinkName {
+        &self.link
+    }
+
+    /// Takes what comes next, its header included, if there is something; at most so many bytes.
+    pub fn read(&self, at_most: usize) -> Result<Option<Vec<u8>>, Error> {
+        let mut bytes = vec![0; at_most];
+        match (&self.file).read(&mut bytes) {
+            Ok(length) => {
+                // As long as the kernel says, should it claim more than there was room for.
+                bytes.resize(length, 0);
+                Ok(Some(bytes))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(self.refused("read", &error)),
+        }
+    }
+
+    /// Takes what comes until something is what was asked for, header included; at most five
+    /// seconds.
+    pub fn wait_for(&self, what: &str, is: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>, Error> {
+        Self::wait_for_either(&[self], what, is).map(|(_, bytes)| bytes)
+    }
+
+    /// The same of several queues: the place of the one that it came out of, too.
+    pub fn wait_for_either(
+        queues: &[&Self],
+        what: &str,
+        is: impl Fn(&[u8]) -> bool,
+    ) -> Result<(usize, Vec<u8>), Error> {
+        let until = Instant::now() + DEADLINE;
+        while Instant::now() < until {
+            for (place, queue) in queues.iter().enumerate() {
+                while let Some(bytes) = queue.read(LONGEST)? {
+                    if is(&bytes) {
+                        return Ok((place, bytes));
+                    }
+                }
+            }
+            wait_readable(queues, until);
+        }
+        let link = queues.first().map_or_else(String::new, |queue| queue.link.to_string());
+        Err(Error::new(
+            format!("{what} did not come out within {} s", DEADLINE.as_secs()),
+            format!("a queue of {link}"),
+            "was it sent, and is the queue attached?",
+        ))
+    }
+
+    /// Whether there is something to read, and room to write (`poll`).
+    pub fn ready(&self) -> (bool, bool) {
+        let mut asked = [PollFd::new(self.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
+        // Interrupted by a signal it has told nothing: asked again.
+        while poll(&mut asked, PollTimeout::ZERO).is_err() {}
+        let told = asked[0].revents().unwrap_or(PollFlags::empty());
+        (told.contains(PollFlags::POLLIN), told.contains(PollFlags::POLLOUT))
+    }
+
+    /// Watches for the moment at which something comes.
+    pub fn watch(&self) -> Result<Watch, Error> {
+        let made = || -> nix::Result<Epoll> {
+            let watch = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+            watch.add(self, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+            Ok(watch)
+        };
+        made().map(Watch).map_err(|errno| self.refused("watch it", &errno.into()))
+    }
+
+    /// Sends a frame, with a header before it if the queue has headers. Gives how many bytes were
+    /// taken.
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
+        (&self.file).write(bytes).map_err(|error| self.refused("write", &error))
+    }
+
+    /// Sends a frame that asks for nothing: behind a header of zeros, if the queue has headers.
+    pub fn send(&self, frame: &[u8]) -> Result<(), Error> {
+        let header = vec![0; self.header_of_frames()?];
+        self.write(&[&header, frame].concat()).map(|_| ())
+    }
+
+    /// How many bytes stand before each frame.
+    pub(crate) fn header_of_frames(&self) -> Result<usize, Error> {
+        let has = self.flags()?.1 & VNET_HEADER != 0;
+        Ok(if has { usize::try_from(self.header()?).unwrap_or(0) } else { 0 })
+    }
+
+    /// What kinds of queue the kernel knows (`TUNGETFEATURES`).
+    pub fn features(&self) -> Result<u16, Error> {
+        let bits = self.number("read its features", libc::TUNGETFEATURES as u32, 0)?;
+        Ok((bits & 0xffff) as u16)
+    }
+
+    /// The name of its link, and what kind of queue it is (`TUNGETIFF`).
+    pub fn flags(&self) -> Result<(String, u16), Error> {
+        let told = ioctl::flags(self.as_fd(), libc::TUNGETIFF as u32, 0);
+        told.map_err(|error| self.refused("read its flags", &error))
+    }
+
+    /// Makes it that kind of queue (`TUNSETIFF`).
+    pub fn set_flags(&self, flags: u16) -> Result<(), Error> {
+        let done = ioctl::flags(self.as_fd(), libc::TUNSETIFF as u32, flags);
+        done.map(|_| ()).map_err(|error| self.refused("set its flags", &error))
+    }
+
+    /// How long the header before each frame is, in bytes (`TUNGETVNETHDRSZ`).
+    pub fn header(&self) -> Result<i32, Error> {
+        self.number("read its header's length", libc::TUNGETVNETHDRSZ as u32, 0)
+    }
+
+    /// Sets how long the header before each frame is, in bytes (`TUNSETVNETHDRSZ`).
+    pub fn set_header(&self, bytes: i32) -> Result<(), Error> {
+        let set = self.number("set its header's length", libc::TUNSETVNETHDRSZ as u32, bytes);
+        set.map(|_| ())
+    }
+
+    /// Sets how many bytes that were written may wait to be sent (`TUNSETSNDBUF`).
+    pub fn set_send_buffer(&self, bytes: i32) -> Result<(), Error> {
+        self.number("set its buffer", libc::TUNSETSNDBUF as u32, bytes).map(|_| ())
+    }
+
+    /// Says what its reader can do without the kernel (`TUN_F_CSUM` …, `TUNSETOFFLOAD`).
+    pub fn set_offload(&self, features: u32) -> Result<(), Error> {
+        let done = ioctl::bits(self.as_fd(), libc::TUNSETOFFLOAD as u32, features);
+        done.map_err(|error| self.refused("set its offloads", &error))
+    }
+
+    /// Attaches it, so that it gets its share of what the link gets, or detaches it
+    /// (`TUNSETQUEUE`).
+    pub fn attach(&self, on: bool) -> Result<(), Error> {
+        const ATTACH: u16 = 0x0200;
+        const DETACH: u16 = 0x0400;
+        let flags = if on { ATTACH } else { DETACH };
+        let done = ioctl::flags(self.as_fd(), libc::TUNSETQUEUE as u32, flags);
+        let what = if on { "attach it" } else { "detach it" };
+        done.map(|_| ()).map_err(|error| self.refused(what, &error))
+    }
+
+    /// The Ethernet address of its link (`SIOCGIFHWADDR`).
+    pub fn mac(&self) -> Result<Mac, Error> {
+        let told = ioctl::address(self.as_fd(), libc::SIOCGIFHWADDR as u32, Mac([0; 6]));
+        told.map_err(|error| self.refused("read its link's address", &error))
+    }
+
+    /// Gives its link an Ethernet address (`SIOCSIFHWADDR`). Only the kernel is told: the lab's
+    /// topology keeps the old one.
+    pub fn set_mac(&self, mac: Mac) -> Result<(), Error> {
+        let done = ioctl::address(self.as_fd(), libc::SIOCSIFHWADDR as u32, mac);
+        done.map(|_| ()).map_err(|error| self.refused("set its link's address", &error))
+    }
+
+    fn number(&self, what: &str, request: u32, value: i32) -> Result<i32, Error> {
+        ioctl::number(self.as_fd(), request, value).map_err(|error| self.refused(what, &error))
+    }
+
+    fn refused(&self, what: &str, error: &io::Error) -> Error {
+        Error {
+            errno: error.raw_os_error().unwrap_or_default(),
+            ..Error::new(
+                format!("cannot {what}: {error}"),
+                format!("a queue of {}", self.link),
+                "the kernel refused it; is it what the case holds?",
+            )
+        }
+    }
+}
+
+/// Somebody who sleeps until something comes out of a queue (`epoll`).
+#[derive(Debug)]
+pub struct Watch(Epoll);
+
+impl Watch {
+    /// Whether it was woken, or is within five seconds. Asked while there is something to read:
+    /// else it tells nothing.
+    pub fn was_woken(&self) -> bool {
+        let mut events = [EpollEvent::empty()];
+        let five_seconds = 5000_u16;
+        self.0.wait(&mut events, five_seconds) == Ok(1)
+    }
+}
+
+impl AsFd for Queue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Which step of opening a link's device did not work.
+#[derive(Debug)]
+pub(crate) struct NoDevice(&'static str, io::Error);
+
+impl NoDevice {
+    pub(crate) fn error(&self, place: &str) -> Error {
+        let help = "a lab's own device files need root, and a machine that lets it make them";
+        Error::new(self.words(), place, help)
+    }
+
+    pub(crate) fn words(&self) -> String {
+        format!("cannot {}: {}", self.0, self.1)
+    }
+}
+
+/// Opens a link's character device. The kernel tells its number in sysfs alone, of the namespace
+/// that mounts it; and `/dev` may have no file of it, or that of another namespace's link of the
+/// same index. So a thread with mounts of its own makes one, and takes them with it when it ends.
+pub(crate) fn open(ns: &Ns, link: &str) -> Result<File, NoDevice> {
+    thread::scope(|scope| {
+        let opened = scope.spawn(|| ns.enter(|| open_here(link))).join();
+        opened.expect("opening a device does not panic")
+    })
+}
+
+fn open_here(link: &str) -> Result<File, NoDevice> {
+    let step = |what: &'static str| move |errno: Errno| NoDevice(what, errno.into());
+    let nothing = None::<&str>;
+    unshare(CloneFlags::CLONE_NEWNS).map_err(step("make a mount namespace"))?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(nothing, "/", nothing, private, nothing).map_err(step("make its mounts private"))?;
+    mount(nothing, PLACE, Some("sysfs"), MsFlags::empty(), nothing)
+        .map_err(step("mount the namespace's sysfs"))?;
+    let device = number(link).map_err(|error| NoDevice("find the device's number", error))?;
+    mount(nothing, PLACE, Some("tmpfs"), MsFlags::empty(), nothing)
+        .map_err(step("mount a tmpfs"))?;
+    let path = Path::new(PLACE).join("queue");
+    let rights = Mode::S_IRUSR | Mode::S_IWUSR;
+    mknod(&path, SFlag::S_IFCHR, rights, device).map_err(step("make a device file"))?;
+    let mut how = OpenOptions::new();
+    how.read(true).write(true).custom_flags(libc::O_NONBLOCK);
+    how.open(&path).map_err(|error| NoDevice("open the device", error))
+}
+
+/// Where every system has a folder that can be mounted over.
+const PLACE: &str = "/sys";
+
+/// The number of a link's character device, `246:1` in `macvtap/tap4/dev`.
+fn number(link: &str) -> io::Result<libc::dev_t> {
+    let folder = Path::new(PLACE).join("class/net").join(link).join("macvtap");
+    let tap = fs::read_dir(folder)?.next().ok_or(io::ErrorKind::NotFound)??;
+    let text = fs::read_to_string(tap.path().join("dev"))?;
+    let parts = text.trim().split_once(':').ok_or(io::ErrorKind::InvalidData)?;
+    let part = |text: &str| text.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
+    Ok(libc::makedev(part(parts.0)?, part(parts.1)?))
+}

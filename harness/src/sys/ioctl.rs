@@ -1,0 +1,60 @@
+//! The requests that a macvtap link's file takes by `ioctl` (`linux/if_tun.h`).
+//!
+//! What they mean is told in `lab::queue`.
+#![expect(unsafe_code, reason = "ioctl has no safe form")]
+
+use std::io;
+use std::mem::zeroed;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use hairpin_model::Mac;
+
+use super::check;
+
+/// Passes a number and gives it back as the kernel has left it.
+pub(crate) fn number(fd: BorrowedFd<'_>, request: u32, value: i32) -> io::Result<i32> {
+    let mut value: libc::c_int = value;
+    // SAFETY: the requests that are passed here read or write one int.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), &raw mut value) };
+    check(rc).map(|_| value)
+}
+
+/// Passes bits by value.
+pub(crate) fn bits(fd: BorrowedFd<'_>, request: u32, bits: u32) -> io::Result<()> {
+    // SAFETY: the requests that are passed here take their argument by value.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), libc::c_ulong::from(bits)) };
+    check(rc).map(|_| ())
+}
+
+/// Passes flags in a `struct ifreq`, and gives back its name and flags as the kernel has left them.
+pub(crate) fn flags(fd: BorrowedFd<'_>, request: u32, flags: u16) -> io::Result<(String, u16)> {
+    // SAFETY: all-zero is a valid ifreq.
+    let mut ifreq: libc::ifreq = unsafe { zeroed() };
+    ifreq.ifr_ifru.ifru_flags = flags.cast_signed();
+    // SAFETY: the requests that are passed here read or write one ifreq.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), &raw mut ifreq) })?;
+    let name = ifreq.ifr_name.iter().take_while(|c| **c != 0);
+    let name = name.map(|c| char::from(c.cast_unsigned())).collect();
+    // SAFETY: these requests leave flags in the union.
+    Ok((name, unsafe { ifreq.ifr_ifru.ifru_flags }.cast_unsigned()))
+}
+
+/// Passes an Ethernet address in a `struct ifreq`, and gives it back as the kernel has left it.
+pub(crate) fn address(fd: BorrowedFd<'_>, request: u32, mac: Mac) -> io::Result<Mac> {
+    // SAFETY: all-zero is a valid ifreq and sockaddr.
+    let (mut ifreq, mut given): (libc::ifreq, libc::sockaddr) = unsafe { (zeroed(), zeroed()) };
+    given.sa_family = libc::ARPHRD_ETHER;
+    for (to, from) in given.sa_data.iter_mut().zip(mac.0) {
+        *to = from.cast_signed();
+    }
+    ifreq.ifr_ifru.ifru_hwaddr = given;
+    // SAFETY: the requests that are passed here read or write one ifreq.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), &raw mut ifreq) })?;
+    // SAFETY: these requests leave an address in the union.
+    let data = unsafe { ifreq.ifr_ifru.ifru_hwaddr }.sa_data;
+    let mut mac = [0; 6];
+    for (to, from) in mac.iter_mut().zip(data) {
+        *to = from.cast_unsigned();
+    }
+    Ok(Mac(mac))
+}

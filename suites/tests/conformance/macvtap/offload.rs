@@ -1,0 +1,287 @@
+//! Check sums that are left to somebody else: to the reader of a queue, or by its writer.
+
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+
+use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
+use hairpin_fixtures::lan::{macvtap_lan, quiet};
+use hairpin_harness::queue::{PLAIN, VNET_HEADER};
+use hairpin_harness::{
+    CaseLab, Error, Family, Mode, Need, Queue, Rule, Source, Stop, Strength, check,
+};
+use rstest::rstest;
+
+use super::NEEDS;
+
+pub(crate) const RULES: &[Rule] =
+    &[LEFT_TO_THE_READER, LEFT_IN_A_TAG, LEFT_BY_THE_WRITER, SEGMENTS];
+
+const PORT: u16 = 4789;
+const ALL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
+
+/// What a header says: the check sum is left open; where the summed part begins; where it goes.
+const LEFT_OPEN: [u8; 10] = [1, 0, 0, 0, 0, 0, 34, 0, 6, 0];
+
+fn failed(what: &str, error: &std::io::Error) -> Error {
+    Error::new(format!("cannot {what}: {error}"), "a UDP socket of a host", "see `hairpin doctor`")
+}
+
+const LEFT_TO_THE_READER: Rule = Rule {
+    id: "macvtap.offload.check-sums-by-what-the-reader-can",
+    promise: "a datagram whose check sum the sender has left open comes out with it filled in, \
+              unless the reader has headers and said that it can do check sums: then its header \
+              says where it goes",
+    source: Source {
+        cite: "tap_handle_frame, drivers/net/tap.c; virtio, 5.1.6",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// Has `e` send a datagram to all of a network; gives it as it came out.
+fn datagram_from_e(lab: &CaseLab, queue: &Queue, to: Ipv4Addr) -> Result<Vec<u8>, Stop> {
+    let send = || -> std::io::Result<usize> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.set_broadcast(true)?;
+        socket.send_to(b"left open", (to, PORT))
+    };
+    lab.inside("e", send)?.map_err(|error| failed("send a datagram", &error))?;
+    let ours = |bytes: &[u8]| bytes.windows(9).any(|part| part == b"left open");
+    Ok(queue.wait_for("e's datagram", ours)?)
+}
+
+/// Whether the UDP check sum of a frame is right.
+fn sums_up(frame: &[u8]) -> bool {
+    let Ok(packet) = SlicedPacket::from_ethernet(frame) else { return false };
+    let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Udp(udp))) =
+        (&packet.net, &packet.transport)
+    else {
+        return false;
+    };
+    let header = udp.to_header();
+    let right = header.calc_checksum_ipv4(&ip.header().to_header(), udp.payload());
+    right.is_ok_and(|right| right == header.checksum)
+}
+
+#[rstest]
+#[case::without_headers(PLAIN, 0x01, false)]
+#[case::who_cannot(PLAIN | VNET_HEADER, 0x00, false)]
+#[case::who_can(PLAIN | VNET_HEADER, 0x01, true)]
+fn check_sums_by_what_the_reader_can(
+    #[case] kind: u16,
+    #[case] offload: u32,
+    #[case] left_open: bool,
+) {
+    check(&LEFT_TO_THE_READER, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        queue.set_flags(kind)?;
+        queue.set_offload(offload)?;
+        let came = datagram_from_e(&lab, &queue, ALL)?;
+        let (header, frame) = came.split_at(if kind == PLAIN { 0 } else { 10 });
+        let right = sums_up(frame);
+        lab.claim("the sum is filled in", right != left_open, right)?;
+        let wanted = if left_open { LEFT_OPEN } else { [0; 10] };
+        let told = header.is_empty() || [0, 6, 7, 8, 9].iter().all(|at| header[*at] == wanted[*at]);
+        lab.claim("and the header says so", told, format!("{header:x?}"))
+    });
+}
+
+const LEFT_IN_A_TAG: Rule = Rule {
+    id: "macvtap.offload.a-tag-moves-the-open-sum",
+    promise: "of a tagged frame the header counts its tag: the open check sum begins four bytes \
+              further on",
+    source: Source { cite: "tap_put_user, drivers/net/tap.c", strength: Strength::Code },
+    article: &[],
+    needs: &[
+        Need::Driver("veth"),
+        Need::Driver("bridge"),
+        Need::Driver("macvlan"),
+        Need::Driver("macvtap"),
+        Need::MacvtapDevice,
+        Need::Driver("vlan"),
+    ],
+};
+
+#[test]
+fn a_tag_moves_the_open_sum() {
+    check(&LEFT_IN_A_TAG, async |case| {
+        let lan = quiet(macvtap_lan(Mode::Bridge));
+        let lan = lan.vlan("e:v5", "e:e0", 5).address("e:v5", "198.51.100.9/24");
+        let lab = case.lab(&lan).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        queue.set_offload(0x01)?;
+        let came = datagram_from_e(&lab, &queue, Ipv4Addr::new(198, 51, 100, 255))?;
+        let (header, frame) = came.split_at(10);
+        let tagged = frame[12..16] == [0x81, 0, 0, 5];
+        lab.claim("it has its tag", tagged, format!("{:x?}", &frame[..20]))?;
+        let moved = [header[0], header[6], header[8]] == [1, 38, 6];
+        lab.claim("and the header knows", moved, format!("{header:x?}"))
+    });
+}
+
+const LEFT_BY_THE_WRITER: Rule = Rule {
+    id: "macvtap.offload.check-sums-that-the-writer-left-open",
+    promise: "a datagram that is written with a header that says its check sum is open reaches a \
+              program outside; with the same bytes and no such header it is not taken",
+    source: Source {
+        cite: "virtio_net_hdr_to_skb, include/linux/virtio_net.h; virtio, 5.1.6",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// A datagram to `e`, its sum left open: that of the pseudo header stands there.
+fn open_datagram(lab: &CaseLab, text: &[u8]) -> Vec<u8> {
+    let (from, to) = (lab.mac("c1:c0").0, lab.mac("e:e0").0);
+    let builder = PacketBuilder::ethernet2(from, to)
+        .ipv4([192, 0, 2, 11], [192, 0, 2, 9], 64)
+        .udp(PORT, PORT);
+    let mut frame = Vec::new();
+    builder.write(&mut frame, text).expect("a vector takes all");
+    let length = u32::try_from(8 + text.len()).unwrap_or_default();
+    let words = [0xc000, 0x020b, 0xc000, 0x0209, 17, length];
+    let sum: u32 = words.iter().sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    frame[40..42].copy_from_slice(&folded.to_be_bytes()[2..]);
+    frame
+}
+
+#[test]
+fn check_sums_that_the_writer_left_open() {
+    check(&LEFT_BY_THE_WRITER, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        queue.set_flags(PLAIN | VNET_HEADER)?;
+        let bind = || -> std::io::Result<UdpSocket> {
+            let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, PORT))?;
+            socket.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
+            Ok(socket)
+        };
+        let socket = lab.inside("e", bind)?.map_err(|error| failed("listen", &error))?;
+        // The first is not to be taken; the one behind it shows that it has had its time.
+        queue.write(&[&[0; 10][..], &open_datagram(&lab, b"wrong sum")].concat())?;
+        queue.write(&[&LEFT_OPEN[..], &open_datagram(&lab, b"open sum")].concat())?;
+        let mut text = [0; 64];
+        let length = socket.recv(&mut text).map_err(|error| failed("hear the control", &error))?;
+        let heard = String::from_utf8_lossy(&text[..length]);
+        lab.claim("e hears the open one only", heard == "open sum", heard.clone())
+    });
+}
+
+const SEGMENTS: Rule = Rule {
+    id: "macvtap.offload.segments-by-what-the-reader-can",
+    promise: "a long segment that is written to one link comes out of its sibling as it is, with \
+              its kind and size in the header, unless the reader said that it cannot have such; then in \
+              segments of that size, each with its own sum and sequence number",
+    source: Source {
+        cite: "tap_handle_frame, drivers/net/tap.c; virtio, 5.1.6",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// How much of a segment's text goes into one frame, and how much text there is.
+const SIZE: u16 = 1000;
+const TEXT: usize = 2500;
+
+/// A segment of TCP that is too long for any frame, with a header that says how to cut it.
+fn long_segment(lab: &CaseLab, family: Family) -> Vec<u8> {
+    let ethernet = PacketBuilder::ethernet2(lab.mac("c1:c0").0, lab.mac("p:c9").0);
+    let text: Vec<u8> = (0..TEXT).map(|at| u8::try_from(at % 251).unwrap_or_default()).collect();
+    let mut frame = Vec::new();
+    let (kind, start) = match family {
+        Family::V4 => (1, 34),
+        Family::V6 => (4, 54),
+    };
+    let written = match family {
+        Family::V4 => ethernet.ipv4([192, 0, 2, 11], [192, 0, 2, 19], 64),
+        Family::V6 => ethernet.ipv6([0xfe; 16], [0xfd; 16], 64),
+    };
+    let written = written.tcp(7, 9, 77, 1024).ack(1).write(&mut frame, &text);
+    written.expect("a vector takes all");
+    // The pseudo header's sum stands where the whole one is to come: what it is does not matter
+    // here, but that each segment's is right.
+    let sum = pseudo_sum(&frame, family);
+    frame[start + 16..start + 18].copy_from_slice(&sum.to_be_bytes());
+    let begin = u16::try_from(start).unwrap_or_default();
+    let mut header = vec![1, kind];
+    for word in [begin + 20, SIZE, begin, 16] {
+        header.extend(word.to_le_bytes());
+    }
+    [header, frame].concat()
+}
+
+/// The sum of a frame's pseudo header, of TCP, not yet complemented.
+fn pseudo_sum(frame: &[u8], family: Family) -> u16 {
+    let (addresses, start) = match family {
+        Family::V4 => (&frame[26..34], 34),
+        Family::V6 => (&frame[22..54], 54),
+    };
+    let word = |two: &[u8]| u32::from(two[0]) << 8 | u32::from(two[1]);
+    let length = u32::try_from(frame.len() - start).unwrap_or_default();
+    let sum: u32 = addresses.chunks(2).map(word).sum::<u32>() + 6 + length;
+    u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap_or_default()
+}
+
+/// The sequence number of a TCP segment, how much text it has, and whether its sum is right.
+fn segment(frame: &[u8]) -> Option<(u32, usize, bool)> {
+    let packet = SlicedPacket::from_ethernet(frame).ok()?;
+    let Some(TransportSlice::Tcp(tcp)) = packet.transport else { return None };
+    let header = tcp.to_header();
+    let right = match packet.net? {
+        NetSlice::Ipv4(ip) => header.calc_checksum_ipv4(&ip.header().to_header(), tcp.payload()),
+        NetSlice::Ipv6(ip) => header.calc_checksum_ipv6(&ip.header().to_header(), tcp.payload()),
+        NetSlice::Arp(_) => return None,
+    };
+    let right = right.ok()? == header.checksum;
+    Some((header.sequence_number, tcp.payload().len(), right))
+}
+
+#[rstest]
+#[case::v4_to_who_said_nothing(Family::V4, None, true)]
+#[case::v4_to_who_can(Family::V4, Some(0x03), true)]
+#[case::v4_to_who_can_v6(Family::V4, Some(0x05), false)]
+#[case::v4_to_who_cannot(Family::V4, Some(0x00), false)]
+#[case::v6_to_who_can(Family::V6, Some(0x05), true)]
+#[case::v6_to_who_can_v4(Family::V6, Some(0x03), false)]
+fn segments_by_what_the_reader_can(
+    #[case] family: Family,
+    #[case] offload: Option<u32>,
+    #[case] whole: bool,
+) {
+    check(&SEGMENTS, async |case| {
+        let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        lab.grow(|lan| lan.macvtap("p:c9", "p:p0", Mode::Bridge)).await?;
+        let (writer, reader) = (lab.open_queue("c1:c0")?, lab.open_queue("p:c9")?);
+        if let Some(offload) = offload {
+            reader.set_offload(offload)?;
+        }
+        writer.write(&long_segment(&lab, family))?;
+        let start = if family == Family::V4 { 34 } else { 54 };
+        let ours = |bytes: &[u8]| bytes.get(10 + start..10 + start + 4) == Some(&[0, 7, 0, 9]);
+        if whole {
+            let came = reader.wait_for("the segment", ours)?;
+            let wanted = long_segment(&lab, family);
+            // The length of the headers is a hint: the kernel gives what lies together.
+            let told = [&came[..2], &came[4..10]].concat();
+            let asked = [&wanted[..2], &wanted[4..10]].concat();
+            lab.claim("its header is the writer's", told == asked, format!("{told:x?}"))?;
+            let same = came[10..] == wanted[10..];
+            return lab.claim("it is as it was written", same, "it is not");
+        }
+        for (sequence, length) in [(77, 1000), (1077, 1000), (2077, 500)] {
+            let came = reader.wait_for("a segment", ours)?;
+            let seen = segment(&came[10..]);
+            let claim = format!("{length} bytes from {sequence} on");
+            let summed = offload == Some(0);
+            let wanted = Some((sequence, length, summed));
+            lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
+            let told = came[..2] == [u8::from(!summed), 0];
+            lab.claim("its header says who sums", told, format!("{:x?}", &came[..10]))?;
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,193 @@
+//! What a macvtap link's device is asked and told (`ioctl`), and what it refuses.
+
+use hairpin_fixtures::lan::{macvtap_lan, quiet};
+use hairpin_harness::queue::{MULTI_QUEUE, PLAIN, VNET_HEADER};
+use hairpin_harness::{Errno, Mac, Mode, Rule, Shot, Source, Strength, check};
+
+use super::NEEDS;
+
+pub(crate) const RULES: &[Rule] = &[KINDS, HEADER, OFFLOADS, ADDRESS, GONE];
+
+const NEW: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x12]);
+
+const KINDS: Rule = Rule {
+    id: "macvtap.requests.kinds-of-queue",
+    promise: "a queue is of frames without packet information, with or without headers, one of \
+              many or not; it tells what it is, and refuses to be anything else",
+    source: Source {
+        cite: "tap_ioctl, drivers/net/tap.c; Documentation/networking/tuntap.rst",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn kinds_of_queue() {
+    check(&KINDS, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        let known = queue.features()?;
+        let all = PLAIN | VNET_HEADER | MULTI_QUEUE;
+        lab.claim("it knows these kinds", known == all, format!("{known:#x}"))?;
+        let told = queue.flags()?.1;
+        lab.claim("it has headers at first", told == PLAIN | VNET_HEADER, format!("{told:#x}"))?;
+        for kind in [PLAIN, PLAIN | VNET_HEADER, PLAIN | MULTI_QUEUE, all, PLAIN] {
+            lab.expect_done("a kind that it knows", queue.set_flags(kind))?;
+            let told = queue.flags()?;
+            lab.claim("it tells it", told == ("c0".into(), kind), format!("{told:x?}"))?;
+        }
+        const TUN: u16 = 1;
+        const TAP: u16 = 2;
+        const NO_INFORMATION: u16 = 0x1000;
+        for kind in [0, TAP, NO_INFORMATION, NO_INFORMATION | TUN, PLAIN | 0x0800] {
+            let claim = format!("kind {kind:#x}");
+            lab.expect_refusal(&claim, queue.set_flags(kind), Errno::EINVAL)?;
+        }
+        lab.expect_done("a buffer", queue.set_send_buffer(4096))?;
+        for bytes in [0, -1] {
+            let done = queue.set_send_buffer(bytes);
+            lab.expect_refusal(&format!("a buffer of {bytes}"), done, Errno::EINVAL)?;
+        }
+        Ok(())
+    });
+}
+
+const HEADER: Rule = Rule {
+    id: "macvtap.requests.the-header-is-as-long-as-was-said",
+    promise: "with headers each frame comes and goes behind one, of ten bytes or as many more as \
+              were asked for; less is refused, as is a header that is longer than what was \
+              written, or what it says it is about",
+    source: Source {
+        cite: "tap_get_user, tap_put_user and tap_ioctl, drivers/net/tap.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn the_header_is_as_long_as_was_said() {
+    check(&HEADER, async |case| {
+        let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        let (c1, e) = (lab.mac("c1:c0"), lab.mac("e:e0"));
+        let told = queue.header()?;
+        lab.claim("ten bytes to begin with", told == 10, told)?;
+        for bytes in [10, 12, 20, 10] {
+            queue.set_header(bytes)?;
+            let told = queue.header()?;
+            lab.claim("it tells it", told == bytes, told)?;
+            lab.shoot("e", &Shot::to(c1)).await?;
+            let came = queue.wait_for("a frame", |_| true)?;
+            let begin = bytes.unsigned_abs() as usize;
+            let whole = came.len() == begin + 60 && came[begin..begin + 6] == c1.0;
+            let claim = format!("a frame comes behind {begin} bytes");
+            lab.claim(&claim, whole, format!("{came:x?}"))?;
+            let came = lab.expect_emerged(&queue, "e", &Shot::to(c1), 1).await?;
+            // Of what is beyond the ten bytes nothing is said.
+            let nothing = came[0].header[..10] == [0; 10];
+            lab.claim("it asks for nothing", nothing, format!("{:x?}", came[0].header))?;
+            lab.expect_shot_from(&queue, &Shot::to(e), "e host").await?;
+        }
+        lab.expect_refusal("nine bytes", queue.set_header(9), Errno::EINVAL)?;
+        lab.expect_refusal("none", queue.set_header(-1), Errno::EINVAL)?;
+        let before = lab.counters("c1:c0").await?;
+        lab.expect_refusal("less than a header", queue.write(&[0; 9]), Errno::EINVAL)?;
+        let short = queue.write(&[0; 10 + 13]);
+        lab.expect_refusal("less than a frame behind it", short, Errno::EINVAL)?;
+        // Headers of 61 bytes before a frame of 60, and a kind of segments that there is not.
+        for (at, value) in [(2, 61), (1, 0x7f)] {
+            let mut bytes = vec![0; 10 + 60];
+            bytes[at] = value;
+            lab.expect_refusal("a header that lies", queue.write(&bytes), Errno::EINVAL)?;
+        }
+        let dropped = (lab.counters("c1:c0").await? - before).tx_dropped;
+        lab.claim("four are counted as dropped", dropped == 4, dropped)?;
+        lab.shoot("e", &Shot::to(c1)).await?;
+        lab.expect_refusal("to read less than a header", queue.read(9), Errno::EINVAL)
+    });
+}
+
+const OFFLOADS: Rule = Rule {
+    id: "macvtap.requests.offloads-that-there-are",
+    promise: "a reader may say that it can do check sums and segments of TCP over either IP; what \
+              nobody knows is refused",
+    source: Source {
+        cite: "tap_ioctl, TUNSETOFFLOAD, drivers/net/tap.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn offloads_that_there_are() {
+    check(&OFFLOADS, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        for known in [0, 0x01, 0x03, 0x05, 0x07, 0x0f] {
+            lab.expect_done(&format!("{known:#x}"), queue.set_offload(known))?;
+        }
+        let done = queue.set_offload(0x4000_0000);
+        lab.expect_refusal("a bit that nobody knows", done, Errno::EINVAL)
+    });
+}
+
+const ADDRESS: Rule = Rule {
+    id: "macvtap.requests.the-address-is-the-links",
+    promise: "the device tells its link's Ethernet address and takes a new one, and frames come to \
+              that from then on",
+    source: Source {
+        cite: "tap_ioctl, SIOCGIFHWADDR and SIOCSIFHWADDR, drivers/net/tap.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn the_address_is_the_links() {
+    check(&ADDRESS, async |case| {
+        let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        let (old, e) = (lab.mac("c1:c0"), lab.mac("e:e0"));
+        let told = queue.mac()?;
+        lab.claim("it tells it", told == old, told)?;
+        lab.expect_done("a new one", queue.set_mac(NEW))?;
+        let (told, has) = (queue.mac()?, lab.link("c1:c0").await?.mac);
+        lab.claim("it is told, and the link has it", told == NEW && has == NEW, told)?;
+        lab.expect_emerged(&queue, "e", &Shot::to(NEW), 1).await?;
+        lab.expect_emerged(&queue, "e", &Shot::to(old), 0).await?;
+        lab.expect_shot_from(&queue, &Shot::to(e), "e host").await?;
+        let group = queue.set_mac(Mac([1, 0, 0x5e, 0, 0, 1]));
+        lab.expect_refusal("a group's", group, Errno::EADDRNOTAVAIL)
+    });
+}
+
+const GONE: Rule = Rule {
+    id: "macvtap.requests.a-queue-without-a-link",
+    promise: "when the link is deleted its queues know no link any more: requests about it are \
+              refused, nothing comes, and what is written goes nowhere",
+    source: Source { cite: "tap_del_queues, drivers/net/tap.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_queue_without_a_link() {
+    check(&GONE, async |case| {
+        let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        lab.delete("c1:c0").await?;
+        lab.expect_refusal("its flags", queue.flags(), Errno::ENOLINK)?;
+        lab.expect_refusal("its address", queue.mac(), Errno::ENOLINK)?;
+        lab.expect_refusal("a new address", queue.set_mac(NEW), Errno::ENOLINK)?;
+        lab.expect_refusal("its offloads", queue.set_offload(1), Errno::ENOLINK)?;
+        lab.expect_refusal("to attach it", queue.attach(true), Errno::EINVAL)?;
+        let nothing = queue.read(100)?.is_none();
+        lab.claim("nothing comes", nothing, "something does")?;
+        let taken = queue.write(&[0; 60])?;
+        lab.claim("what is written is taken", taken == 60, taken)
+    });
+}
