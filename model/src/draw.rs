@@ -6,10 +6,10 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`blocks`] | what stands in each box, line by line |
-//! | [`edges`] | what joins links: cables, and children to parents |
-//! | [`layout`] | where the boxes stand |
-//! | [`route`] | where the lines between them run |
+//! | `blocks` | what stands in each box, line by line |
+//! | `edges` | what joins links: cables, and children to parents |
+//! | `layout` | where the boxes stand |
+//! | `route` | where the lines between them run |
 //! | [`ascii`], [`svg`], [`mermaid`] | the pictures |
 
 mod ascii;
