@@ -452,6 +452,20 @@ impl CaseLab {
         self.claim(&format!("{port} {words} a member of {group}"), seen.is_ok(), what)
     }
 
+    /// Holds that what the kernel says of an option of a link becomes a value, within twenty
+    /// seconds.
+    pub async fn expect_to_become(
+        &self,
+        link: impl Into<LinkName>,
+        option: LinkOption,
+        value: u64,
+    ) -> Result<(), Stop> {
+        let link = link.into();
+        let seen = self.lab.await_option(&link, option, value).await;
+        let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
+        self.claim(&format!("{link} comes to have {option} {value}"), seen.is_ok(), what)
+    }
+
     /// Brings a link up or down, and holds that thereupon every link runs that stands on links that
     /// do, and no other: for promises that speak of carrier. Elsewhere a lab that does not settle is
     /// an error of ours.

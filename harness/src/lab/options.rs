@@ -4,6 +4,7 @@
 //! case's to hold it to. What a topology needs to be built has typed fields of its own.
 
 use std::fmt;
+use std::time::Duration;
 
 use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
@@ -12,7 +13,8 @@ use super::Lab;
 use crate::attrs::{Attrs, find};
 use crate::netlink::Refused;
 use crate::netlink::plain::{
-    self, ACK, AF_BRIDGE, Answer, Question, RTM_GETLINK, RTM_NEWLINK, RTM_SETLINK,
+    self, ACK, AF_BRIDGE, Answer, EventKind, Events, Question, RTM_GETLINK, RTM_NEWLINK,
+    RTM_SETLINK,
 };
 use crate::ns::Ns;
 
@@ -280,6 +282,9 @@ pub mod vlan {
         LinkOption::new("PROTOCOL", Place::Driver, 5, 2).in_network_order();
 }
 
+/// How long an option may take to change of itself: the spanning tree takes several seconds.
+const BECOME: Duration = Duration::from_secs(20);
+
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_PROTINFO: u16 = 12;
 const INFO_KIND: u16 = 1;
@@ -371,6 +376,30 @@ impl Lab {
             Place::Port => find(info, INFO_SLAVE_DATA).and_then(|data| find(data, option.number)),
         };
         Ok(found.map(|bytes| option.decode(&bytes[..bytes.len().min(8)])))
+    }
+
+    /// Waits until an option of a link has a value, woken by the kernel's own events.
+    pub async fn await_option(
+        &self,
+        link: impl Into<LinkName>,
+        option: LinkOption,
+        value: u64,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let mut events = Events::subscribe(&self.node(&link.netns)?.ns, &[EventKind::Link])?;
+        let watch = async {
+            while self.option(&link, option).await? != Some(value) {
+                events.next().await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(BECOME, watch).await.unwrap_or_else(|_| {
+            Err(Error::new(
+                format!("`{link}` did not come to have {option} {value} in {} s", BECOME.as_secs()),
+                format!("lab of topology `{}`", self.topology.name),
+                "does the kernel tell of that option's changes?",
+            ))
+        })
     }
 
     /// Whether the kernel still has the link.

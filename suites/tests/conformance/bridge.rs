@@ -7,6 +7,8 @@ pub(crate) mod groups;
 pub(crate) mod learning;
 pub(crate) mod port;
 pub(crate) mod snooping;
+pub(crate) mod suppression;
+pub(crate) mod tree;
 pub(crate) mod vlan;
 
 use hairpin_harness::Need;

@@ -30,6 +30,8 @@ hairpin_harness::suite!(
     bridge::learning::RULES,
     bridge::port::RULES,
     bridge::snooping::RULES,
+    bridge::suppression::RULES,
+    bridge::tree::RULES,
     bridge::vlan::RULES,
     nat::RULES,
     ipvlan::RULES,

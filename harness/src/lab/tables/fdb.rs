@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hairpin_model::topology::LinkName;
@@ -86,6 +87,9 @@ const NTF_SELF: u8 = 0x02;
 const NTF_MASTER: u8 = 0x04;
 const NTF_STICKY: u8 = 0x40;
 const NTF_EXT_LOCKED: u32 = 2;
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
 const NDA_VLAN: u16 = 5;
 const NDA_MASTER: u16 = 9;
@@ -189,6 +193,28 @@ impl Lab {
         let asked = Question { kind: RTM_DELNEIGH, flags: 0, header: &header, attrs };
         self.command(&port, &asked, &format!("delete the entry {mac}"))?;
         self.tell(|| format!("{port} has lost the forwarding entry {mac}"));
+        Ok(())
+    }
+
+    /// Tells a link for good which Ethernet address an IP address has.
+    pub async fn add_neighbour(
+        &mut self,
+        link: impl Into<LinkName>,
+        ip: IpAddr,
+        mac: Mac,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let (family, bytes) = match ip {
+            IpAddr::V4(ip) => (AF_INET, ip.octets().to_vec()),
+            IpAddr::V6(ip) => (AF_INET6, ip.octets().to_vec()),
+        };
+        let mut header = neighbour_header(self.index(&link)?, NUD_PERMANENT, 0);
+        header[0] = family;
+        let flags = CREATE | REPLACE;
+        let attrs = fdb_attrs(mac, None).bytes(NDA_DST, &bytes);
+        let asked = Question { kind: RTM_NEWNEIGH, flags, header: &header, attrs };
+        self.command(&link, &asked, &format!("add the neighbour {ip}"))?;
+        self.tell(|| format!("{link} knows {ip} at {mac}"));
         Ok(())
     }
 

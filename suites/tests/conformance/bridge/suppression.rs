@@ -1,0 +1,79 @@
+//! Questions for an address that a bridge keeps from a port and answers itself.
+//!
+//! ```text
+//!   a --- p1 +----+ p3 --- c
+//!            | br |              the bridge knows b's address; p2 is to be spared questions
+//!   b --- p2 +----+
+//! ```
+
+use hairpin_harness::options::port;
+use hairpin_harness::{
+    Bridge, CaseLab, Family, Fdb, Rule, Source, Stop, Strength, Topology, check,
+};
+use rstest::rstest;
+
+use super::NEEDS;
+
+pub(crate) const RULES: &[Rule] = &[ANSWERS];
+
+const ANSWERS: Rule = Rule {
+    id: "bridge.suppression.known-neighbours-are-answered-for",
+    promise: "where neigh_suppress is on, a question for an address that the bridge knows a \
+              neighbour and a forwarding entry for does not leave by that port, and the asker has \
+              its answer; without the neighbour, or with the flag off, it leaves",
+    source: Source {
+        cite: "bridge(8), neigh_suppress; br_do_proxy_suppress_arp and br_do_suppress_nd",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+fn lan() -> Topology {
+    let lan = Topology::new("spared")
+        .host("a")
+        .host("b")
+        .host("c")
+        .netns("sw")
+        .bridge_with("sw:br", Bridge::default().mcast_snooping(false));
+    [("a", "p1", 1), ("b", "p2", 2), ("c", "p3", 3)].iter().fold(lan, |lan, (host, port, last)| {
+        let (port, link) = (format!("sw:{port}"), format!("{host}:eth0"));
+        lan.cable(&port, &link)
+            .port(&port, "br")
+            .address(&link, &format!("192.0.2.{last}/24"))
+            .address(&link, &format!("2001:db8::{last}/64"))
+    })
+}
+
+/// Holds whether `a`, who reaches `b`, had its question leave by `b`'s port, and by `c`'s.
+async fn expect_asked(lab: &mut CaseLab, family: Family, at_b: bool) -> Result<(), Stop> {
+    let question = match family {
+        Family::V4 => "arp request",
+        Family::V6 => "neighbour solicitation",
+    };
+    let cell = lab.ping(family, "a", "b").await?;
+    lab.claim("a reaches b", cell.verdict.symbol() == '+', &cell.verdict)?;
+    let path = cell.path(question);
+    let claim = format!("a's question leaves towards b: {at_b}");
+    lab.claim(&claim, path.contains("sw:p2>") == at_b, &path)?;
+    lab.claim("it leaves towards c", path.contains("sw:p3>"), &path)
+}
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn known_neighbours_are_answered_for(#[case] family: Family) {
+    check(&ANSWERS, async |case| {
+        let mut lab = case.lab(&lan()).await?;
+        let b = lab.mac("b:eth0");
+        let address = lab.topology().address_of("b", family).expect("it has one");
+        lab.add_fdb("sw:p2", b, Fdb::STATIC).await?;
+        expect_asked(&mut lab, family, true).await?;
+        lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 1).await?;
+        expect_asked(&mut lab, family, true).await?;
+        lab.add_neighbour("sw:br", address, b).await?;
+        expect_asked(&mut lab, family, false).await?;
+        lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 0).await?;
+        expect_asked(&mut lab, family, true).await
+    });
+}
