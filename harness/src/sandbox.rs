@@ -37,7 +37,7 @@ pub(crate) fn status() -> Result<(), Error> {
 }
 
 /// Whether the sandbox is a user namespace of an ordinary user.
-pub(crate) fn is_rootless() -> bool {
+pub fn is_rootless() -> bool {
     // Outside, the map is the whole range; ours has a single line for a single id.
     fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| map.split_whitespace().nth(2) == Some("1"))

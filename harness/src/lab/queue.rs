@@ -254,7 +254,11 @@ pub(crate) struct NoDevice(&'static str, io::Error);
 
 impl NoDevice {
     pub(crate) fn error(&self, place: &str) -> Error {
-        let help = "a lab's own device files need root, and a machine that lets it make them";
+        let help = if self.1.kind() == io::ErrorKind::NotFound {
+            "name a macvtap link: others have no device"
+        } else {
+            "a lab's own device files need root, and a machine that lets it make them"
+        };
         Error::new(self.words(), place, help)
     }
 
