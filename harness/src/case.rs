@@ -368,11 +368,7 @@ impl CaseLab {
         heard: &str,
     ) -> Result<Fate, Stop> {
         let fate = self.lab.shoot(from, shot).await?;
-        fate.proved()?;
-        let claim = format!("{shot} from {from} is heard by: {heard}");
-        let (seen, path) = (fate.to_string(), fate.path());
-        self.claim(&claim, seen == heard, format!("{seen}; it passed {path}"))?;
-        Ok(fate)
+        self.hold_fate(fate, &format!("{shot} from {from}"), heard)
     }
 
     /// Sends one frame through a macvtap link's queue, and holds who heard it, as
@@ -384,9 +380,14 @@ impl CaseLab {
         heard: &str,
     ) -> Result<Fate, Stop> {
         let fate = self.lab.shoot_from(queue, shot).await?;
+        self.hold_fate(fate, &format!("{shot} through {}'s queue", queue.link()), heard)
+    }
+
+    /// Holds what became of a frame against a list of those that hear it.
+    fn hold_fate(&self, fate: Fate, what: &str, heard: &str) -> Result<Fate, Stop> {
         fate.proved()?;
-        let claim = format!("{shot} through {}'s queue is heard by: {heard}", queue.link());
         let (seen, path) = (fate.to_string(), fate.path());
+        let claim = format!("{what} is heard by: {heard}");
         self.claim(&claim, seen == heard, format!("{seen}; it passed {path}"))?;
         Ok(fate)
     }

@@ -7,22 +7,20 @@
 //!   b --- p2 +----+
 //! ```
 
+#[path = "support/live.rs"]
+mod live;
+
 use hairpin_harness::{
-    Action, Cell, Class, Error, Family, Fdb, Firewall, Grid, Hook, Lab, LinkName, Mac, Match, Mode,
+    Action, Cell, Class, Family, Fdb, Firewall, Grid, Hook, Lab, LinkName, Mac, Match, Mode,
     PortFlags, Rule, Topology, Verdict, suite,
 };
 use rstest::rstest;
 
+use live::live;
+
 // For the sandbox; the labs here are not cases.
 const RULES: &[Rule] = &[];
 suite!(RULES);
-
-/// Runs a test in the kind of runtime that a lab needs.
-fn live<T>(test: impl AsyncFnOnce() -> Result<T, Error>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.expect("a runtime can be made").block_on(test());
-    ended.unwrap_or_else(|error| panic!("{error}"))
-}
 
 fn isolated() -> PortFlags {
     PortFlags::default().isolated(true)

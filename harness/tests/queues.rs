@@ -6,17 +6,16 @@
 //!     p0 --- e
 //! ```
 
+#[path = "support/live.rs"]
+mod live;
+
 use hairpin_harness::{Error, Lab, Mode, Queue, Rule, Shot, Topology, sandbox, suite};
+
+use live::live;
 
 // For the sandbox; the labs here are not cases.
 const RULES: &[Rule] = &[];
 suite!(RULES);
-
-fn live<T>(test: impl AsyncFnOnce() -> Result<T, Error>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.expect("a runtime can be made").block_on(test());
-    ended.unwrap_or_else(|error| panic!("{error}"))
-}
 
 fn cable() -> Topology {
     Topology::new("cable").host("c1").host("p").host("e").cable("p:p0", "e:e0").macvtap(

@@ -7,10 +7,15 @@
 //!   b --- p2 +----+
 //! ```
 
+#[path = "support/live.rs"]
+mod live;
+
 use hairpin_harness::options::{bridge, link, port};
 use hairpin_harness::{
-    Error, Fdb, Lab, LinkName, Mac, PortFlags, PortVlan, Rule, Shot, Tag, Topology, suite,
+    Fdb, Lab, LinkName, Mac, PortFlags, PortVlan, Rule, Shot, Tag, Topology, suite,
 };
+
+use live::live;
 
 // For the sandbox; the labs here are not cases.
 const RULES: &[Rule] = &[];
@@ -18,13 +23,6 @@ suite!(RULES);
 
 /// An address that no link of the topology has.
 const NOBODY: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x02]);
-
-/// Runs a test in the kind of runtime that a lab needs.
-fn live<T>(test: impl AsyncFnOnce() -> Result<T, Error>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.expect("a runtime can be made").block_on(test());
-    ended.unwrap_or_else(|error| panic!("{error}"))
-}
 
 fn three() -> Topology {
     ["a", "b", "c"].iter().enumerate().fold(
