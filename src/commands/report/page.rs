@@ -21,6 +21,8 @@ mod matrix;
 mod tests;
 mod text;
 
+use std::collections::BTreeSet;
+
 use hairpin_model::draw;
 
 pub(super) use book::Book;
@@ -68,12 +70,16 @@ fn hidden_runs(book: &Book) -> String {
 }
 
 fn title(book: &Book) -> String {
-    let columns = match book.columns.len() {
-        1 => format!("kernel {}", book.columns[0].run.kernel),
-        many => count(many, if book.runs.len() > 1 { "run of a kernel" } else { "kernel" }),
+    let names: BTreeSet<&str> = book.columns.iter().map(|column| &*column.run.name).collect();
+    let on = match book.columns.as_slice() {
+        [one] => format!("kernel {}", one.run.kernel),
+        _ => count(names.len(), "kernel"),
     };
-    let columns = columns.replace("run of a kernels", "runs of kernels");
-    format!("Hairpin: {} on {columns}", count(book.rows.len(), "case"))
+    let runs = match book.runs.len() {
+        0 | 1 => String::new(),
+        many => format!(", {many} runs"),
+    };
+    format!("Hairpin: {} on {on}{runs}", count(book.rows.len(), "case"))
 }
 
 /// Nothing is fetched, and no script runs but the page's own: what comes from events cannot become

@@ -14,6 +14,9 @@ use crate::show::count;
 /// The words that a cell may have, in the order of the kernels' table.
 const WORDS: [&str; 8] = ["pass", "fail", "crash", "hang", "error", "fixed", "known", "skip"];
 
+/// Kernels that are listed above the matrix without being asked for.
+const UNFOLDED: usize = 12;
+
 /// The names of the filters, by the letters of [`history::Marks`].
 const FILTERS: [(&str, &str); 6] = [
     ("", "all"),
@@ -37,9 +40,12 @@ pub(super) fn overview(book: &Book) -> String {
 }
 
 fn kernels(book: &Book) -> String {
-    let mut out = String::from(
-        "<section aria-labelledby=\"kernels\">\n<h2 id=\"kernels\">Kernels</h2>\n\
-         <div class=\"wide\" role=\"region\" aria-labelledby=\"kernels\" tabindex=\"0\">\n\
+    // A long list is folded, so that the matrix is not far below.
+    let open = if book.columns.len() > UNFOLDED { "" } else { " open" };
+    let mut out = format!(
+        "<section aria-labelledby=\"kernels\">\n\
+         <details{open}><summary><h2 id=\"kernels\">Kernels</h2></summary>\n\
+         <div class=\"wide\" role=\"region\" aria-label=\"table of kernels\" tabindex=\"0\">\n\
          <table class=\"counts\">\n<thead><tr><th scope=\"col\">kernel</th><th scope=\"col\">release</th>",
     );
     let used: Vec<&str> = WORDS.into_iter().filter(|word| is_used(book, word)).collect();
@@ -63,7 +69,7 @@ fn kernels(book: &Book) -> String {
         }
         out.push_str("</tr>\n");
     }
-    out + "</tbody>\n</table>\n</div>\n</section>\n"
+    out + "</tbody>\n</table>\n</div>\n</details>\n</section>\n"
 }
 
 fn is_used(book: &Book, word: &str) -> bool {
@@ -103,8 +109,8 @@ fn controls(book: &Book) -> String {
     out.push_str("</div>\n</form>\n<p id=\"shown\" role=\"status\"></p>\n");
     if book.columns.len() > 1 {
         let before = match book.runs.len() {
-            1 => "on the kernel before it",
-            _ => "of the same kernel in the run before",
+            1 => "on the kernel before",
+            _ => "in the run before, on the same kernel",
         };
         writeln!(out, "<p class=\"dim\">Newly failed: bad, and not as bad {before}.</p>")
             .expect("a text takes all");
@@ -114,7 +120,7 @@ fn controls(book: &Book) -> String {
 
 fn cases(book: &Book, reasons: &Reasons<'_>) -> String {
     let mut out = String::from(
-        "<div class=\"wide\" role=\"region\" aria-labelledby=\"cases\" tabindex=\"0\">\n\
+        "<div class=\"wide\" role=\"region\" aria-label=\"table of cases\" tabindex=\"0\">\n\
          <table id=\"matrix\">\n<thead>\n",
     );
     out.push_str(&heads(book));

@@ -77,7 +77,7 @@ function caseLink(id, label) {
   return make("a", { href: caseAddress(id, label) }, breakable(id));
 }
 
-const milliseconds = (us) => `${(us / 1000).toFixed(us < 100000 ? 1 : 0)} ms`;
+const took = ({ us }) => make("span", { class: "took" }, `${(us / 1000).toFixed(us < 100000 ? 1 : 0)} ms`);
 
 // A table with its heads; rows are lists of cells, of which the first is the row's head.
 function table(label, heads, rows) {

@@ -53,7 +53,7 @@ function turned(book, one) {
     const words = isBadNow ? ["last good ", was, ", first bad ", is] : ["last bad ", was, ", first good ", is];
     const named = words.map((word) => (typeof word === "string" ? word : make("b", {}, word.label)));
     const search = good.guest && bad.guest ? `hairpin bisect --good ${quoted(good.guest.kernel)} --bad ${quoted(bad.guest.kernel)} ${quoted(one.id)}` : null;
-    return make("div", {}, make("p", {}, named), search ? make("pre", { tabindex: "0" }, search) : null);
+    return make("div", {}, make("p", {}, named), search ? command(search) : null);
   });
 }
 
@@ -61,7 +61,7 @@ function past(book, one, at) {
   const rows = book.columns.map((column, place) => {
     const cell = cellOf(book, one, place);
     const name = cell ? make("a", { href: caseAddress(one.id, column.label) }, column.label) : column.label;
-    return [name, verdict(cell), cell ? milliseconds(cell.us) : "", cell?.reason ?? ""];
+    return [name, verdict(cell), cell ? took(cell) : "", cell?.reason ?? ""];
   });
   const made = table("history over the kernels", ["kernel", "outcome", "took", "reason"], rows);
   made.querySelectorAll("tbody tr")[at]?.setAttribute("aria-current", "true");
@@ -73,7 +73,7 @@ function onKernel(book, one, column, cell) {
   return [
     make("h3", {}, "On ", make("a", { href: kernelAddress(column.label) }, column.label), ": ", verdict(cell)),
     cell.reason ? make("p", {}, cell.reason) : null,
-    make("p", {}, "rerun"), make("pre", { tabindex: "0" }, rerun(column, one.id)),
+    make("p", {}, "rerun"), command(rerun(column, one.id)),
     story.length ? make("ol", { class: "story" }, story) : make("p", { class: "dim" }, "The case told nothing."),
     ...printed("Output, its end", cell.output),
     ...printed("Console, its end", cell.console),
@@ -85,6 +85,8 @@ const printed = (name, text) =>
 
 // As a shell takes it. Ids and kernels need no quotes, unless somebody made them up.
 const quoted = (word) => (/^[\w.\/:+-]+$/.test(word) && !word.startsWith("-") ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+const command = (text) => make("pre", { class: "command", tabindex: "0" }, text);
 
 function rerun(column, id) {
   const on = column.guest ? `--kernel ${quoted(column.guest.kernel)} ` : "";

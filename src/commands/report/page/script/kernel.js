@@ -20,7 +20,7 @@ function kernelView(book, label) {
         told.map(([id, cell]) => [caseLink(id, label), verdict(cell), cell.reason ?? ""])) : make("p", {}, "Every case passed."),
       make("h3", {}, "Slowest"),
       table("slowest cases", ["case", "took", "outcome"],
-        slow.map(([id, cell]) => [caseLink(id, label), milliseconds(cell.us), verdict(cell)])),
+        slow.map(([id, cell]) => [caseLink(id, label), took(cell), verdict(cell)])),
     ],
   };
 }
