@@ -89,6 +89,24 @@ impl Run {
     }
 }
 
+impl Case {
+    /// How it ended, in a word.
+    pub(crate) fn word(&self) -> &'static str {
+        word(self.outcome, self.reason.as_deref())
+    }
+}
+
+/// How a case ended, in a word: `fixed` is a failure that says that a known one is gone.
+pub(crate) fn word(outcome: Outcome, reason: Option<&str>) -> &'static str {
+    if is_fixed(outcome, reason) { "fixed" } else { outcome.word() }
+}
+
+/// Whether a case got worse: it is bad, and was not as bad before. What was never seen before and is
+/// bad got worse too: a new case must not begin red unseen.
+pub(crate) fn got_worse(before: Option<Outcome>, now: Outcome) -> bool {
+    now.is_bad() && before.is_none_or(|before| now > before)
+}
+
 /// Whether a case failed only because it passes though it is listed as a known failure.
 pub(crate) fn is_fixed(outcome: Outcome, reason: Option<&str>) -> bool {
     const FIXED: &str = "passes, but a failure is expected";
@@ -97,21 +115,27 @@ pub(crate) fn is_fixed(outcome: Outcome, reason: Option<&str>) -> bool {
 
 /// The records of a case: of its last run that ended as the case is told to have ended.
 pub(crate) fn records_of(run: &Run, id: &str) -> Vec<Record> {
-    let outcome = run.case(id).map(|case| case.outcome);
-    let (mut block, mut found) = (Vec::new(), Vec::new());
+    let found = records_by_case(run).remove(id).unwrap_or_default();
+    found.into_iter().cloned().collect()
+}
+
+/// The same of all cases at once.
+pub(crate) fn records_by_case(run: &Run) -> BTreeMap<&str, Vec<&Record>> {
+    let told: BTreeMap<&str, Outcome> =
+        run.cases.iter().map(|case| (case.id.as_str(), case.outcome)).collect();
+    let (mut block, mut found) = (Vec::new(), BTreeMap::new());
     for record in &run.records {
         if matches!(record.event, Event::CaseStarted { .. }) {
             block.clear();
         }
         block.push(record);
-        if let Event::CaseFinished { case, outcome: ended, .. } = &record.event
-            && case.as_str() == id
-            && Some(*ended) == outcome
+        if let Event::CaseFinished { case, outcome, .. } = &record.event
+            && told.get(case.as_str()) == Some(outcome)
         {
-            found = std::mem::take(&mut block);
+            found.insert(case.as_str(), std::mem::take(&mut block));
         }
     }
-    found.into_iter().cloned().collect()
+    found
 }
 
 /// Reads runs: event files, and folders of them; oldest kernel first.
@@ -131,13 +155,13 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Run>, Error> {
 }
 
 /// The numbers of a version, so that 6.2 comes before 6.12.
-fn version(name: &str) -> (Vec<u64>, String) {
+pub(crate) fn version(name: &str) -> (Vec<u64>, String) {
     let numbers = name.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
     (numbers, name.to_owned())
 }
 
 /// The event files of a run's folder.
-fn files(run: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn files(run: &Path) -> Result<Vec<PathBuf>, Error> {
     let none = |why: String| {
         let help = "name an event file, or the folder of a `hairpin matrix`";
         Error::new(why, run.display().to_string(), help)
@@ -159,6 +183,23 @@ fn files(run: &Path) -> Result<Vec<PathBuf>, Error> {
 /// Reads an event file as far as it is whole. A last line that was cut off is the end of a run that
 /// was killed; any other line that is none is an error. Events that are not known are passed over.
 pub(crate) fn read_file(file: &Path) -> Result<Run, Error> {
+    read_lines(file, &mut Err)
+}
+
+/// Reads what can be read of an event file, with an error for each line that cannot.
+pub(crate) fn read_leniently(file: &Path) -> Result<(Run, Vec<Error>), Error> {
+    let mut unread = Vec::new();
+    let run = read_lines(file, &mut |error| {
+        unread.push(error);
+        Ok(())
+    })?;
+    Ok((run, unread))
+}
+
+fn read_lines(
+    file: &Path,
+    broken: &mut dyn FnMut(Error) -> Result<(), Error>,
+) -> Result<Run, Error> {
     let place = || file.display().to_string();
     let mut bytes = std::fs::read(file).map_err(|error| {
         let help = "name an event file, or the folder of a `hairpin matrix`";
@@ -170,15 +211,13 @@ pub(crate) fn read_file(file: &Path) -> Result<Run, Error> {
     bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0));
     let whole = String::from_utf8_lossy(&bytes);
     for (at, line) in whole.lines().enumerate() {
-        let record = parse(line).map_err(|why| {
-            Error::new(
+        match parse(line) {
+            Ok(record) => record.into_iter().for_each(|record| reading.take(record)),
+            Err(why) => broken(Error::new(
                 why,
                 format!("{}, line {}", file.display(), at + 1),
                 "was it written by a newer Hairpin, or changed since?",
-            )
-        })?;
-        if let Some(record) = record {
-            reading.take(record);
+            ))?,
         }
     }
     Ok(reading.run)
@@ -321,6 +360,18 @@ mod tests {
         assert!(error.place.ends_with("6.12.jsonl, line 2"), "{error}");
         let (_folder, path) = file("{\"v\":2}\n");
         assert!(read_file(&path).unwrap_err().what.contains("version 2"));
+    }
+
+    #[test]
+    fn what_can_be_read_is_read_and_each_line_that_cannot_is_named() {
+        let lines = format!("{BEGIN}\nnonsense\n{}{{\"v\":2}}\n", ended("pass"));
+        let (_folder, path) = file(&lines);
+        let (run, unread) = read_leniently(&path).unwrap();
+        assert_eq!((run.kernel.as_str(), run.cases.len()), ("6.12.1", 1));
+        let places: Vec<&str> = unread.iter().map(|error| &*error.place).collect();
+        assert!(places[0].ends_with("6.12.jsonl, line 2"), "{places:?}");
+        assert!(places[1].ends_with("6.12.jsonl, line 5"), "{places:?}");
+        assert!(unread[1].what.contains("version 2"), "{unread:?}");
     }
 
     #[test]

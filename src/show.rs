@@ -7,13 +7,13 @@ mod picture;
 pub(crate) mod progress;
 pub(crate) mod story;
 mod text;
-mod way;
+pub(crate) mod way;
 
 use std::io::Write;
 
 use hairpin_model::Error;
 
-pub(crate) use palette::{DIM, STRONG, outcome, paint};
+pub(crate) use palette::{DIM, STRONG, meaning, outcome, paint};
 pub(crate) use text::{count, span, wrap};
 
 /// Where text goes; colours are taken out on the way where they are not wanted.

@@ -5,6 +5,7 @@
 mod junit;
 mod markdown;
 mod merge;
+mod page;
 mod tap;
 
 use std::path::PathBuf;
@@ -18,13 +19,15 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::guest::tell as note;
 use crate::results::{self, Case, Run};
-use crate::show::Out;
+use crate::show::{self, Out};
 
 const EXAMPLES: &str = "\
 Examples:
   hairpin report run.jsonl --format tap            flat TAP 13, as kselftest's readers want it
   hairpin report runs/today --format junit -o junit.xml
   hairpin report runs/today --format markdown >> \"$GITHUB_STEP_SUMMARY\"
+  hairpin report runs/today --format html -o page.html    with wiring, grids, history; works from disk
+  hairpin report runs/before runs/today --format html -o page.html    and what changed
   hairpin report shard-1 shard-2 --merge -o runs/today    one run of a distributed one
 
 RUN is an event file (check --events) or the folder of a `hairpin matrix`. The exit code is 0
@@ -60,6 +63,8 @@ enum Format {
     Markdown,
     /// One JSON object.
     Json,
+    /// A page for a browser, one file that needs nothing else.
+    Html,
 }
 
 /// Tells the runs.
@@ -69,23 +74,41 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
         merge::merge(&args.runs, into)?;
         return Ok(Exit::Fine);
     }
+    let format = args.format.expect("clap asks for it");
+    if format == Format::Html {
+        return page(args);
+    }
     let runs = results::read(&args.runs)?;
     for run in runs.iter().filter(|run| !run.is_whole) {
         note(&format!("the run on {} was cut short; what it holds is told", run.name));
     }
-    let text = tell(runs, args.format.expect("clap asks for it"))?;
-    match &args.output {
-        None => Out::stdout().text(&text),
-        Some(file) => std::fs::write(file, text).map_err(|error| {
-            let help = "name a file that can be written, on a disk with room";
-            Error::new(
-                format!("the report cannot be written: {error}"),
-                file.display().to_string(),
-                help,
-            )
-        })?,
-    }
+    write(args, &tell(runs, format)?)?;
     Ok(Exit::Fine)
+}
+
+/// The page, with what could be read; what could not is told there and here.
+fn page(args: &Args) -> Result<Exit, Error> {
+    let book = page::Book::read(&args.runs)?;
+    write(args, &page::html(&book))?;
+    for error in &book.unread {
+        show::error(error);
+    }
+    Ok(if book.unread.is_empty() { Exit::Fine } else { Exit::CouldNotRun })
+}
+
+fn write(args: &Args, text: &str) -> Result<(), Error> {
+    let Some(file) = &args.output else {
+        Out::stdout().text(text);
+        return Ok(());
+    };
+    std::fs::write(file, text).map_err(|error| {
+        let help = "name a file that can be written, on a disk with room";
+        Error::new(
+            format!("the report cannot be written: {error}"),
+            file.display().to_string(),
+            help,
+        )
+    })
 }
 
 fn tell(mut runs: Vec<Run>, format: Format) -> Result<String, Error> {
@@ -96,6 +119,8 @@ fn tell(mut runs: Vec<Run>, format: Format) -> Result<String, Error> {
         }
         Format::Markdown => markdown::text(&runs),
         Format::Json => json(&runs),
+        // As far as values go: consoles are files.
+        Format::Html => page::html(&page::Book::of_values(runs)),
     })
 }
 

@@ -116,3 +116,26 @@ fn every_event_is_described_with_an_example_that_parses() {
         examples.flat_map(str::lines).map(|line| name(&read(line))).collect();
     assert_eq!(shown, NAMES.into_iter().collect(), "an example of each");
 }
+
+#[test]
+fn a_page_is_made_of_what_can_be_read_and_the_rest_is_named() {
+    let folder = traces();
+    let (file, page) = (folder.path().join("6.12.jsonl"), folder.path().join("page.html"));
+    let mut command = hairpin(&["check", "-q"]);
+    command.arg("--events").arg(&file).arg("bridge").env("FAKE_DIR", folder.path());
+    ran(command);
+    let whole = std::fs::read_to_string(&file).expect("the file is there");
+    std::fs::write(&file, whole.replacen('\n', "\n{\"v\":2}\n", 1))
+        .expect("the file can be written");
+    let mut command = hairpin(&["report", "--format", "html"]);
+    command.arg(&file).arg("--output").arg(&page);
+    let (output, _, stderr) = ran(command);
+    assert!(stderr.contains("the record is of version 2, and only 1 is known"), "{stderr}");
+    assert!(stderr.contains("6.12.jsonl, line 2\n"), "{stderr}");
+    assert_eq!(output.status.code(), Some(2));
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    assert!(page.contains("6.12.jsonl, line 2</code>") && page.contains("bridge.l2.same-bridge"));
+    // Other formats are read by programs, which would take the rest for the whole.
+    let strict = hairpin(&["report", "--format", "json", &file.display().to_string()]);
+    assert!(ran(strict).2.contains("6.12.jsonl, line 2"));
+}

@@ -20,8 +20,7 @@ impl Cell {
 
     /// Its word.
     pub(super) fn word(&self) -> &'static str {
-        let is_fixed = results::is_fixed(self.outcome, self.reason.as_deref());
-        if is_fixed { "fixed" } else { self.outcome.word() }
+        results::word(self.outcome, self.reason.as_deref())
     }
 
     /// The word in its colour.

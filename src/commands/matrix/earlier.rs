@@ -46,21 +46,14 @@ pub(super) fn compare(before: &Cells, now: &Cells, kernels: &[String]) -> Change
     let mut changes = Changes::default();
     for ((kernel, case), cell) in now {
         let place = format!("{kernel} {case}");
-        match before.get(&(kernel.clone(), case.clone())) {
-            // A failure that becomes a crash is a new failure.
-            Some(old) if cell.is_bad() && cell.outcome > old.outcome => {
-                changes.regressed.push(format!("{place}: {} -> {}", old.word(), cell.word()));
-            }
-            Some(old) if old.is_bad() == cell.is_bad() => {}
-            Some(old) => {
-                let list = if cell.is_bad() { &mut changes.regressed } else { &mut changes.fixed };
-                list.push(format!("{place}: {} -> {}", old.word(), cell.word()));
-            }
-            // What was never good is bad all the same: a new case must not begin red unseen.
-            None if cell.is_bad() => {
-                changes.regressed.push(format!("{place}: new -> {}", cell.word()));
-            }
-            None => changes.new.push(format!("{place}: {}", cell.word())),
+        let old = before.get(&(kernel.clone(), case.clone()));
+        let was = old.map_or("new", Cell::word);
+        if results::got_worse(old.map(|old| old.outcome), cell.outcome) {
+            changes.regressed.push(format!("{place}: {was} -> {}", cell.word()));
+        } else if old.is_none() {
+            changes.new.push(format!("{place}: {}", cell.word()));
+        } else if old.is_some_and(Cell::is_bad) && !cell.is_bad() {
+            changes.fixed.push(format!("{place}: {was} -> {}", cell.word()));
         }
     }
     let gone = before.iter().filter(|(key, _)| kernels.contains(&key.0) && !now.contains_key(*key));

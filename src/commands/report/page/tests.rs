@@ -1,0 +1,294 @@
+//! Pages of made-up runs.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use hairpin_model::event::{Outcome, VERSION};
+use hairpin_model::grid::{Direction, Sighting};
+use hairpin_model::rule::RuleEntry;
+use hairpin_model::{Cell, Class, Event, Grid, Record, Strength, Topology, Verdict};
+
+use super::book::Book;
+use super::*;
+use crate::commands::report::testing;
+use crate::results::{Case, Run};
+
+const NASTY: &str = "</script><img src=x onerror=alert(1)>\"'&";
+
+/// Outcomes of one case, a letter a kernel, oldest first; a space where it was not run.
+fn column(name: &str, letter: char) -> Run {
+    let outcome = match letter {
+        'p' => Outcome::Pass,
+        's' => Outcome::Skip,
+        'k' => Outcome::Known,
+        'f' => Outcome::Fail,
+        'e' => Outcome::Error,
+        _ => Outcome::Crash,
+    };
+    let mut run = Run { name: name.into(), ..testing::run() };
+    run.cases.truncate(1);
+    run.cases[0].outcome = outcome;
+    run.cases.retain(|_| letter != ' ');
+    run
+}
+
+fn book(runs: &[&str]) -> Book {
+    let names = ["5.10", "6.1", "6.2", "6.12", "7.3"];
+    let mut read = Vec::new();
+    for (at, letters) in runs.iter().enumerate() {
+        for (name, letter) in names.iter().zip(letters.chars()) {
+            read.push((PathBuf::from(format!("runs/{at}/{name}.jsonl")), column(name, letter)));
+        }
+    }
+    Book::of(read)
+}
+
+fn letters(runs: &[&str]) -> String {
+    let book = book(runs);
+    history::marks(&book, &book.rows[0], None).letters()
+}
+
+#[test]
+fn a_case_is_marked_by_what_it_did() {
+    assert_eq!(letters(&["ppp"]), "");
+    assert_eq!(letters(&["ps "]), "ds");
+    assert_eq!(letters(&["fff"]), "f", "a failure that was always there is not new");
+    assert_eq!(letters(&["ppf"]), "dfn");
+    assert_eq!(letters(&["psf"]), "dfns", "a skip says nothing of what was before");
+    assert_eq!(letters(&["pfp"]), "dfn");
+    assert_eq!(letters(&["ffc"]), "dfn", "a crash is worse than a failure");
+}
+
+#[test]
+fn with_two_runs_new_is_what_the_earlier_one_did_not_have() {
+    assert_eq!(letters(&["ppf", "ppf"]), "df");
+    assert_eq!(letters(&["ppp", "ppf"]), "dfn");
+    assert_eq!(letters(&["pp ", "ppf"]), "dfn", "a new case must not begin red unseen");
+    let book = book(&["ppf", "ppp"]);
+    let of = |run| history::marks(&book, &book.rows[0], Some(run)).letters();
+    assert_eq!((of(0), of(1)), ("df".into(), String::new()));
+}
+
+#[test]
+fn repetitions_that_differ_are_flaky() {
+    let mut run = column("6.1", 'f');
+    run.cases[0].runs = 3;
+    let book = Book::of_values(vec![run]);
+    assert_eq!(history::marks(&book, &book.rows[0], None).letters(), "fk");
+}
+
+#[test]
+fn a_turn_is_between_the_kernels_that_say_something() {
+    let turns = |letters: &str| -> Vec<(usize, usize, bool)> {
+        let book = book(&[letters]);
+        let turns = history::turns(&book, &book.rows[0]);
+        turns.into_iter().map(|turn| (turn.before, turn.after, turn.is_bad)).collect()
+    };
+    assert_eq!(turns("ppffp"), [(1, 2, true), (3, 4, false)]);
+    assert_eq!(turns("pseff"), [(0, 3, true)]);
+    assert_eq!(turns("kkppp"), [(1, 2, false)], "a known failure is a failure here");
+    assert_eq!(turns("fffff"), []);
+}
+
+#[test]
+fn folders_with_a_kernel_in_common_are_runs_and_others_are_parts_of_one() {
+    let file = |path: &str, name: &str| (PathBuf::from(path), column(name, 'p'));
+    let two = Book::of(vec![
+        file("now/6.12.jsonl", "6.12"),
+        file("now/6.2.jsonl", "6.2"),
+        file("before/6.12.jsonl", "6.12"),
+    ]);
+    let labels: Vec<&str> = two.columns.iter().map(|column| &*column.label).collect();
+    assert_eq!(labels, ["now 6.2", "now 6.12", "before 6.12"]);
+    let parts = Book::of(vec![file("b/6.12.jsonl", "6.12"), file("a/6.2.jsonl", "6.2")]);
+    let labels: Vec<&str> = parts.columns.iter().map(|column| &*column.label).collect();
+    assert_eq!((labels, parts.runs.len()), (vec!["6.2", "6.12"], 1));
+}
+
+/// A run that tells everything that a page has a place for.
+fn told(name: &str, case: &str, words: &str) -> Run {
+    let mut grid = Grid::undecided(Class::Unicast, vec!["a".into(), words.into()]);
+    grid.cells[0][1] = Cell::new(Verdict::Blocked);
+    grid.cells[0][1].proof = Some(words.into());
+    let seen = Sighting { link: words.into(), direction: Direction::Out, what: words.into() };
+    grid.cells[0][1].seen.push(seen);
+    let rule = RuleEntry {
+        id: "a.b".into(),
+        promise: words.into(),
+        source: words.into(),
+        strength: Strength::Observed,
+        article: vec![words.into()],
+        needs: vec![words.into()],
+    };
+    let lab = Topology::new(words).host("a").host("b").cable("a:e0", "b:e0");
+    let events = vec![
+        Event::Catalogue { rules: vec![rule] },
+        Event::CaseStarted { case: id(case), rule: "a.b".into() },
+        Event::LabBuilt { wiring: words.into(), topology: Some(lab), build_us: 1 },
+        Event::Step { text: words.into() },
+        Event::Check { claim: words.into(), observed: Some(words.into()) },
+        Event::Grid { title: words.into(), observed: grid, expected: words.into(), agrees: false },
+        Event::CaseFinished {
+            case: id(case),
+            rule: "a.b".into(),
+            outcome: Outcome::Fail,
+            reason: Some(words.into()),
+            case_us: 1,
+        },
+    ];
+    let mut run = column(name, 'f');
+    let of = Case {
+        id: case.into(),
+        rule: "a.b".into(),
+        reason: Some(words.into()),
+        output: words.into(),
+        ..run.cases[0].clone()
+    };
+    run.cases = vec![of];
+    run.kernel = words.into();
+    run.records = events.into_iter().map(|event| Record { v: VERSION, us: 1, event }).collect();
+    run
+}
+
+fn id(text: &str) -> hairpin_model::CaseId {
+    serde_json::from_value(text.into()).expect("an id is read as any text")
+}
+
+#[test]
+fn nothing_that_comes_from_events_is_more_than_text() {
+    let page = html(&Book::of_values(vec![told(NASTY, NASTY, NASTY)]));
+    let (head, rest) = page.split_once("<body>").unwrap();
+    let (_, script) = rest.rsplit_once("<script>").unwrap();
+    assert!(!head.contains("<img") && !script.contains("onerror"));
+    assert!(!rest.contains("<img") && !rest.contains("alert(1)>\""));
+    assert_eq!(rest.matches("</script>").count(), 2);
+    // The picture, the only thing that the script does not make of text itself.
+    let details = unpacked(&page);
+    let svg = details["labs"][0]["svg"].as_str().unwrap();
+    assert!(svg.contains("&lt;/script>&lt;img src=x onerror") && !svg.contains("<img"), "{svg}");
+    assert_eq!(details["cases"][0]["id"], NASTY);
+}
+
+#[test]
+fn malformed_values_break_nothing() {
+    let mut run = told("6.1", "a.b.c", "x");
+    for record in &mut run.records {
+        match &mut record.event {
+            Event::Grid { observed, .. } => drop(observed.cells.pop()),
+            Event::LabBuilt { topology: Some(topology), .. } => drop(topology.netns.pop()),
+            _ => {}
+        }
+    }
+    let details = unpacked(&html(&Book::of_values(vec![run])));
+    assert_eq!(details["labs"][0]["svg"], serde_json::Value::Null);
+    assert_eq!(details["labs"][0]["text"], "x");
+}
+
+#[test]
+fn lines_that_cannot_be_read_are_named_above_what_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("6.12.jsonl");
+    let whole = "{\"v\":1,\"us\":1,\"event\":\"case-finished\",\"case\":\"a.b\",\"rule\":\"a.b\",\"outcome\":\"pass\",\"reason\":null,\"case_us\":7}\n";
+    fs::write(&file, format!("{{\"v\":2}}\n<b>\n{whole}")).unwrap();
+    let book = Book::read(&[file]).unwrap();
+    let page = html(&book);
+    assert!(page.contains("6.12.jsonl, line 1</code>: the record is of version 2"), "{page}");
+    assert!(page.contains("6.12.jsonl, line 2</code>: this line is no record"), "{page}");
+    assert_eq!((book.unread.len(), book.rows.len()), (2, 1));
+}
+
+#[test]
+fn the_same_runs_make_the_same_page() {
+    let make = || html(&Book::of_values(vec![told("6.1", "a.b", "x"), told("6.2", "a.b", "x")]));
+    let page = make();
+    assert_eq!(page, make());
+    // What two kernels have alike is stored once.
+    assert_eq!(unpacked(&page)["stories"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_page_without_a_case_is_a_page() {
+    assert!(html(&Book::default()).contains("Hairpin: 0 cases on 0 kernels"));
+}
+
+/// 600 cases on 11 kernels, no two of which saw the same frames, or built the same network.
+#[test]
+fn a_page_of_six_hundred_cases_on_eleven_kernels_stays_under_its_limit() {
+    let runs = (0..11).map(|kernel| {
+        let mut run = told(&format!("6.{kernel}"), "a.b", "x");
+        let (records, case) = (std::mem::take(&mut run.records), run.cases.remove(0));
+        for at in 0..600 {
+            let id = format!("area-{}.some-topic.a-claim-of-usual-length-{at}", at % 7);
+            run.records.extend(many(&records, &id, kernel * 1000 + at));
+            run.cases.push(Case {
+                id,
+                reason: Some(format!("c1 -> c2 is off by {at}")),
+                ..case.clone()
+            });
+        }
+        run
+    });
+    let page = html(&Book::of_values(runs.collect()));
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+    assert_eq!(unpacked(&page)["stories"].as_array().unwrap().len(), 6600);
+}
+
+/// A case's records, with a network of its own and grids with frames in an order of their own.
+fn many(records: &[Record], case: &str, seed: usize) -> Vec<Record> {
+    let grid = |n: usize| {
+        let hosts: Vec<String> = (0..4).map(|host| format!("c{host}")).collect();
+        let mut grid = Grid::undecided(Class::Unicast, hosts);
+        for (at, cell) in grid.cells.iter_mut().flatten().enumerate() {
+            *cell = Cell::new(Verdict::Delivered);
+            cell.seen = (0..9)
+                .map(|step| sighting((seed * 7 + n * 3 + at * 5 + step * step) % 23))
+                .collect();
+        }
+        Event::Grid { title: "unicast".into(), observed: grid, expected: "x".into(), agrees: true }
+    };
+    let mut out = records.to_vec();
+    for record in &mut out {
+        match &mut record.event {
+            Event::CaseStarted { case: of, .. } | Event::CaseFinished { case: of, .. } => {
+                *of = id(case);
+            }
+            Event::LabBuilt { topology, .. } => {
+                let address = format!("192.0.2.{}/24", 1 + seed % 200);
+                *topology = topology.take().map(|topology| topology.address("a:e0", &address));
+            }
+            Event::Grid { .. } => record.event = grid(0),
+            Event::Step { text } => *text = format!("step {seed}"),
+            _ => {}
+        }
+    }
+    let end = out.len() - 1;
+    out.insert(end, Record { v: VERSION, us: 1, event: grid(1) });
+    out
+}
+
+fn sighting(n: usize) -> Sighting {
+    let direction = if n.is_multiple_of(2) { Direction::Out } else { Direction::In };
+    Sighting { link: format!("sw{}:port{n}", n % 5), direction, what: "arp request".into() }
+}
+
+fn unpacked(page: &str) -> serde_json::Value {
+    let packed = page.split("id=\"details\">").nth(1).unwrap().split('<').next().unwrap();
+    let mut text = String::new();
+    flate2::read::ZlibDecoder::new(&*bytes(packed)).read_to_string(&mut text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The bytes that stand for themselves in base64.
+fn bytes(text: &str) -> Vec<u8> {
+    let letters: Vec<u8> =
+        (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*b"+/").collect();
+    let value = |letter: &u8| letters.iter().position(|known| known == letter);
+    let values: Vec<usize> = text.as_bytes().iter().filter_map(value).collect();
+    let four = |four: &[usize]| {
+        let bits = four.iter().fold(0, |bits, value| bits << 6 | value) << (6 * (4 - four.len()));
+        let three = [16, 8, 0].map(|shift| u8::try_from(bits >> shift & 255).expect("one byte"));
+        three[..four.len() - 1].to_vec()
+    };
+    values.chunks(4).flat_map(four).collect()
+}

@@ -1,0 +1,294 @@
+//! The report page in a real browser: what it shows, by pointer, by keyboard and to a screen reader.
+//!
+//! Needs Chromium, and for one test axe-core; see the feature `browser-tests`.
+
+#[expect(dead_code, reason = "the list of its tests is for the suite program")]
+#[path = "fake_suite/canned.rs"]
+mod canned;
+#[path = "browser/chromium.rs"]
+mod chromium;
+#[path = "browser/pages.rs"]
+mod pages;
+
+use chromium::Chromium;
+use pages::{CASE, Page};
+
+/// The ids of the rows that are shown.
+const SHOWN: &str = "[...document.querySelectorAll('#matrix tr[data-f]')]\
+    .filter((row) => row.getClientRects().length).map((row) => row.querySelector('a').textContent).join(' ')";
+
+const STATUS: &str = "document.getElementById('shown').textContent";
+const VIEW: &str = "document.getElementById('view').innerText";
+
+fn opened(page: &Page, hash: &str) -> Chromium {
+    let mut browser = Chromium::start();
+    browser.screen(1280, 900, "light");
+    browser.open(&page.file(), hash);
+    browser
+}
+
+fn choose(browser: &mut Chromium, filter: &str) {
+    browser
+        .value(&format!("document.querySelector('input[name=only][value=\"{filter}\"]').click()"));
+}
+
+fn search(browser: &mut Chromium, words: &str) {
+    browser.value(&format!(
+        "(() => {{ const search = document.getElementById('search'); search.value = {words:?}; \
+         search.dispatchEvent(new Event('input', {{ bubbles: true }})); }})()"
+    ));
+}
+
+#[test]
+fn filters_and_search_show_what_they_say() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, "");
+    assert_eq!(browser.text(STATUS), "7 of 7 cases shown");
+    choose(&mut browser, "s");
+    assert_eq!(browser.text(SHOWN), "bridge.vlan.tags-are-kept");
+    choose(&mut browser, "k");
+    assert_eq!(browser.text(SHOWN), "faults.told.flake");
+    choose(&mut browser, "n");
+    assert_eq!(browser.text(SHOWN), format!("faults.told.crash {CASE}"));
+    assert_eq!(browser.text(STATUS), "2 of 7 cases shown");
+    choose(&mut browser, "f");
+    search(&mut browser, "IPv6");
+    assert_eq!(browser.text(SHOWN), "bridge.l2.same-bridge.v6", "found by its reason");
+    choose(&mut browser, "");
+    search(&mut browser, "reflection switch");
+    assert_eq!(browser.text(SHOWN), CASE, "found by its id and its promise");
+    search(&mut browser, "nothing has this");
+    assert_eq!(browser.text(STATUS), "0 of 7 cases shown");
+    // One run of the two: its columns, and what is so within it.
+    search(&mut browser, "");
+    browser.value("document.getElementById('run').value = '0'; document.getElementById('run').dispatchEvent(new Event('input', { bubbles: true }))");
+    choose(&mut browser, "f");
+    assert_eq!(browser.text(SHOWN), "bridge.l2.same-bridge.v6 faults.told.flake");
+    let heads = "[...document.querySelectorAll('#matrix thead th')].filter((th) => th.getClientRects().length).map((th) => th.textContent).join(' ')";
+    assert_eq!(browser.text(heads), "before case 5.10 6.1 6.12");
+    // The address has it all, for somebody else.
+    let hash = browser.text("location.hash");
+    browser.open(&page.file(), "");
+    browser.value(&format!("location.hash = {hash:?}"));
+    browser.until("document.getElementById('shown').textContent.startsWith('2 of')");
+}
+
+#[test]
+fn a_case_tells_its_promise_wiring_grids_journey_and_history() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, "");
+    choose(&mut browser, "n");
+    browser.value(
+        "[...document.querySelectorAll('#matrix tr[data-f]:not([hidden]) td')].at(-1).click()",
+    );
+    browser.until("!document.getElementById('view').hidden");
+    let text = browser.text(VIEW);
+    for words in [
+        "vepa siblings reach each other only by way of a switch",
+        "ip-link(8), macvlan mode vepa (documented)",
+        "last good today 5.10, first bad today 6.1",
+        "hairpin bisect --good 5.10 --bad 6.1 macvlan.vepa.siblings-need-reflection.v4",
+        "hairpin check --kernel 6.12 macvlan.vepa.siblings-need-reflection.v4",
+        "expected",
+        "observed",
+        "its arp request left c1:c0, left p:p0, reached sw:s0",
+    ] {
+        assert!(text.contains(words), "no `{words}` in:\n{text}");
+    }
+    assert_eq!(browser.value("document.querySelectorAll('#view svg.hw rect').length"), 5);
+    assert_eq!(browser.value("document.querySelectorAll('#view table.grid').length"), 2);
+    let ladder = "document.querySelector('svg.ladder').getAttribute('aria-label')";
+    assert!(browser.text(ladder).starts_with("journey from c1 to c2: 5 sightings on 5 links"));
+    browser.picture("case-wide");
+    // Another pair has another journey.
+    browser.value("document.querySelector('button[aria-label^=\"c1 to e\"]').click()");
+    assert!(browser.text(ladder).starts_with("journey from c1 to e"));
+    // Another kernel has another verdict, and back leads to the matrix as it was left.
+    browser.value("[...document.querySelectorAll('#view table a')].find((a) => a.textContent === 'before 6.12').click()");
+    browser.until("document.getElementById('view').innerText.includes('On before 6.12: pass')");
+    browser.value("document.querySelector('#view a').click()");
+    browser.until("!document.getElementById('overview').hidden");
+    assert_eq!(browser.text(STATUS), "2 of 7 cases shown");
+    browser.value("history.back()");
+    browser.until("document.getElementById('view').innerText.includes('On before 6.12: pass')");
+}
+
+#[test]
+fn a_kernel_tells_its_package_and_what_did_not_pass() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, "#kernel=today%206.12");
+    let text = browser.text(VIEW);
+    for words in ["linux-image-6.12.1-amd64 6.12.1-1", "6.12.1-amd64", "now and then", "Slowest"] {
+        assert!(text.contains(words), "no `{words}` in:\n{text}");
+    }
+    assert!(browser.text("document.title").starts_with("kernel today 6.12"));
+}
+
+#[test]
+fn two_runs_are_held_against_each_other() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, "#compare=before,today");
+    let text = browser.text(VIEW);
+    assert!(text.contains("On 3 kernels: got worse: 3, alike: 18"), "{text}");
+    // A kernel of one of them against another.
+    browser.value(
+        "document.getElementById('compare-a').value = 'today 6.12'; \
+         document.getElementById('compare-b').value = 'before 5.10'; \
+         document.querySelector('#view form button').click()",
+    );
+    browser.until("document.getElementById('view').innerText.includes('got better: 4')");
+    browser.picture("compare-wide");
+}
+
+#[test]
+fn the_keyboard_leads_to_a_case_and_back() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, "");
+    browser.value("document.querySelector('input[name=only]').focus()");
+    browser.press("ArrowRight");
+    browser.press("ArrowRight");
+    assert_eq!(browser.text(STATUS), "4 of 7 cases shown");
+    browser.press("Tab");
+    for letter in ["c", "r", "a", "s", "h"] {
+        browser.press(letter);
+    }
+    assert_eq!(browser.text(SHOWN), "faults.told.crash");
+    let focused = "document.activeElement.textContent";
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        browser.press("Tab");
+        seen.push(browser.text(focused));
+        if seen.last().is_some_and(|text| text == "crash") {
+            break;
+        }
+    }
+    let marked = "getComputedStyle(document.activeElement).outlineStyle";
+    assert_eq!(
+        (browser.text(focused).as_str(), browser.text(marked).as_str()),
+        ("crash", "solid"),
+        "{seen:?}"
+    );
+    browser.press("Enter");
+    browser.until("document.activeElement.tagName === 'H2'");
+    assert_eq!(browser.text(focused), "faults.told.crash");
+    browser.value("history.back()");
+    browser.until("!document.getElementById('overview').hidden");
+    assert_eq!(browser.text(focused), "crash", "the keyboard goes on where it was");
+    // A pair of a grid is a button.
+    browser.open(&page.file(), &format!("#case={CASE}"));
+    browser.value("document.querySelector('button[aria-label^=\"e to c1\"]').focus()");
+    browser.press("Enter");
+    assert!(browser.text("document.querySelector('.journey b').textContent").starts_with("e → c1"));
+}
+
+#[test]
+fn text_from_events_is_never_a_program_and_nothing_is_fetched() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, "");
+    for hash in [
+        "",
+        "#case=faults.told.crash",
+        "#kernel=today%206.12",
+        "#compare=before,today",
+        "#case=%3Cimg%20src=x%3E",
+        "#kernel=%zz",
+    ] {
+        browser.open(&page.file(), hash);
+        let found = "[window.hacked ?? 0, document.images.length, performance.getEntriesByType('resource').length].join()";
+        assert_eq!(browser.text(found), "0,0,0", "{hash}");
+    }
+    browser.open(&page.file(), "#case=faults.told.crash&on=today%206.12");
+    let text = browser.text(VIEW);
+    assert_eq!(text.matches(pages::NASTY).count(), 4, "{text}");
+    assert!(text.contains(&format!("BUG: {}", pages::NASTY)), "{text}");
+}
+
+/// The views, each once.
+const VIEWS: [(&str, &str); 4] = [
+    ("matrix", ""),
+    ("case", "#case=macvlan.vepa.siblings-need-reflection.v4&on=today%206.12"),
+    ("kernel", "#kernel=today%206.12"),
+    ("compare", "#compare=before,today"),
+];
+
+#[test]
+fn a_phone_shows_every_view_without_moving_sideways() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, "");
+    for scheme in ["light", "dark"] {
+        browser.screen(390, 844, scheme);
+        for (name, hash) in VIEWS {
+            browser.open(&page.file(), hash);
+            let wide = browser.value("document.documentElement.scrollWidth");
+            assert!(wide.as_u64().is_some_and(|wide| wide <= 390), "{name} is {wide} wide");
+            browser.picture(&format!("{name}-phone-{scheme}"));
+        }
+    }
+}
+
+#[test]
+fn a_phone_has_room_for_the_names_of_cases() {
+    let page = Page::of_many();
+    let mut browser = Chromium::start();
+    browser.screen(390, 844, "light");
+    browser.open(&page.file(), "");
+    let wide = "document.querySelector('#matrix tr[data-f] th').getBoundingClientRect().width";
+    let wide = browser.value(wide).as_f64().expect("a width");
+    assert!((150.0..220.0).contains(&wide), "{wide}");
+    // Whatever is moved sideways, the names stay.
+    browser.value("document.getElementById('matrix').parentElement.scrollLeft = 200");
+    let left = "document.querySelector('#matrix tr[data-f] th').getBoundingClientRect().left";
+    assert!(browser.value(left).as_f64().is_some_and(|left| left >= 0.0));
+    browser.value("document.getElementById('cases').scrollIntoView()");
+    browser.picture("many-phone-light");
+}
+
+#[test]
+fn axe_finds_nothing_serious() {
+    let file = std::env::var_os("HAIRPIN_AXE")
+        .expect("HAIRPIN_AXE names axe.min.js of the npm package axe-core");
+    let axe = std::fs::read_to_string(file).expect("axe.min.js can be read");
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, "");
+    for (width, scheme) in [(1280, "light"), (1280, "dark"), (390, "light")] {
+        browser.screen(width, 900, scheme);
+        for (name, hash) in VIEWS {
+            browser.open(&page.file(), hash);
+            browser.value(&format!("{axe}; 0"));
+            let found = browser.text(
+                "axe.run().then((found) => found.violations.flatMap((one) => one.nodes.map((node) => \
+                 `${one.impact} ${one.id}: ${node.html}`)).join('\\n'))",
+            );
+            let serious: Vec<&str> = found
+                .lines()
+                .filter(|line| line.starts_with("serious") || line.starts_with("critical"))
+                .collect();
+            assert!(serious.is_empty(), "{name}, {width} wide, {scheme}: {serious:#?}");
+            if !found.is_empty() {
+                println!("{name}, {width} wide, {scheme}, not serious:\n{found}");
+            }
+        }
+    }
+}
+
+#[test]
+fn six_hundred_cases_on_eleven_kernels_are_painted_within_a_second() {
+    let page = Page::of_many();
+    let size = std::fs::metadata(page.file()).expect("the page is there").len();
+    assert!(size < 3_000_000, "{size} bytes");
+    let mut browser = Chromium::start();
+    browser.screen(1280, 900, "light");
+    let painted = "new Promise((done) => new PerformanceObserver((list) => { \
+        const found = list.getEntriesByName('first-contentful-paint')[0]; if (found) done(found.startTime); \
+        }).observe({ type: 'paint', buffered: true }))";
+    let mut times: Vec<f64> = (0..5)
+        .map(|_| {
+            browser.open(&page.file(), "");
+            browser.value(painted).as_f64().expect("a time")
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!("{size} bytes; first paint after {times:.0?} ms");
+    // The best of them: a machine that is busy with something else makes no page slow.
+    assert!(times[0] < 1000.0, "{times:?} ms");
+}

@@ -1,0 +1,151 @@
+//! Pages to look at: runs of the fake suite's cases, with everything in them that a page can tell.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hairpin_model::event::{Guest, Outcome, VERSION};
+use hairpin_model::{CaseId, Event, Record};
+
+use crate::canned;
+
+/// Text that would be a program if it were not kept text.
+pub(crate) const NASTY: &str = "</script><img src=x onerror=window.hacked=1>";
+
+/// The case of which all is told that can be.
+pub(crate) const CASE: &str = "macvlan.vepa.siblings-need-reflection.v4";
+
+/// A folder with a page, which is gone with the value.
+pub(crate) struct Page {
+    folder: tempfile::TempDir,
+}
+
+impl Page {
+    /// Two runs on three kernels.
+    pub(crate) fn of_two_runs() -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let (before, today) = (folder.path().join("before"), folder.path().join("today"));
+        for (run, is_today) in [(&before, false), (&today, true)] {
+            for (at, kernel) in ["5.10", "6.1", "6.12"].into_iter().enumerate() {
+                write(run, kernel, &cases(at, is_today));
+            }
+        }
+        let console = today.join("consoles/6.12");
+        fs::create_dir_all(&console).expect("a folder can be made");
+        fs::write(console.join("faults.told.crash.txt"), format!("BUG: {NASTY}\n"))
+            .expect("a file can be written");
+        let page = Self { folder };
+        page.make(&[before, today]);
+        page
+    }
+
+    /// 600 cases on 11 kernels.
+    pub(crate) fn of_many() -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let run = folder.path().join("many");
+        for kernel in 0..11 {
+            let cases: Vec<Told> = (0..600)
+                .map(|at| Told {
+                    id: format!("area-{}.some-topic.a-claim-of-usual-length-{at}", at % 7),
+                    like: CASE,
+                    outcome: if (at + kernel) % 40 == 0 { Outcome::Fail } else { Outcome::Pass },
+                    reason: format!("c1 -> c2 is off by {at}"),
+                })
+                .collect();
+            write(&run, &format!("6.{kernel}"), &cases);
+        }
+        let page = Self { folder };
+        page.make(&[run]);
+        page
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("page.html")
+    }
+
+    fn make(&self, runs: &[PathBuf]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
+        command.arg("report").args(runs).args(["--format", "html", "-o"]).arg(self.file());
+        assert!(command.status().expect("the command can be started").success());
+    }
+}
+
+/// How a case ends, and the canned case whose events it tells.
+struct Told {
+    id: String,
+    like: &'static str,
+    outcome: Outcome,
+    reason: String,
+}
+
+/// The cases on a kernel: some pass, some never do, some turn.
+fn cases(kernel: usize, is_today: bool) -> Vec<Told> {
+    let case = |like: &'static str, outcome: Outcome, reason: &str| Told {
+        id: like.into(),
+        like,
+        outcome,
+        reason: reason.into(),
+    };
+    let from = |first: usize| if kernel >= first { Outcome::Fail } else { Outcome::Pass };
+    let today = if is_today { from(1) } else { Outcome::Pass };
+    let crash = if is_today && kernel == 2 { Outcome::Crash } else { Outcome::Pass };
+    vec![
+        case("bridge.l2.same-bridge.v4", Outcome::Pass, ""),
+        case("bridge.l2.same-bridge.v6", from(2), "ping (IPv6): a -> b expected +, observed #"),
+        case("bridge.vlan.tags-are-kept", Outcome::Skip, "driver `vlan`"),
+        case("faults.told.crash", crash, NASTY),
+        case("faults.told.flake", Outcome::Pass, ""),
+        case("faults.told.flake", from(2), "now and then"),
+        case(CASE, today, "ping (IPv4): c1 -> c2 expected #, observed +"),
+        case("macvlan.private.siblings-may-not-talk", Outcome::Known, "a bug that is known"),
+    ]
+}
+
+fn write(run: &Path, kernel: &str, cases: &[Told]) {
+    let guest = Guest {
+        kernel: kernel.into(),
+        title: format!("linux-image-{kernel}.1-amd64 {kernel}.1-1"),
+        accel: "tcg".into(),
+        profile: "fast".into(),
+        memory_mib: 144,
+        boot_ms: 1900,
+        woken: true,
+        notes: vec![NASTY.into()],
+    };
+    let mut events = vec![
+        Event::Catalogue { rules: canned::rules() },
+        Event::RunStarted {
+            program: "p".into(),
+            kernel: format!("{kernel}.1-amd64"),
+            cases: cases.len(),
+            guest: Some(guest),
+        },
+    ];
+    for case in cases {
+        let (id, like) = (case_id(&case.id), case_id(case.like));
+        let rule = canned::rule_of(&like);
+        events.push(Event::CaseStarted { case: id.clone(), rule: rule.clone() });
+        events.extend(canned::events(&like));
+        if case.outcome == Outcome::Crash {
+            events.push(Event::Output { text: NASTY.into() });
+        }
+        let reason = (case.outcome != Outcome::Pass).then(|| case.reason.clone());
+        events.push(Event::CaseFinished {
+            case: id,
+            rule,
+            outcome: case.outcome,
+            reason,
+            case_us: 7000,
+        });
+    }
+    events.push(Event::RunFinished { counts: Vec::new(), run_us: 9 });
+    let line =
+        |event| serde_json::to_string(&Record { v: VERSION, us: 1, event }).expect("plain values");
+    let lines: String = events.into_iter().map(|event| line(event) + "\n").collect();
+    fs::create_dir_all(run).expect("a folder can be made");
+    fs::write(run.join(format!("{kernel}.jsonl")), lines).expect("a file can be written");
+}
+
+fn case_id(text: &str) -> CaseId {
+    serde_json::from_value(text.into()).expect("an id is read as any text")
+}
