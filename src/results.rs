@@ -107,6 +107,17 @@ pub(crate) fn got_worse(before: Option<Outcome>, now: Outcome) -> bool {
     now.is_bad() && before.is_none_or(|before| now > before)
 }
 
+/// Whether the kernel kept the promise, so far as the case could tell: a known failure is a failure
+/// here, a failure that is gone is none, and skips and errors say nothing.
+pub(crate) fn is_kept(outcome: Outcome, reason: Option<&str>) -> Option<bool> {
+    match outcome {
+        Outcome::Pass => Some(true),
+        _ if is_fixed(outcome, reason) => Some(true),
+        Outcome::Skip | Outcome::Error => None,
+        Outcome::Known | Outcome::Fail | Outcome::Crash | Outcome::Hang => Some(false),
+    }
+}
+
 /// Whether a case failed only because it passes though it is listed as a known failure.
 pub(crate) fn is_fixed(outcome: Outcome, reason: Option<&str>) -> bool {
     const FIXED: &str = "passes, but a failure is expected";
@@ -141,14 +152,8 @@ pub(crate) fn records_by_case(run: &Run) -> BTreeMap<&str, Vec<&Record>> {
 /// Reads runs: event files, and folders of them; oldest kernel first.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Run>, Error> {
     let mut runs = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            for file in files(path)? {
-                runs.push(read_file(&file)?);
-            }
-        } else {
-            runs.push(read_file(path)?);
-        }
+    for file in event_files(paths)? {
+        runs.push(read_file(&file)?);
     }
     runs.sort_by_key(|run: &Run| version(&run.name));
     Ok(runs)
@@ -160,8 +165,21 @@ pub(crate) fn version(name: &str) -> (Vec<u64>, String) {
     (numbers, name.to_owned())
 }
 
+/// The event files that are meant: as they are named, and all of each folder, by name.
+pub(crate) fn event_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            found.extend(files(path)?);
+        } else {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
+}
+
 /// The event files of a run's folder.
-pub(crate) fn files(run: &Path) -> Result<Vec<PathBuf>, Error> {
+fn files(run: &Path) -> Result<Vec<PathBuf>, Error> {
     let none = |why: String| {
         let help = "name an event file, or the folder of a `hairpin matrix`";
         Error::new(why, run.display().to_string(), help)
@@ -177,6 +195,7 @@ pub(crate) fn files(run: &Path) -> Result<Vec<PathBuf>, Error> {
     if files.is_empty() {
         return Err(none("the folder holds no run".into()));
     }
+    files.sort();
     Ok(files)
 }
 

@@ -39,6 +39,14 @@ fn search(browser: &mut Chromium, words: &str) {
     ));
 }
 
+/// That the view has all these words.
+fn assert_tells(browser: &mut Chromium, all: &[&str]) {
+    let text = browser.text(VIEW);
+    for words in all {
+        assert!(text.contains(words), "no `{words}` in:\n{text}");
+    }
+}
+
 #[test]
 fn filters_and_search_show_what_they_say() {
     let page = Page::of_two_runs();
@@ -82,19 +90,19 @@ fn a_case_tells_its_promise_wiring_grids_journey_and_history() {
         "[...document.querySelectorAll('#matrix tr[data-f]:not([hidden]) td')].at(-1).click()",
     );
     browser.until("!document.getElementById('view').hidden");
-    let text = browser.text(VIEW);
-    for words in [
-        "vepa siblings reach each other only by way of a switch",
-        "ip-link(8), macvlan mode vepa (documented)",
-        "last good today 5.10, first bad today 6.1",
-        "hairpin bisect --good 5.10 --bad 6.1 macvlan.vepa.siblings-need-reflection.v4",
-        "hairpin check --kernel 6.12 macvlan.vepa.siblings-need-reflection.v4",
-        "expected",
-        "observed",
-        "its arp request left c1:c0, left p:p0, reached sw:s0",
-    ] {
-        assert!(text.contains(words), "no `{words}` in:\n{text}");
-    }
+    assert_tells(
+        &mut browser,
+        &[
+            "vepa siblings reach each other only by way of a switch",
+            "ip-link(8), macvlan mode vepa (documented)",
+            "last good today 5.10, first bad today 6.1",
+            "hairpin bisect --good 5.10 --bad 6.1 macvlan.vepa.siblings-need-reflection.v4",
+            "hairpin check --kernel 6.12 macvlan.vepa.siblings-need-reflection.v4",
+            "expected",
+            "observed",
+            "its arp request left c1:c0, left p:p0, reached sw:s0",
+        ],
+    );
     assert_eq!(browser.value("document.querySelectorAll('#view svg.hw rect').length"), 5);
     assert_eq!(browser.value("document.querySelectorAll('#view table.grid').length"), 2);
     let ladder = "document.querySelector('svg.ladder').getAttribute('aria-label')";
@@ -117,10 +125,10 @@ fn a_case_tells_its_promise_wiring_grids_journey_and_history() {
 fn a_kernel_tells_its_package_and_what_did_not_pass() {
     let page = Page::of_two_runs();
     let mut browser = opened(&page, "#kernel=today%206.12");
-    let text = browser.text(VIEW);
-    for words in ["linux-image-6.12.1-amd64 6.12.1-1", "6.12.1-amd64", "now and then", "Slowest"] {
-        assert!(text.contains(words), "no `{words}` in:\n{text}");
-    }
+    assert_tells(
+        &mut browser,
+        &["linux-image-6.12.1-amd64 6.12.1-1", "6.12.1-amd64", "now and then", "Slowest"],
+    );
     assert!(browser.text("document.title").starts_with("kernel today 6.12"));
 }
 

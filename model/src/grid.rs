@@ -300,7 +300,7 @@ pub struct Drawing {
 }
 
 /// The symbols that a drawing may hold: all but the inconclusive one.
-const DRAWABLE: &str = ".+#>NHPAXR23456789";
+pub const DRAWABLE: &str = ".+#>NHPAXR23456789";
 
 impl Drawing {
     /// The symbol of an ordered pair.

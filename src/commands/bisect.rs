@@ -6,7 +6,6 @@ use std::fmt;
 use std::time::Duration;
 
 use hairpin_model::Error;
-use hairpin_model::event::Outcome;
 use hairpin_vm::Guests;
 use hairpin_vm::kernels::{Candidate, Catalogue, Store};
 
@@ -163,16 +162,12 @@ impl Search<'_> {
                 Err(failure) => return Seen::Unknown(failure.error.what),
             };
             let (outcome, reason) = ended.outcome();
-            // A pass of what is listed as a failure is a pass all the same.
-            let is_fixed = results::is_fixed(outcome, reason.as_deref());
+            let is_kept = results::is_kept(outcome, reason.as_deref());
             let why = format!("{} {}: {}", case.id, outcome.word(), reason.unwrap_or_default());
-            match outcome {
-                Outcome::Pass => {}
-                _ if is_fixed => {}
-                Outcome::Skip | Outcome::Error => seen = Seen::Unknown(why),
-                Outcome::Known | Outcome::Fail | Outcome::Crash | Outcome::Hang => {
-                    return Seen::Bad(why);
-                }
+            match is_kept {
+                Some(true) => {}
+                Some(false) => return Seen::Bad(why),
+                None => seen = Seen::Unknown(why),
             }
         }
         seen

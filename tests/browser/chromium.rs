@@ -9,6 +9,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 /// How long any one answer may take, on a machine that is busy with something else.
@@ -170,15 +172,9 @@ impl Chromium {
         let Some(folder) = std::env::var_os("HAIRPIN_SHOTS") else { return };
         let shot = self.ask("Page.captureScreenshot", json!({ "format": "png" }));
         let file = Path::new(&folder).join(format!("{name}.png"));
-        let file = std::fs::File::create(file).expect("the folder can be written");
-        let mut decoder =
-            Command::new("base64").arg("-d").stdin(Stdio::piped()).stdout(file).spawn();
-        let decoder = decoder.as_mut().expect("coreutils are there");
         let text = shot["data"].as_str().expect("a picture is text here");
-        let mut input = decoder.stdin.take().expect("it is a pipe");
-        input.write_all(text.as_bytes()).expect("base64 reads");
-        drop(input);
-        assert!(decoder.wait().expect("base64 ends").success());
+        let bytes = STANDARD.decode(text).expect("Chromium speaks base64");
+        std::fs::write(file, bytes).expect("the folder can be written");
     }
 }
 

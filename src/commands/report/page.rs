@@ -21,18 +21,21 @@ mod matrix;
 mod tests;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hairpin_model::draw;
+use hairpin_model::event::Outcome;
+use serde_json::json;
 
 pub(super) use book::Book;
 use text::{digest, escaped};
 
 use crate::show::count;
+use crate::tally::ORDER;
 
 const STYLE: &str = include_str!("page/page.css");
 
-/// The script, one idea a file. Together they are one function, so that no name leaves it.
+/// The script, one idea a file. With [`outcomes`] before them they are one function, so that no name leaves it.
 const SCRIPT: &[&str] = &[
     include_str!("page/script/base.js"),
     include_str!("page/script/filter.js"),
@@ -46,7 +49,7 @@ const SCRIPT: &[&str] = &[
 
 /// The page.
 pub(super) fn html(book: &Book) -> String {
-    let script = format!("(() => {{\n\"use strict\";\n{}}})();\n", SCRIPT.concat());
+    let script = format!("(() => {{\n\"use strict\";\n{}{}}})();\n", outcomes(), SCRIPT.concat());
     let style = format!("{STYLE}{}{}", draw::STYLE, hidden_runs(book));
     let title = title(book);
     let mut out = head(&title, &style, &script);
@@ -62,6 +65,21 @@ pub(super) fn html(book: &Book) -> String {
     ));
     out.push_str(&format!("<script>{script}</script>\n</body>\n</html>\n"));
     out
+}
+
+/// What the script holds outcomes against each other by: the same as the command does.
+fn outcomes() -> String {
+    let mut ranked = ORDER;
+    ranked.sort();
+    let words = ranked.iter().enumerate().map(|(rank, outcome)| (outcome.word(), rank, *outcome));
+    // A failure in its way, see `results::word`.
+    let fixed = words.clone().filter(|(_, _, outcome)| *outcome == Outcome::Fail);
+    let all: Vec<_> =
+        words.chain(fixed.map(|(_, rank, outcome)| ("fixed", rank, outcome))).collect();
+    let ranks: BTreeMap<_, _> = all.iter().map(|(word, rank, _)| (word, rank)).collect();
+    let bad: Vec<_> =
+        all.iter().filter(|(_, _, outcome)| outcome.is_bad()).map(|(word, _, _)| word).collect();
+    format!("const RANK = {};\nconst BAD = {};\n", json!(ranks), json!(bad))
 }
 
 /// What hides the columns of a run: its number is a class of theirs.

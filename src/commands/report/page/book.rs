@@ -50,12 +50,7 @@ impl Row {
 impl Book {
     /// Reads event files, and folders of them.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Error> {
-        let mut files: Vec<PathBuf> = Vec::new();
-        for path in paths {
-            let mut found = if path.is_dir() { results::files(path)? } else { vec![path.clone()] };
-            found.sort();
-            files.extend(found);
-        }
+        let mut files = results::event_files(paths)?;
         let mut seen = BTreeSet::new();
         files.retain(|file| seen.insert(file.clone()));
         let (mut read, mut unread) = (Vec::new(), Vec::new());

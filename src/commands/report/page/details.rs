@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use hairpin_model::grid::{Cell, Direction, Drawing};
+use hairpin_model::grid::{Cell, DRAWABLE, Direction, Drawing};
 use hairpin_model::{Event, Grid, Record, Topology, draw};
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ fn turns(book: &Book, row: &Row) -> Vec<Value> {
 
 /// What each symbol of a grid means.
 fn legend() -> Value {
-    let all = ".+#>23456789NHPAXR?".chars();
+    let all = DRAWABLE.chars().chain(['?']);
     all.filter_map(|symbol| Some((symbol.to_string(), json!(meaning(symbol)?)))).collect()
 }
 

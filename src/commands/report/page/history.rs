@@ -82,14 +82,13 @@ pub(super) struct Turn {
     pub(super) is_bad: bool,
 }
 
-/// Where a case turned good or bad, over the kernels of each run. A known failure is a failure here,
-/// as it is for `hairpin bisect`; skips and errors say nothing.
+/// Where a case turned good or bad, over the kernels of each run, as `hairpin bisect` has it.
 pub(super) fn turns(book: &Book, row: &Row) -> Vec<Turn> {
     let mut turns = Vec::new();
     for run in 0..book.runs.len() {
         let mut last: Option<(usize, bool)> = None;
         for at in (0..row.cells.len()).filter(|at| book.columns[*at].of == run) {
-            let Some(is_bad) = row.cells[at].as_ref().and_then(verdict) else { continue };
+            let Some(is_bad) = row.cells[at].as_ref().and_then(is_bad) else { continue };
             if let Some((before, was_bad)) = last
                 && was_bad != is_bad
             {
@@ -101,10 +100,6 @@ pub(super) fn turns(book: &Book, row: &Row) -> Vec<Turn> {
     turns
 }
 
-fn verdict(case: &Case) -> Option<bool> {
-    match case.outcome {
-        Outcome::Pass => Some(false),
-        Outcome::Skip | Outcome::Error => None,
-        _ => Some(case.word() != "fixed"),
-    }
+fn is_bad(case: &Case) -> Option<bool> {
+    results::is_kept(case.outcome, case.reason.as_deref()).map(|is_kept| !is_kept)
 }

@@ -1,7 +1,6 @@
 //! The tables that are there without the script: the kernels, cases by kernels, and reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use hairpin_model::event::Outcome;
 
@@ -50,22 +49,20 @@ fn kernels(book: &Book) -> String {
     );
     let used: Vec<&str> = WORDS.into_iter().filter(|word| is_used(book, word)).collect();
     for word in &used {
-        write!(out, "<th scope=\"col\">{word}</th>").expect("a text takes all");
+        out.push_str(&format!("<th scope=\"col\">{word}</th>"));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for column in &book.columns {
         let cut = if column.run.is_whole { "" } else { " (cut short)" };
-        write!(
-            out,
+        out.push_str(&format!(
             "<tr><th scope=\"row\">{}</th><td>{}{cut}</td>",
             kernel_link(column, &column.label),
             escaped(&column.run.kernel)
-        )
-        .expect("a text takes all");
+        ));
         for word in &used {
             let n = column.run.cases.iter().filter(|case| case.word() == *word).count();
             let class = if n > 0 { format!("o-{word}") } else { "o-none".into() };
-            write!(out, "<td class=\"n {class}\">{n}</td>").expect("a text takes all");
+            out.push_str(&format!("<td class=\"n {class}\">{n}</td>"));
         }
         out.push_str("</tr>\n");
     }
@@ -87,19 +84,16 @@ fn controls(book: &Book) -> String {
         String::from("<form id=\"controls\" hidden>\n<fieldset>\n<legend>show</legend>\n");
     for (letter, name) in FILTERS {
         let on = if letter.is_empty() { " checked" } else { "" };
-        writeln!(
-            out,
+        out.push_str(&format!(
             "<label><input type=\"radio\" name=\"only\" value=\"{letter}\"{on}> {name} \
-             <span class=\"of\" data-of=\"{letter}\"></span></label>"
-        )
-        .expect("a text takes all");
+             <span class=\"of\" data-of=\"{letter}\"></span></label>\n"
+        ));
     }
     out.push_str("</fieldset>\n<div class=\"row\">\n<label>search <input type=\"search\" id=\"search\" autocomplete=\"off\" placeholder=\"id, promise, reason\"></label>\n");
     if book.runs.len() > 1 {
         out.push_str("<label>run <select id=\"run\"><option value=\"\">all</option>");
         for (at, run) in book.runs.iter().enumerate() {
-            write!(out, "<option value=\"{at}\">{}</option>", escaped(run))
-                .expect("a text takes all");
+            out.push_str(&format!("<option value=\"{at}\">{}</option>", escaped(run)));
         }
         out.push_str("</select></label>\n");
     }
@@ -112,8 +106,9 @@ fn controls(book: &Book) -> String {
             1 => "on the kernel before",
             _ => "in the run before, on the same kernel",
         };
-        writeln!(out, "<p class=\"dim\">Newly failed: bad, and not as bad {before}.</p>")
-            .expect("a text takes all");
+        out.push_str(&format!(
+            "<p class=\"dim\">Newly failed: bad, and not as bad {before}.</p>\n"
+        ));
     }
     out + "<noscript><p>Filters, search, and the details of cases need scripts; the tables do not.</p></noscript>\n"
 }
@@ -125,27 +120,17 @@ fn cases(book: &Book, reasons: &Reasons<'_>) -> String {
     );
     out.push_str(&heads(book));
     out.push_str("</thead>\n");
-    let mut area = None;
-    for row in &book.rows {
-        if area != Some(row.area()) {
-            if area.is_some() {
-                out.push_str("</tbody>\n");
-            }
-            area = Some(row.area());
-            let of_area = book.rows.iter().filter(|other| other.area() == row.area()).count();
-            writeln!(
-                out,
-                "<tbody>\n<tr class=\"area\"><th scope=\"rowgroup\" colspan=\"{}\"><span>{} \
-                 <small>{}</small></span></th></tr>",
-                book.columns.len() + 1,
-                escaped(row.area()),
-                count(of_area, "case")
-            )
-            .expect("a text takes all");
+    for area in book.rows.chunk_by(|a, b| a.area() == b.area()) {
+        out.push_str(&format!(
+            "<tbody>\n<tr class=\"area\"><th scope=\"rowgroup\" colspan=\"{}\"><span>{} \
+             <small>{}</small></span></th></tr>\n",
+            book.columns.len() + 1,
+            escaped(area[0].area()),
+            count(area.len(), "case")
+        ));
+        for row in area {
+            line(&mut out, book, row, reasons);
         }
-        line(&mut out, book, row, reasons);
-    }
-    if area.is_some() {
         out.push_str("</tbody>\n");
     }
     out + "</table>\n</div>\n"
@@ -158,20 +143,17 @@ fn heads(book: &Book) -> String {
         out.push_str("<tr><td></td>");
         for (at, run) in book.runs.iter().enumerate() {
             let wide = book.columns.iter().filter(|column| column.of == at).count();
-            write!(
-                out,
+            out.push_str(&format!(
                 "<th scope=\"colgroup\" colspan=\"{wide}\" class=\"r{at}\">{}</th>",
                 escaped(run)
-            )
-            .expect("a text takes all");
+            ));
         }
         out.push_str("</tr>\n");
     }
     out.push_str("<tr><th scope=\"col\">case</th>");
     for column in &book.columns {
         let link = kernel_link(column, &column.run.name);
-        write!(out, "<th scope=\"col\"{}>{link}</th>", of_run(book, column))
-            .expect("a text takes all");
+        out.push_str(&format!("<th scope=\"col\"{}>{link}</th>", of_run(book, column)));
     }
     out + "</tr>\n"
 }
@@ -188,16 +170,14 @@ fn line(out: &mut String, book: &Book, row: &Row, reasons: &Reasons<'_>) {
         .chain(runs)
         .map(|run| history::marks(book, row, run).letters())
         .collect();
-    write!(
-        out,
+    out.push_str(&format!(
         "<tr data-f=\"{}\"{}><th scope=\"row\"><a href=\"#case={}\">{}</a><small>{}</small></th>",
         marks.join(" "),
         reasons.mark(row),
         in_address(&row.id),
         breakable(&row.id),
         escaped(promise)
-    )
-    .expect("a text takes all");
+    ));
     for (cell, column) in row.cells.iter().zip(&book.columns) {
         out.push_str(&field(book, row, cell.as_ref(), column));
     }
@@ -222,9 +202,10 @@ fn field(book: &Book, row: &Row, cell: Option<&Case>, column: &Column) -> String
     )
 }
 
-/// Each reason once, with the kernels and how many cases it stands for.
+/// Each reason once, after the word of what ended so, with the kernels and how many cases it stands for.
 struct Reasons<'b> {
-    found: BTreeMap<(&'static str, &'b str), Cause<'b>>,
+    /// In order.
+    found: Vec<((&'static str, &'b str), Cause<'b>)>,
 }
 
 /// What ended for one reason.
@@ -249,7 +230,7 @@ impl<'b> Reasons<'b> {
                 cause.cases.insert(&row.id);
             }
         }
-        Self { found }
+        Self { found: found.into_iter().collect() }
     }
 
     /// The places of a row's reasons in the list, which the search looks into.
@@ -260,8 +241,9 @@ impl<'b> Reasons<'b> {
             .flatten()
             .filter_map(|case| Some((case.word(), case.reason.as_deref()?)))
             .collect();
-        let place = |key: &(&str, &str)| self.found.range(..*key).count().to_string();
-        let places: Vec<String> = keys.iter().map(place).collect();
+        let place = |key| self.found.binary_search_by_key(key, |(of, _)| *of).ok();
+        let places: Vec<String> =
+            keys.iter().filter_map(place).map(|place| place.to_string()).collect();
         if places.is_empty() { String::new() } else { format!(" data-r=\"{}\"", places.join(" ")) }
     }
 
@@ -280,14 +262,12 @@ impl<'b> Reasons<'b> {
                 _ => count(cause.cases.len(), "case"),
             };
             let on: Vec<&str> = cause.columns.iter().map(|at| &*book.columns[*at].label).collect();
-            writeln!(
-                out,
+            out.push_str(&format!(
                 "<li><b class=\"o-{word}\">{word}</b> {cases}: <span>{}</span> \
-                 <small>on {}</small></li>",
+                 <small>on {}</small></li>\n",
                 escaped(reason),
                 escaped(&on.join(", "))
-            )
-            .expect("a text takes all");
+            ));
         }
         out + "</ul>\n</section>\n"
     }

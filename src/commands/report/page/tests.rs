@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hairpin_model::event::{Outcome, VERSION};
 use hairpin_model::grid::{Direction, Sighting};
 use hairpin_model::rule::RuleEntry;
@@ -275,20 +277,8 @@ fn sighting(n: usize) -> Sighting {
 fn unpacked(page: &str) -> serde_json::Value {
     let packed = page.split("id=\"details\">").nth(1).unwrap().split('<').next().unwrap();
     let mut text = String::new();
-    flate2::read::ZlibDecoder::new(&*bytes(packed)).read_to_string(&mut text).unwrap();
+    flate2::read::ZlibDecoder::new(&*STANDARD.decode(packed).unwrap())
+        .read_to_string(&mut text)
+        .unwrap();
     serde_json::from_str(&text).unwrap()
-}
-
-/// The bytes that stand for themselves in base64.
-fn bytes(text: &str) -> Vec<u8> {
-    let letters: Vec<u8> =
-        (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*b"+/").collect();
-    let value = |letter: &u8| letters.iter().position(|known| known == letter);
-    let values: Vec<usize> = text.as_bytes().iter().filter_map(value).collect();
-    let four = |four: &[usize]| {
-        let bits = four.iter().fold(0, |bits, value| bits << 6 | value) << (6 * (4 - four.len()));
-        let three = [16, 8, 0].map(|shift| u8::try_from(bits >> shift & 255).expect("one byte"));
-        three[..four.len() - 1].to_vec()
-    };
-    values.chunks(4).flat_map(four).collect()
 }

@@ -1,5 +1,8 @@
 //! Text as HTML, links, and bytes as text.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 /// Text that stands in HTML, also within a quoted attribute, as nothing but text.
@@ -20,16 +23,8 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// Text as a part of an address: what has a meaning there is written in numbers.
 pub(super) fn in_address(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
-                out.push(char::from(byte));
-            }
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    const MEANS_SOMETHING: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+    utf8_percent_encode(text, MEANS_SOMETHING).to_string()
 }
 
 /// Text in which a line may be broken after each dot and dash.
@@ -42,19 +37,9 @@ pub(super) fn digest(text: &str) -> String {
     base64(&Sha256::digest(text))
 }
 
-/// Bytes in letters that mean nothing in HTML (RFC 4648, section 4).
+/// Bytes in letters that mean nothing in HTML.
 pub(super) fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let letter = LETTERS[(bits >> (18 - 6 * at) & 63) as usize];
-            out.push(if at > three.len() { '=' } else { char::from(letter) });
-        }
-    }
-    out
+    STANDARD.encode(bytes)
 }
 
 #[cfg(test)]

@@ -59,8 +59,7 @@ function cellOf(book, one, at) {
   };
 }
 
-const RANK = { pass: 0, skip: 1, known: 2, fail: 3, fixed: 3, error: 4, crash: 5, hang: 6 };
-const isBad = (word) => RANK[word] > RANK.known;
+const isBad = (word) => BAD.includes(word);
 
 // A word in its colour; with how often, for what is flaky.
 function verdict(cell) {

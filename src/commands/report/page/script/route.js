@@ -3,7 +3,6 @@
 const overview = byId("overview");
 const view = byId("view");
 const pageTitle = document.title;
-let filtered = "#";
 let scrolled = 0;
 let left = null;
 
@@ -27,7 +26,7 @@ async function show() {
   const again = !view.hidden && document.activeElement?.closest("#view table");
   overview.hidden = true;
   view.hidden = false;
-  view.replaceChildren(make("p", {}, make("a", { href: filtered }, "← all cases")), ...made.parts.filter(Boolean));
+  view.replaceChildren(make("p", {}, make("a", { href: filterAddress() }, "← all cases")), ...made.parts.filter(Boolean));
   document.title = `${made.title} · Hairpin`;
   if (again) view.querySelector("tr[aria-current] a")?.focus({ preventScroll: true });
   if (!view.contains(document.activeElement)) view.querySelector("h2").focus({ preventScroll: true });
@@ -45,7 +44,6 @@ function viewOf(book, asked) {
 function showMatrix(asked) {
   const wasView = !view.hidden;
   setFilter(asked);
-  filtered = filterAddress();
   view.hidden = true;
   view.replaceChildren();
   overview.hidden = false;
@@ -62,6 +60,5 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   byId("main").focus();
 });
 addEventListener("hashchange", show);
-controls.addEventListener("input", () => { filtered = filterAddress(); });
 controls.hidden = false;
 show();
