@@ -39,7 +39,7 @@ enum Command {
     Matrix(matrix::Args),
     /// Find the kernel package with which a case began to fail, or to pass.
     Bisect(bisect::Args),
-    /// Tell runs to others: TAP, JUnit, a job summary, JSON; join the shards of a distributed run.
+    /// Tell runs to others: TAP, JUnit, a job summary, JSON, a page; join the shards of a distributed run.
     Report(report::Args),
     /// Draw the network of a case: as text, Mermaid or SVG.
     Draw(draw::Args),

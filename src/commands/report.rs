@@ -1,6 +1,7 @@
 //! `hairpin report`: runs read back, for people and programs that are not Hairpin.
 //!
-//! It only tells: a run with failures in it is told like any other, with exit code 0.
+//! It only tells: a run with failures in it is told like any other, with exit code 0. A page is made
+//! of event files that are broken too, and says so with exit code 2.
 
 mod junit;
 mod markdown;
@@ -31,7 +32,8 @@ Examples:
   hairpin report shard-1 shard-2 --merge -o runs/today    one run of a distributed one
 
 RUN is an event file (check --events) or the folder of a `hairpin matrix`. The exit code is 0
-whatever the cases came to: this only tells.";
+whatever the cases came to: this only tells. A page of files that hold broken lines is made all the
+same, with exit code 2.";
 
 /// The options of `hairpin report`.
 #[derive(clap::Args)]
