@@ -64,6 +64,10 @@ pub(crate) struct Endpoint {
 /// Observes one grid.
 pub(crate) async fn observe(lab: &mut Lab, class: Class) -> Result<Grid, Error> {
     let hosts = endpoints(lab).await?;
+    if class == Class::Multicast {
+        let all: Vec<usize> = (0..hosts.len()).collect();
+        join_at(lab, &hosts, &all, frame::GROUP).await?;
+    }
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let pinned = Pinned::here();
     let losses = losses::Losses::now(lab).await?;
@@ -137,11 +141,24 @@ async fn shoot_by(
 pub(crate) async fn join(lab: &mut Lab, host: &str, group: Mac) -> Result<(), Error> {
     let hosts = endpoints(lab).await?;
     let host = place(lab, &hosts, host)?;
+    join_at(lab, &hosts, &[host], group).await
+}
+
+/// Has the links of the hosts at those places take the frames of a group from now on.
+async fn join_at(
+    lab: &mut Lab,
+    hosts: &[Endpoint],
+    places: &[usize],
+    group: Mac,
+) -> Result<(), Error> {
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
-    let opened = listeners.open_frames(lab, &hosts);
-    let joined = opened.and_then(|()| listeners.join(host, hosts[host].index, group));
+    let opened = listeners.open_frames(lab, hosts);
+    let joined = opened.and_then(|()| {
+        places.iter().try_for_each(|host| listeners.join(*host, hosts[*host].index, group))
+    });
     *lab.listeners_mut() = Some(listeners);
-    joined
+    joined?;
+    lab.apply_rx_modes().await
 }
 
 /// The place of a host among the endpoints.

@@ -195,6 +195,11 @@ impl Netlink {
         self.set(if up { builder.up() } else { builder.down() }.build()).await
     }
 
+    /// Asks for a change of a link that changes nothing, which has the kernel do what it has put off.
+    pub(crate) async fn touch(&self, index: u32) -> Result<(), Refused> {
+        self.set(LinkUnspec::new_with_index(index).build()).await
+    }
+
     /// Gives a link an Ethernet address.
     pub(crate) async fn set_mac(&self, index: u32, mac: Mac) -> Result<(), Refused> {
         self.set(LinkUnspec::new_with_index(index).address(mac.0.to_vec()).build()).await

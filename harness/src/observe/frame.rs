@@ -20,7 +20,7 @@ use crate::lab::{Lab, Queue};
 use crate::sys::{Arrival, Kind, PacketSocket};
 
 /// A group that no protocol uses, in the range for IPv4 documentation groups (233.252.0.1).
-const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x01]);
+pub(super) const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x01]);
 
 /// How long a frame may be under way before a control counts as lost. The worst seen on a loaded
 /// machine is a hundredth of it.
@@ -85,11 +85,6 @@ fn probe<'l>(
     listeners.open_taps(lab)?;
     let listeners = &*listeners;
     let ears = &listeners.frames;
-    if class == Class::Multicast {
-        for (host, ear) in hosts.iter().zip(ears) {
-            ear.join(host.index, GROUP).map_err(|error| broken("join a group", &error))?;
-        }
-    }
     let mut probing = Probing {
         lab,
         hosts,
