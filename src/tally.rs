@@ -116,6 +116,17 @@ impl Tally {
         self.by_reason(Outcome::Skip)
     }
 
+    /// What was missing, each thing once: a case may lack several, and its reason names them all.
+    pub(crate) fn missing(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = Vec::new();
+        for thing in self.skipped().into_iter().flat_map(|(reason, _)| reason.split(", ")) {
+            if !all.contains(&thing) {
+                all.push(thing);
+            }
+        }
+        all
+    }
+
     /// The cases that failed as is known, by what is known, each list in the order of the cases.
     pub(crate) fn known(&self) -> Vec<(&str, Vec<usize>)> {
         self.by_reason(Outcome::Known)
@@ -178,5 +189,14 @@ mod tests {
             tally.add(result(index, Outcome::Skip, Some(missing)));
         }
         assert_eq!(tally.skipped(), [("a", vec![0, 3]), ("b", vec![1])]);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_once() {
+        let mut tally = Tally::new(3);
+        for (index, missing) in [(0, "a"), (1, "a, b"), (2, "b")] {
+            tally.add(result(index, Outcome::Skip, Some(missing)));
+        }
+        assert_eq!(tally.missing(), ["a", "b"]);
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn summary(tally: &Tally, expected: usize, took: Duration, kernel: &s
         let style = if n == 0 { DIM } else { outcome(ending) };
         words.push(paint(style, text));
     }
-    let missing: Vec<&str> = tally.skipped().into_iter().map(|(missing, _)| missing).collect();
+    let missing = tally.missing();
     if !missing.is_empty() {
         let last = words.last_mut().expect("what was skipped has been counted");
         last.push_str(&format!(" ({})", missing.join(", ")));
