@@ -11,6 +11,7 @@
 //! | [`select`] | which cases the filters mean |
 //! | [`guest`] | cases in guests on other kernels |
 //! | [`results`] | runs read back from their event files |
+//! | [`observed`] | which kernels have shown which rule |
 //! | [`run`] | cases as processes: starting, watching, ending them |
 //! | [`tally`] | what all repetitions of all cases came to |
 //! | [`stream`] | the event file |
@@ -23,6 +24,7 @@ mod commands;
 mod exit;
 mod guest;
 mod machine;
+mod observed;
 mod results;
 mod run;
 mod select;

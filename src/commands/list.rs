@@ -1,5 +1,8 @@
 //! `hairpin list`: the rules with their cases, sources and needs.
 
+mod page;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hairpin_model::Error;
@@ -8,6 +11,7 @@ use serde::Serialize;
 
 use crate::commands::check::unknown;
 use crate::exit::Exit;
+use crate::observed::Observed;
 use crate::run::stop::Stop;
 use crate::select::select;
 use crate::show::{DIM, Out, STRONG, count, paint, story, width, wrap};
@@ -18,7 +22,8 @@ const EXAMPLES: &str = "\
 Examples:
   hairpin list                  every rule: promise, source, needs, cases
   hairpin list macvlan M7       an area, and a sentence of the article
-  hairpin list --json | jq -r '.rules[].cases[].id'";
+  hairpin list --json | jq -r '.rules[].cases[].id'
+  hairpin list --markdown --observed fixtures/observed.toml > docs/rules.md";
 
 /// How long the suite program may think about what it holds.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -37,6 +42,12 @@ pub(crate) struct Args {
     /// One JSON object, for programs. Fields are only ever added.
     #[arg(long)]
     json: bool,
+    /// A page in Markdown.
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+    /// What kernels have shown, for the page (report --format observed).
+    #[arg(long, value_name = "FILE", requires = "markdown")]
+    observed: Option<PathBuf>,
 }
 
 /// The listing for programs.
@@ -76,7 +87,11 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
         // A rule without a case is a hole in the suite: shown, unless something else was asked.
         .filter(|(_, cases): &(_, Vec<&Case>)| args.filters.is_empty() || !cases.is_empty())
         .collect();
-    let text = if args.json { json(&suite, &rules) } else { table(&rules) };
+    let text = match (args.json, args.markdown) {
+        (true, _) => json(&suite, &rules),
+        (_, true) => markdown(&rules, args)?,
+        _ => table(&rules),
+    };
     Out::stdout().text(&text);
     Ok(if rules.is_empty() { Exit::NothingRan } else { Exit::Fine })
 }
@@ -89,6 +104,18 @@ fn json(suite: &Suite, rules: &[(&RuleEntry, Vec<&Case>)]) -> String {
     let program = suite.program.display().to_string();
     let listing = Listing { v: VERSION, program, rules: rules.collect() };
     serde_json::to_string_pretty(&listing).expect("texts and numbers always serialise") + "\n"
+}
+
+fn markdown(rules: &[(&RuleEntry, Vec<&Case>)], args: &Args) -> Result<String, Error> {
+    let mut made = String::from("hairpin list --markdown");
+    let observed = match &args.observed {
+        None => Observed::default(),
+        Some(file) => {
+            made.push_str(&format!(" --observed {}", file.display()));
+            Observed::read(file)?
+        }
+    };
+    Ok(page::text(rules, &observed, &made))
 }
 
 fn table(rules: &[(&RuleEntry, Vec<&Case>)]) -> String {
@@ -110,17 +137,13 @@ fn table(rules: &[(&RuleEntry, Vec<&Case>)]) -> String {
 
 /// One rule: its id with its variants, its promise, its source and needs.
 fn entry(rule: &RuleEntry, cases: &[&Case], wide: usize) -> String {
-    let variants: Vec<&str> = cases
-        .iter()
-        .filter_map(|case| case.id.as_str().strip_prefix(rule.id.as_str())?.strip_prefix('.'))
-        .collect();
-    let variants = match (cases.len(), variants.as_slice()) {
+    let names = match (cases.len(), variants(rule, cases)) {
         (0, _) => "no case".to_owned(),
         (_, names) => names.join(" "),
     };
     let mut out = format!("  {}", rule.id);
-    if !variants.is_empty() {
-        out.push_str(&format!("  {}", paint(DIM, variants)));
+    if !names.is_empty() {
+        out.push_str(&format!("  {}", paint(DIM, names)));
     }
     out.push('\n');
     let mut about = story::source(rule);
@@ -130,4 +153,10 @@ fn entry(rule: &RuleEntry, cases: &[&Case], wide: usize) -> String {
     out.extend(wrap(&rule.promise, wide - 6).iter().map(|line| format!("      {line}\n")));
     out.extend(wrap(&about, wide - 6).iter().map(|line| format!("      {}\n", paint(DIM, line))));
     out
+}
+
+/// The names by which the cases of a rule differ.
+fn variants<'c>(rule: &RuleEntry, cases: &[&'c Case]) -> Vec<&'c str> {
+    let own = |case: &&'c Case| case.id.as_str().strip_prefix(&*rule.id)?.strip_prefix('.');
+    cases.iter().filter_map(own).collect()
 }

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::guest::tell as note;
+use crate::observed::Observed;
 use crate::results::{self, Case, Run};
 use crate::show::{self, Out};
 
@@ -67,6 +68,8 @@ enum Format {
     Json,
     /// A page for a browser, one file that needs nothing else.
     Html,
+    /// Which kernels have shown which rule: fixtures/observed.toml.
+    Observed,
 }
 
 /// Tells the runs.
@@ -121,6 +124,7 @@ fn tell(mut runs: Vec<Run>, format: Format) -> Result<String, Error> {
         }
         Format::Markdown => markdown::text(&runs),
         Format::Json => json(&runs),
+        Format::Observed => Observed::of(&runs).text(),
         // As far as values go: consoles are files.
         Format::Html => page::html(&page::Book::of_values(runs)),
     })

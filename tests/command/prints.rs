@@ -70,6 +70,17 @@ fn the_listing_for_programs_is_stable() {
 }
 
 #[test]
+fn the_rules_are_a_page() {
+    let text = printed(&["list", "--markdown", "bridge.vlan", "macvlan.vepa"]);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_was_observed_must_be_readable() {
+    insta::assert_snapshot!(printed(&["list", "--markdown", "--observed", "/nowhere"]));
+}
+
+#[test]
 fn help_has_examples_and_exit_codes() {
     insta::assert_snapshot!(printed(&["--help"]));
 }

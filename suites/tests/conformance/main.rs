@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`host`] | processes that share one namespace |
 //! | [`bridge`] | Docker's default networks, and the flags of a bridge port |
+//! | [`docker`] | Docker-style networks: policies, published ports, addresses, neighbours |
 //! | [`ipvlan`] | children that share their parent's address |
 //! | [`vlan`] | links that stand for one VLAN |
 //! | [`veth`] | the cable that every lab is made of |
@@ -13,6 +14,7 @@
 
 mod bridge;
 mod counted;
+mod docker;
 mod host;
 mod ipvlan;
 mod macvlan;
@@ -33,6 +35,8 @@ hairpin_harness::suite!(
     bridge::suppression::RULES,
     bridge::tree::RULES,
     bridge::vlan::RULES,
+    docker::policy::RULES,
+    docker::published::RULES,
     nat::RULES,
     ipvlan::RULES,
     macvlan::address::RULES,
