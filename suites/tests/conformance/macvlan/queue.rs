@@ -6,7 +6,7 @@
 //!      p0 --- s0 [br0] s1 --- e     what comes in by p0 waits, what a sibling sends does not
 //! ```
 
-use hairpin_fixtures::lan::mixed_lan;
+use hairpin_fixtures::lan::{mixed_lan, quiet};
 use hairpin_harness::options::macvlan::{BC_CUTOFF, BC_QUEUE_LEN};
 use hairpin_harness::topology::Macvlan;
 use hairpin_harness::{CaseLab, Class, Mac, Mode, Need, Rule, Shot, Source, Stop, Strength, check};
@@ -29,7 +29,9 @@ const NO_QUEUE: Rule = Rule {
 fn none_loses_broadcast_from_outside() {
     check(&NO_QUEUE, async |case| {
         let none = || Macvlan::from(Mode::Bridge).bc_queue(0);
-        let mut lab = case.lab(&mixed_lan(none(), none())).await?;
+        // What speaks at times of its own would be counted too: a child's filter takes some groups
+        // that it has not joined.
+        let mut lab = case.lab(&quiet(mixed_lan(none(), none()))).await?;
         // Nothing can come out of a queue that is not there, so the grid proves by the counters
         // that nothing went in: the parent hears, the children count nothing.
         let sibling = "c2 broadcast, e broadcast";
