@@ -4,7 +4,9 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{bisect, check, completions, doctor, draw, list, matrix, report, run, setup};
+use crate::commands::{
+    bisect, check, completions, doctor, draw, explain, list, matrix, report, run, setup,
+};
 use crate::exit::{self, Exit};
 use crate::show;
 
@@ -15,6 +17,7 @@ Examples:
   hairpin check macvlan.vepa        one topic, with the way that the frames took
   hairpin check '*.hairpin-*' M7    globs, and sentences of the article
   hairpin check --keep bridge.l2    stop at the first failure with its lab alive
+  hairpin explain pid:4711 host     why can this container not reach its machine?
   hairpin list                      what is promised, by whom, and what it needs
   hairpin doctor                    can this machine run it?
   hairpin run --kernel 6.12 -- X    any program on another kernel";
@@ -43,6 +46,8 @@ enum Command {
     Report(report::Args),
     /// Draw the network of a case: as text, Mermaid or SVG.
     Draw(draw::Args),
+    /// Tell why one host reaches another on this machine, or does not.
+    Explain(explain::Args),
     /// List the rules with their cases, sources and needs.
     List(list::Args),
     /// Tell whether this machine can run the suite, and what to change where it cannot.
@@ -79,6 +84,7 @@ pub(crate) fn main() -> Exit {
         Command::Bisect(args) => bisect::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Draw(args) => draw::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Run(args) => run::run(&args),

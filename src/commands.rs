@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod draw;
+pub(crate) mod explain;
 pub(crate) mod list;
 pub(crate) mod matrix;
 pub(crate) mod report;

@@ -1,0 +1,369 @@
+//! An nftables ruleset as a value, and what it does with one packet.
+//!
+//! A rule is the small program that the kernel runs. What a step cannot be foreseen to do makes
+//! the rule's outcome unknown, and with it that of the hook: never a guess.
+
+use std::net::Ipv4Addr;
+
+use hairpin_model::Policy;
+use serde::{Deserialize, Serialize};
+
+/// A chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The family, as `nft` writes it.
+    pub family: String,
+    /// The table.
+    pub table: String,
+    /// The name.
+    pub name: String,
+    /// Where it begins, if a hook of the kernel starts it.
+    pub base: Option<Base>,
+    /// Its rules.
+    pub rules: Vec<Rule>,
+}
+
+/// What starts a chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// The hook's number: `NF_INET_*` for the IP families.
+    pub hook: u32,
+    /// Lower comes first.
+    pub priority: i32,
+    /// `filter`, `nat` or `route`.
+    pub kind: String,
+    /// What happens to a packet that no rule decides.
+    pub policy: Policy,
+}
+
+/// A rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Its handle, which deletes it.
+    pub handle: u64,
+    /// Its steps.
+    pub steps: Vec<Step>,
+}
+
+/// A step of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Loads what the kernel knows of the packet (`NFT_META_*`).
+    Meta {
+        /// Which of it.
+        key: u32,
+        /// Where to.
+        to: u32,
+    },
+    /// Loads bytes of the packet.
+    Payload {
+        /// `NFT_PAYLOAD_*`.
+        base: u32,
+        /// From which byte of it.
+        offset: u32,
+        /// How many.
+        length: u32,
+        /// Where to.
+        to: u32,
+    },
+    /// Loads what is known of the connection (`NFT_CT_*`).
+    Ct {
+        /// Which of it.
+        key: u32,
+        /// Where to.
+        to: u32,
+    },
+    /// Keeps some bits.
+    Mask {
+        /// From where.
+        from: u32,
+        /// Where to.
+        to: u32,
+        /// Which bits.
+        mask: Vec<u8>,
+        /// Which to turn over.
+        xor: Vec<u8>,
+    },
+    /// Goes on only if equal (or unlike).
+    Compare {
+        /// What.
+        from: u32,
+        /// Whether to go on if they are unlike.
+        unlike: bool,
+        /// With what.
+        with: Vec<u8>,
+    },
+    /// Ends with a verdict (`NF_*`, `NFT_*`), perhaps in another chain.
+    Verdict {
+        /// The code.
+        code: i32,
+        /// The chain that it goes to.
+        chain: Option<String>,
+    },
+    /// Answers and drops.
+    Reject,
+    /// Gives the address of the link that it leaves by.
+    Masquerade,
+    /// Counts, logs, comments: decides nothing.
+    Idle,
+    /// Something else, by the kernel's name.
+    Other(String),
+}
+
+/// The hooks of the IP families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hook {
+    /// What came in, before it is routed.
+    Prerouting = 0,
+    /// What is for the namespace itself.
+    Input = 1,
+    /// What it routes.
+    Forward = 2,
+    /// What it sends.
+    Output = 3,
+    /// What leaves.
+    Postrouting = 4,
+}
+
+impl std::fmt::Display for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Prerouting => "prerouting",
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Output => "output",
+            Self::Postrouting => "postrouting",
+        })
+    }
+}
+
+/// The packet, as far as rules are told of it: an ICMP echo request, or its answer.
+#[derive(Clone, Debug)]
+pub struct Look<'a> {
+    /// The link that it came in by.
+    pub input: Option<&'a str>,
+    /// The link that it leaves by.
+    pub output: Option<&'a str>,
+    /// Who sent it.
+    pub source: Ipv4Addr,
+    /// Who it is for.
+    pub destination: Ipv4Addr,
+    /// Whether it is the answer to one that passed here; `None` where that is not known.
+    pub answer: Option<bool>,
+}
+
+/// What a hook does with the packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It passes; whether it gets the address of the link that it leaves by.
+    Pass {
+        /// The same.
+        masquerade: bool,
+    },
+    /// It ends here.
+    Drop {
+        /// `family table chain`.
+        chain: String,
+        /// The rule's handle; `None` is the policy.
+        handle: Option<u64>,
+    },
+    /// What is not understood, and where it stands.
+    Unknown(String),
+}
+
+/// How a chain ended.
+enum End {
+    Accept,
+    Drop(String, Option<u64>),
+    Masquerade,
+    Fallen,
+    Unknown(String),
+}
+
+/// What the hook's chains do with the packet, in the order in which the kernel asks them.
+pub fn ask(chains: &[Chain], hook: Hook, look: &Look<'_>) -> Fate {
+    let here = |chain: &&Chain| {
+        let base = chain.base.as_ref();
+        matches!(chain.family.as_str(), "ip" | "inet")
+            && base.is_some_and(|b| b.hook == hook as u32)
+    };
+    let mut started: Vec<&Chain> = chains.iter().filter(here).collect();
+    started.sort_by_key(|chain| chain.base.as_ref().map(|base| base.priority));
+    let mut masquerade = false;
+    for chain in started {
+        let policy = chain.base.as_ref().map_or(Policy::Accept, |base| base.policy);
+        // Translation is asked of a connection's first packet alone.
+        let nat = chain.base.as_ref().is_some_and(|base| base.kind == "nat");
+        match look.answer {
+            Some(true) if nat => continue,
+            None if nat && !chain.rules.is_empty() => return Fate::Unknown(place(chain, None)),
+            _ => {}
+        }
+        match run(chains, chain, look, 0) {
+            End::Drop(chain, handle) => return Fate::Drop { chain, handle },
+            End::Unknown(what) => return Fate::Unknown(what),
+            End::Masquerade => masquerade = true,
+            End::Fallen if policy == Policy::Drop => {
+                return Fate::Drop { chain: place(chain, None), handle: None };
+            }
+            End::Accept | End::Fallen => {}
+        }
+    }
+    Fate::Pass { masquerade }
+}
+
+fn place(chain: &Chain, rule: Option<&Rule>) -> String {
+    let handle = rule.map_or_else(String::new, |rule| format!(" handle {}", rule.handle));
+    format!("{} {} {}{handle}", chain.family, chain.table, chain.name)
+}
+
+/// Chains deeper than this are a circle, which the kernel does not allow either.
+const DEEPEST: u32 = 16;
+
+fn run(chains: &[Chain], chain: &Chain, look: &Look<'_>, depth: u32) -> End {
+    if depth > DEEPEST {
+        return End::Unknown(place(chain, None));
+    }
+    for rule in &chain.rules {
+        match rule.decide(look) {
+            Decision::On => {}
+            Decision::Unknown(step) => {
+                return End::Unknown(format!("`{step}` in rule {}", place(chain, Some(rule))));
+            }
+            Decision::Drop => return End::Drop(place(chain, None), Some(rule.handle)),
+            Decision::Accept => return End::Accept,
+            Decision::Masquerade => return End::Masquerade,
+            Decision::Return => return End::Fallen,
+            Decision::Jump(name, comes_back) => {
+                let same = |to: &&Chain| {
+                    to.family == chain.family && to.table == chain.table && to.name == name
+                };
+                let Some(to) = chains.iter().find(same) else {
+                    return End::Unknown(format!("chain {name}, which was not read"));
+                };
+                match run(chains, to, look, depth + 1) {
+                    End::Fallen if comes_back => {}
+                    end => return end,
+                }
+            }
+        }
+    }
+    End::Fallen
+}
+
+enum Decision {
+    On,
+    Accept,
+    Drop,
+    Masquerade,
+    Return,
+    Jump(String, bool),
+    Unknown(String),
+}
+
+impl Rule {
+    fn decide(&self, look: &Look<'_>) -> Decision {
+        let mut registers = Registers::default();
+        for step in &self.steps {
+            match step {
+                Step::Idle => {}
+                Step::Meta { key, to } => {
+                    registers.set(*to, look.meta(*key), format!("meta {key}"));
+                }
+                Step::Payload { base, offset, length, to } => {
+                    let what = format!("payload {base}+{offset}");
+                    registers.set(*to, look.payload(*base, *offset, *length), what);
+                }
+                Step::Ct { key, to } => registers.set(*to, look.ct(*key), format!("ct {key}")),
+                Step::Mask { from, to, mask, xor } => registers.mask(*from, *to, mask, xor),
+                Step::Compare { from, unlike, with } => match registers.get(*from) {
+                    Err(what) => return Decision::Unknown(what),
+                    Ok(value) if (value.get(..with.len()) == Some(with)) == *unlike => {
+                        return Decision::On;
+                    }
+                    Ok(_) => {}
+                },
+                Step::Verdict { code, chain } => return verdict(*code, chain.as_deref()),
+                Step::Reject => return Decision::Drop,
+                Step::Masquerade => return Decision::Masquerade,
+                Step::Other(name) => return Decision::Unknown(name.clone()),
+            }
+        }
+        Decision::On
+    }
+}
+
+fn verdict(code: i32, chain: Option<&str>) -> Decision {
+    match (code, chain) {
+        (0, _) => Decision::Drop,
+        (1, _) => Decision::Accept,
+        (-1 | -2, _) => Decision::On,
+        (-3, Some(chain)) => Decision::Jump(chain.to_owned(), true),
+        (-4, Some(chain)) => Decision::Jump(chain.to_owned(), false),
+        (-5, _) => Decision::Return,
+        _ => Decision::Unknown(format!("verdict {code}")),
+    }
+}
+
+/// What the steps have loaded: the bytes, or what it was that is not known.
+#[derive(Default)]
+struct Registers(Vec<(u32, Result<Vec<u8>, String>)>);
+
+impl Registers {
+    fn set(&mut self, register: u32, value: Option<Vec<u8>>, what: String) {
+        self.0.push((register, value.ok_or(what)));
+    }
+
+    fn get(&self, register: u32) -> Result<Vec<u8>, String> {
+        let found = self.0.iter().rev().find(|(at, _)| *at == register);
+        found.map_or_else(|| Err(format!("register {register}")), |(_, value)| value.clone())
+    }
+
+    fn mask(&mut self, from: u32, to: u32, mask: &[u8], xor: &[u8]) {
+        let value = self.get(from).map(|value| {
+            let masked = value.iter().zip(mask).zip(xor);
+            masked.map(|((byte, mask), xor)| (byte & mask) ^ xor).collect()
+        });
+        self.0.push((to, value));
+    }
+}
+
+impl Look<'_> {
+    fn meta(&self, key: u32) -> Option<Vec<u8>> {
+        // NFT_META_PROTOCOL, IIFNAME, OIFNAME, NFPROTO, L4PROTO.
+        match key {
+            1 => Some(0x0800u16.to_be_bytes().to_vec()),
+            6 => Some(padded(self.input.unwrap_or_default())),
+            7 => Some(padded(self.output.unwrap_or_default())),
+            15 => Some(vec![2]),
+            16 => Some(vec![1]),
+            _ => None,
+        }
+    }
+
+    fn payload(&self, base: u32, offset: u32, length: u32) -> Option<Vec<u8>> {
+        let header = match (base, offset) {
+            (1, 9) => vec![1],
+            (1, 12..16) => self.source.octets()[offset as usize - 12..].to_vec(),
+            (1, 16..20) => self.destination.octets()[offset as usize - 16..].to_vec(),
+            // The ICMP type.
+            (2, 0) => vec![if self.answer? { 0 } else { 8 }],
+            _ => return None,
+        };
+        header.get(..length as usize).map(<[u8]>::to_vec)
+    }
+
+    fn ct(&self, key: u32) -> Option<Vec<u8>> {
+        const STATE: u32 = 0;
+        let state: u32 = if self.answer? { 1 << 1 } else { 1 << 3 };
+        (key == STATE).then(|| state.to_ne_bytes().to_vec())
+    }
+}
+
+fn padded(name: &str) -> Vec<u8> {
+    let mut field = vec![0; 16];
+    field[..name.len().min(15)].copy_from_slice(&name.as_bytes()[..name.len().min(15)]);
+    field
+}

@@ -1,0 +1,276 @@
+//! What a walk means: the one cause that, once lifted, lets the ping pass.
+//!
+//! As a case's twin does, an explanation lifts a cause and looks: a cause counts only if the ping
+//! then gets farther. What no cause explains is *cannot tell*.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use hairpin_model::Error;
+use serde::Serialize;
+
+use crate::cause::Cause;
+use crate::snapshot::{Kind, Snapshot};
+use crate::walk::{Outcome, ping};
+
+/// Who asks for whom.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The namespace that sends, by its place in the snapshot.
+    pub from: usize,
+    /// The address that it sends from, if it was named.
+    pub source: Option<Ipv4Addr>,
+    /// Who it is for.
+    pub to: Ipv4Addr,
+}
+
+/// Whether a ping is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// It is.
+    Reaches,
+    /// It is not, and drivers are made so.
+    BlockedByDesign,
+    /// It is not, and somebody set it up so.
+    BlockedByConfiguration,
+    /// What was read does not say.
+    CannotTell,
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Reaches => "REACHES",
+            Self::BlockedByDesign => "BLOCKED by design",
+            Self::BlockedByConfiguration => "BLOCKED by configuration",
+            Self::CannotTell => "CANNOT TELL",
+        })
+    }
+}
+
+/// A reason, for a reader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// What happens, in one sentence.
+    pub why: String,
+    /// Whether drivers are made so.
+    pub design: bool,
+    /// The suite's rule that promises it.
+    pub rule: Option<String>,
+    /// What helps, the safest first.
+    pub remedies: Vec<Remedy>,
+    /// What is often tried and does not help.
+    pub no_remedy: Option<String>,
+}
+
+/// Something that helps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Remedy {
+    /// What to do.
+    pub words: String,
+    /// How.
+    pub command: String,
+}
+
+/// The whole explanation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Who sends.
+    pub from: String,
+    /// Who it is for.
+    pub to: String,
+    /// Whether it arrives and is answered.
+    pub answer: Answer,
+    /// How far it gets, a line a station.
+    pub way: Vec<String>,
+    /// Why not: what decides first, then what would stop it after that.
+    pub reasons: Vec<Reason>,
+    /// What was not understood, or not there to be read.
+    pub missing: Vec<String>,
+    /// What the answer takes for granted.
+    pub assumed: Vec<String>,
+}
+
+/// More causes than these in a row are not told apart any more.
+const MOST_CAUSES: usize = 6;
+
+impl Question {
+    /// Asks for two by their names: `host`, a namespace's name, `pid:N`, or an IPv4 address.
+    pub fn new(snapshot: &Snapshot, from: &str, to: &str) -> Result<Self, Error> {
+        let (from, source) = place(snapshot, from)?;
+        let from =
+            from.ok_or_else(|| nobody(&source.map_or(String::new(), |ip| ip.to_string())))?;
+        let to = match place(snapshot, to)? {
+            (_, Some(ip)) => ip,
+            (at, None) => nearest(snapshot, from, at.unwrap_or(0)).ok_or_else(|| {
+                let help = "name an address, or give it one with `ip address add`";
+                Error::new("it has no IPv4 address to reach", to, help)
+            })?,
+        };
+        Ok(Self { from, source, to })
+    }
+}
+
+/// A namespace, an address, or both.
+fn place(snapshot: &Snapshot, word: &str) -> Result<(Option<usize>, Option<Ipv4Addr>), Error> {
+    if let Ok(ip) = word.parse::<Ipv4Addr>() {
+        let owners = snapshot.owners(ip);
+        let mut spaces: Vec<usize> = owners.iter().map(|owner| owner.0).collect();
+        spaces.dedup();
+        return match spaces.as_slice() {
+            [] => Ok((None, Some(ip))),
+            [one] => Ok((Some(*one), Some(ip))),
+            _ => {
+                let names: Vec<&str> =
+                    spaces.iter().map(|at| snapshot.spaces[*at].name.as_str()).collect();
+                let what = format!("several have that address: {}", names.join(", "));
+                Err(Error::new(what, word, "name the namespace instead"))
+            }
+        };
+    }
+    let named = snapshot.spaces.iter().position(|space| space.name == word);
+    named.map(|at| (Some(at), None)).ok_or_else(|| nobody(word))
+}
+
+fn nobody(word: &str) -> Error {
+    let help = "name `host`, `pid:N`, a file such as /run/netns/NAME, or an address of one of them";
+    Error::new("no such host on this machine", word, help)
+}
+
+/// The address of a namespace by which another would call it: on a network that both are on.
+fn nearest(snapshot: &Snapshot, from: usize, to: usize) -> Option<Ipv4Addr> {
+    let usable = |at: usize| snapshot.spaces[at].links.iter().filter(|link| !link.loopback);
+    let all: Vec<Ipv4Addr> =
+        usable(to).flat_map(|link| &link.addresses).map(|net| net.addr()).collect();
+    let nets: Vec<_> = usable(from).flat_map(|link| &link.addresses).collect();
+    let shared = all.iter().find(|ip| nets.iter().any(|net| net.contains(*ip)));
+    shared.or(all.first()).copied()
+}
+
+/// Explains what becomes of a ping.
+pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
+    let walk = |lifted| ping(snapshot, (question.from, question.source), question.to, lifted);
+    let base = walk(BTreeSet::new());
+    let causes = if base.answered { Vec::new() } else { decisive(&base, walk) };
+    let mut missing = base.strange.clone();
+    if !base.answered && causes.is_empty() {
+        missing.extend(nowhere(snapshot, question.to, &base));
+    }
+    let mut reasons: Vec<Reason> = causes.iter().map(|cause| Reason::of(cause, snapshot)).collect();
+    for remedy in reasons.iter_mut().flat_map(|reason| &mut reason.remedies) {
+        remedy.fill(snapshot, question);
+    }
+    if !base.answered && missing.is_empty() && reasons.is_empty() {
+        missing.push("a reason: nothing that was read explains why it does not arrive".into());
+    }
+    if !missing.is_empty() {
+        missing.extend(snapshot.missing.iter().cloned());
+    }
+    let answer = match reasons.first() {
+        _ if !missing.is_empty() => Answer::CannotTell,
+        _ if base.answered => Answer::Reaches,
+        Some(reason) if reason.design => Answer::BlockedByDesign,
+        _ => Answer::BlockedByConfiguration,
+    };
+    Explanation {
+        from: snapshot.spaces[question.from].name.clone(),
+        to: target(snapshot, question.to),
+        answer,
+        way: base.ladder.clone(),
+        reasons: if answer == Answer::CannotTell { Vec::new() } else { reasons },
+        missing,
+        assumed: assumed(snapshot, &base),
+    }
+}
+
+/// Of an address that nobody has who was read: where it may be.
+fn nowhere(snapshot: &Snapshot, ip: Ipv4Addr, base: &Outcome) -> Option<String> {
+    if !snapshot.owners(ip).is_empty() {
+        return None;
+    }
+    let links: Vec<String> = base.left.iter().map(|id| snapshot.name(*id)).collect();
+    Some(match links.as_slice() {
+        [] => format!("no host that was read has the address {ip}"),
+        _ => format!("{ip} is not on this machine, but behind {}", links.join(" or ")),
+    })
+}
+
+fn target(snapshot: &Snapshot, ip: Ipv4Addr) -> String {
+    match snapshot.owners(ip).first() {
+        Some(owner) => format!("{ip} ({})", snapshot.name(*owner)),
+        None => ip.to_string(),
+    }
+}
+
+/// The causes that have to be lifted for the ping to be answered, the first that decides first.
+fn decisive(base: &Outcome, walk: impl Fn(BTreeSet<Cause>) -> Outcome) -> Vec<Cause> {
+    let mut found: Vec<Cause> = Vec::new();
+    let mut now = base.clone();
+    while !now.answered && found.len() < MOST_CAUSES {
+        let with = |cause: &Cause| {
+            let lifted = found.iter().chain([cause]).cloned().collect();
+            (cause.clone(), walk(lifted))
+        };
+        let tried: Vec<(Cause, Outcome)> = now.stopped.iter().map(with).collect();
+        let answered = tried.iter().find(|(_, outcome)| outcome.answered);
+        // The first of those that bring it farthest.
+        let farthest = tried.iter().rev().max_by_key(|(_, outcome)| outcome.progress);
+        let better = farthest.filter(|(_, outcome)| outcome.progress > now.progress);
+        let Some((cause, outcome)) = answered.or(better) else {
+            // What ends a packet for certain, wherever it would have gone.
+            found.extend(now.stopped.last().filter(|cause| cause.is_final()).cloned());
+            break;
+        };
+        found.push(cause.clone());
+        now = outcome.clone();
+    }
+    found
+}
+
+impl Reason {
+    fn of(cause: &Cause, snapshot: &Snapshot) -> Self {
+        let told = cause.told(snapshot);
+        let remedies = told.remedies.into_iter().map(|(words, command)| Remedy { words, command });
+        Self {
+            why: told.why,
+            design: told.design,
+            rule: told.rule.map(str::to_owned),
+            remedies: remedies.collect(),
+            no_remedy: told.no_remedy.map(str::to_owned),
+        }
+    }
+}
+
+impl Remedy {
+    /// Puts the addresses of the two where the command speaks of them.
+    fn fill(&mut self, snapshot: &Snapshot, question: &Question) {
+        let own = snapshot.spaces[question.from].links.iter().filter(|link| !link.loopback);
+        let mut nets = own.flat_map(|link| &link.addresses);
+        let near = nets.clone().find(|net| net.contains(&question.to)).or(nets.next());
+        let Some(from) = question.source.or(near.map(|net| net.addr())) else { return };
+        let is_child = |ip: Ipv4Addr| {
+            let links = snapshot.owners(ip).into_iter().filter_map(|owner| snapshot.link(owner));
+            links.into_iter().any(|link| matches!(link.kind, Kind::Macvlan(_)))
+        };
+        let container = if is_child(question.to) { question.to } else { from };
+        let pair = format!("ip saddr {from} ip daddr {}", question.to);
+        self.command = self.command.replace("ip saddr A ip daddr B", &pair);
+        self.command = self.command.replace("CONTAINER", &container.to_string());
+    }
+}
+
+fn assumed(snapshot: &Snapshot, base: &Outcome) -> Vec<String> {
+    let mut assumed = Vec::new();
+    for id in &base.left {
+        let Some(link) = snapshot.link(*id) else { continue };
+        assumed.push(match link.kind {
+            Kind::Card => format!(
+                "what is plugged into {} neither sends frames back (hairpin, VEPA) nor has the same addresses",
+                snapshot.name(*id)
+            ),
+            _ => format!("the program that reads {} does not answer instead", snapshot.name(*id)),
+        });
+    }
+    assumed
+}

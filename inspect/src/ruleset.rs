@@ -1,0 +1,165 @@
+//! Reads the nftables ruleset of the namespace that the thread is in.
+
+use hairpin_explain::ruleset::{Base, Chain, Rule, Step};
+use hairpin_model::{Error, Policy};
+use netlink_packet_core::{NLA_HEADER_SIZE, NLM_F_DUMP, NLM_F_REQUEST, NlasIterator};
+
+use crate::list::{Kernel, failed};
+
+/// `NFNL_SUBSYS_NFTABLES << 8`, with `NFT_MSG_GETCHAIN` and `NFT_MSG_GETRULE`.
+const GET_CHAIN: u16 = 0x0a04;
+const GET_RULE: u16 = 0x0a07;
+/// The netlink header, and netfilter's own behind it.
+const HEADER: usize = 16;
+const NF_HEADER: usize = 4;
+/// How often a list is read anew that changed under our eyes, before we give up.
+const ATTEMPTS: usize = 16;
+
+/// All chains of all families, with their rules.
+pub(crate) fn read() -> Result<Vec<Chain>, Error> {
+    // A kernel without nftables has no rules of it.
+    let Some(kernel) = Kernel::netfilter() else { return Ok(Vec::new()) };
+    for _ in 0..ATTEMPTS {
+        let chains = match kernel.ask("the firewall's chains", &request(GET_CHAIN)) {
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            found => found?,
+        };
+        let Some(chains) = chains else { continue };
+        let Some(rules) = kernel.ask("the firewall's rules", &request(GET_RULE))? else { continue };
+        let mut found: Vec<Chain> = chains.iter().filter_map(|message| chain(message)).collect();
+        for message in &rules {
+            add_rule(&mut found, message);
+        }
+        return Ok(found);
+    }
+    Err(failed("the firewall", "it changed each time that it was read"))
+}
+
+fn is_absent(error: &Error) -> bool {
+    use nix::errno::Errno;
+    [Errno::EINVAL as i32, Errno::EOPNOTSUPP as i32].contains(&error.errno)
+}
+
+fn request(kind: u16) -> Vec<u8> {
+    let mut bytes = 20u32.to_ne_bytes().to_vec();
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    bytes.extend([0; 8]);
+    // All families, version 0.
+    bytes.extend([0; NF_HEADER]);
+    bytes
+}
+
+fn chain(message: &[u8]) -> Option<Chain> {
+    let attrs = message.get(HEADER + NF_HEADER..)?;
+    let base = attr(attrs, 4).and_then(|hook| {
+        Some(Base {
+            hook: number(hook, 1)?,
+            priority: number(hook, 2)?.cast_signed(),
+            kind: text(attr(attrs, 7)?)?,
+            policy: if number(attrs, 5) == Some(0) { Policy::Drop } else { Policy::Accept },
+        })
+    });
+    Some(Chain {
+        family: family(message[HEADER]).into(),
+        table: text(attr(attrs, 1)?)?,
+        name: text(attr(attrs, 3)?)?,
+        base,
+        rules: Vec::new(),
+    })
+}
+
+/// `NFPROTO_*`, as `nft` writes them.
+const fn family(number: u8) -> &'static str {
+    match number {
+        1 => "inet",
+        2 => "ip",
+        3 => "arp",
+        5 => "netdev",
+        7 => "bridge",
+        10 => "ip6",
+        _ => "unknown",
+    }
+}
+
+fn add_rule(chains: &mut [Chain], message: &[u8]) -> Option<()> {
+    let attrs = message.get(HEADER + NF_HEADER..)?;
+    let (table, name) = (text(attr(attrs, 1)?)?, text(attr(attrs, 2)?)?);
+    let family = family(message[HEADER]);
+    let same =
+        |chain: &&mut Chain| chain.family == family && chain.table == table && chain.name == name;
+    let chain = chains.iter_mut().find(same)?;
+    let handle = attr(attrs, 3).and_then(|h| h.try_into().ok()).map_or(0, u64::from_be_bytes);
+    let steps = attr(attrs, 4).map(|list| self::attrs(list).map(|(_, expr)| step(expr)).collect());
+    chain.rules.push(Rule { handle, steps: steps.unwrap_or_default() });
+    Some(())
+}
+
+/// An expression; whatever cannot be read of it makes it another one.
+fn step(expr: &[u8]) -> Step {
+    let name = attr(expr, 1).and_then(text).unwrap_or_default();
+    let data = attr(expr, 2).unwrap_or_default();
+    known(&name, data).unwrap_or(Step::Other(name))
+}
+
+fn known(name: &str, data: &[u8]) -> Option<Step> {
+    Some(match name {
+        "counter" | "log" => Step::Idle,
+        "meta" => Step::Meta { key: number(data, 2)?, to: number(data, 1)? },
+        "ct" => Step::Ct { key: number(data, 2)?, to: number(data, 1)? },
+        "payload" => Step::Payload {
+            base: number(data, 2)?,
+            offset: number(data, 3)?,
+            length: number(data, 4)?,
+            to: number(data, 1)?,
+        },
+        // Only masks; shifts have an operation of their own.
+        "bitwise" if number(data, 6).unwrap_or(0) == 0 => Step::Mask {
+            from: number(data, 1)?,
+            to: number(data, 2)?,
+            mask: attr(attr(data, 4)?, 1)?.to_vec(),
+            xor: attr(attr(data, 5)?, 1)?.to_vec(),
+        },
+        "cmp" => Step::Compare {
+            from: number(data, 1)?,
+            unlike: match number(data, 2)? {
+                0 => false,
+                1 => true,
+                _ => return None,
+            },
+            with: attr(attr(data, 3)?, 1)?.to_vec(),
+        },
+        "immediate" if number(data, 1)? == 0 => {
+            let verdict = attr(attr(data, 2)?, 2)?;
+            Step::Verdict {
+                code: number(verdict, 1)?.cast_signed(),
+                chain: attr(verdict, 2).and_then(text),
+            }
+        }
+        "reject" => Step::Reject,
+        // A range of ports does not concern a ping, a flag might.
+        "masq" => Step::Masquerade,
+        _ => return None,
+    })
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    std::str::from_utf8(&bytes[..end]).ok().map(str::to_owned)
+}
+
+fn number(bytes: &[u8], kind: u16) -> Option<u32> {
+    attr(bytes, kind)?.try_into().ok().map(u32::from_be_bytes)
+}
+
+fn attr(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    attrs(bytes).find(|attr| attr.0 == kind).map(|attr| attr.1)
+}
+
+/// Kinds and values, up to the first attribute that is cut.
+fn attrs(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    NlasIterator::new(bytes).map_while(Result::ok).map(|attr| {
+        let end = usize::from(attr.length());
+        (attr.kind(), &attr.into_inner()[NLA_HEADER_SIZE..end])
+    })
+}

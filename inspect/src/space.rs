@@ -1,0 +1,168 @@
+//! Reads the namespace that the thread is in.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::AsRawFd;
+
+use hairpin_explain::snapshot::{Link, Space};
+use hairpin_model::Error;
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::neighbour::NeighbourMessage;
+use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
+use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::rule::RuleMessage;
+use netlink_packet_route::tc::TcMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::decode;
+use crate::list::{Kernel, failed};
+use crate::place::Place;
+use crate::ruleset;
+
+/// The sysctls of a namespace that decide over a ping.
+const SYSCTLS: [&str; 3] = [
+    "ipv4/icmp_echo_ignore_all",
+    "bridge/bridge-nf-call-iptables",
+    "bridge/bridge-nf-call-arptables",
+];
+/// Those of each link.
+const OF_LINKS: [&str; 7] = [
+    "forwarding",
+    "rp_filter",
+    "accept_local",
+    "arp_ignore",
+    "arp_filter",
+    "proxy_arp",
+    "arp_announce",
+];
+
+/// Reads everything.
+pub(crate) fn read(place: &Place, all: &[Place]) -> Result<Space, Error> {
+    let kernel = Kernel::route()?;
+    let mut space = Space { name: place.name.clone(), inode: place.inode(), ..Space::default() };
+    space.links = links(&kernel)?;
+    routes(&kernel, &mut space)?;
+    neighbours(&kernel, &mut space)?;
+    if let Err(error) = rules(&kernel, &mut space) {
+        space.strange.push(error.what);
+    }
+    queues(&kernel, &mut space);
+    space.peers = peers(&kernel, &space, all)?;
+    space.sysctls = sysctls(&space.links);
+    match ruleset::read() {
+        Ok(chains) => space.chains = chains,
+        Err(error) => space.strange.push(error.what),
+    }
+    others(&mut space);
+    Ok(space)
+}
+
+fn links(kernel: &Kernel) -> Result<Vec<Link>, Error> {
+    let found = kernel.list("the links", RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+    let mut links: Vec<Link> = found.iter().filter_map(decode::link).collect();
+    let mut request = AddressMessage::default();
+    request.header.family = AddressFamily::Inet;
+    for found in kernel.list("the addresses", RouteNetlinkMessage::GetAddress(request))? {
+        let Some((index, net)) = decode::address(&found) else { continue };
+        if let Some(link) = links.iter_mut().find(|link| link.index == index) {
+            link.addresses.push(net);
+        }
+    }
+    Ok(links)
+}
+
+fn routes(kernel: &Kernel, space: &mut Space) -> Result<(), Error> {
+    let mut request = RouteMessage::default();
+    request.header.address_family = AddressFamily::Inet;
+    let found = kernel.list("the routes", RouteNetlinkMessage::GetRoute(request))?;
+    space.routes = found.iter().filter_map(decode::route).collect();
+    Ok(())
+}
+
+fn neighbours(kernel: &Kernel, space: &mut Space) -> Result<(), Error> {
+    let mut request = NeighbourMessage::default();
+    request.header.family = AddressFamily::Inet;
+    let found =
+        kernel.list("the neighbours", RouteNetlinkMessage::GetNeighbour(request.clone()))?;
+    space.neighbours = found.iter().filter_map(decode::neighbour).collect();
+    request.header.family = AddressFamily::Bridge;
+    let found =
+        kernel.list("the entries of bridges", RouteNetlinkMessage::GetNeighbour(request))?;
+    space.fdb = found.iter().filter_map(decode::entry).collect();
+    Ok(())
+}
+
+/// Policies beyond the three that every namespace has.
+fn rules(kernel: &Kernel, space: &mut Space) -> Result<(), Error> {
+    let mut request = RuleMessage::default();
+    request.header.family = AddressFamily::Inet;
+    let found = kernel.list("the routing policies", RouteNetlinkMessage::GetRule(request))?;
+    let mut usual: Vec<u32> = Vec::new();
+    for rule in &found {
+        match decode::usual_rule(rule) {
+            Some(table) => usual.push(table),
+            None => space.strange.push("a routing policy of its own (`ip rule`)".into()),
+        }
+    }
+    if usual != [255, 254, 253] {
+        space.strange.push("routing tables in an order of their own (`ip rule`)".into());
+    }
+    Ok(())
+}
+
+/// Queueing disciplines that do more than wait.
+fn queues(kernel: &Kernel, space: &mut Space) {
+    let request = RouteNetlinkMessage::GetQueueDiscipline(TcMessage::default());
+    let found = kernel.list("the queues", request).unwrap_or_else(|error| {
+        space.strange.push(error.what);
+        Vec::new()
+    });
+    for (index, kind) in found.iter().filter_map(decode::queue) {
+        if let Some(link) = space.links.iter_mut().find(|link| link.index == index) {
+            link.strange.push(format!("a queue of kind {kind}, which may drop or redirect"));
+        }
+    }
+}
+
+/// Which of the namespaces this one's numbers mean.
+fn peers(kernel: &Kernel, space: &Space, all: &[Place]) -> Result<BTreeMap<i32, usize>, Error> {
+    let mut peers = BTreeMap::new();
+    if space.links.iter().all(|link| link.below.is_none_or(|(number, _)| number.is_none())) {
+        return Ok(peers);
+    }
+    for (at, place) in all.iter().enumerate() {
+        let mut request = NsidMessage::default();
+        let fd = u32::try_from(place.file.as_raw_fd())
+            .map_err(|error| failed("a namespace", &error.to_string()))?;
+        request.attributes.push(NsidAttribute::Fd(fd));
+        if let Some(number) = kernel.number(request)? {
+            peers.insert(number, at);
+        }
+    }
+    Ok(peers)
+}
+
+/// `None` where the kernel has no such sysctl.
+fn sysctl(name: &str) -> Option<(String, String)> {
+    let value = fs::read_to_string(format!("/proc/sys/net/{name}")).ok()?;
+    Some((name.to_owned(), value.trim().to_owned()))
+}
+
+fn sysctls(links: &[Link]) -> BTreeMap<String, String> {
+    let names = links.iter().map(|link| link.name.as_str()).chain(["all"]);
+    let each = names.flat_map(|link| OF_LINKS.map(|name| format!("ipv4/conf/{link}/{name}")));
+    let own = SYSCTLS.map(str::to_owned);
+    each.chain(own).filter_map(|name| sysctl(&name)).collect()
+}
+
+/// What decides over packets and is not asked for here.
+fn others(space: &mut Space) {
+    let legacy = fs::read_to_string("/proc/thread-self/net/ip_tables_names").unwrap_or_default();
+    if !legacy.trim().is_empty() {
+        space.strange.push("rules of the old iptables (`iptables-legacy-save`)".into());
+    }
+    if Kernel::xfrm().is_some_and(|kernel| kernel.has_policies()) {
+        space.strange.push("IPsec policies (`ip xfrm policy`)".into());
+    }
+}

@@ -1,0 +1,104 @@
+//! `hairpin explain`: why one host reaches another on this machine, or does not.
+//!
+//! Reads the machine's configuration and changes nothing. The reasoning is not here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hairpin_explain::{Answer, Explanation, Question, Snapshot, explain, snapshot, text};
+use hairpin_inspect::{Places, read};
+use hairpin_model::Error;
+
+use crate::exit::Exit;
+use crate::show::Out;
+
+const EXAMPLES: &str = "\
+Examples:
+  hairpin explain 192.0.2.11 host              from the container with that address to this machine
+  hairpin explain pid:4711 192.0.2.1           from a process's namespace to an address
+  hairpin explain /run/netns/blue /run/netns/red
+  hairpin explain --save machine.json host 192.0.2.11
+  hairpin explain --from machine.json 192.0.2.12 192.0.2.11
+
+The question is an IPv4 ping from cold neighbour caches. Nothing is sent, and nothing is changed.
+What is not understood makes the answer `cannot tell`, and is named.
+
+Exit codes:
+  0  it reaches
+  1  it is blocked
+  2  could not run: no such host, no privilege
+  4  cannot tell";
+
+/// The options of `hairpin explain`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Who sends: `host`, `pid:N`, the file of a namespace, or an address of one of them.
+    #[arg(value_name = "A")]
+    a: String,
+    /// Who is to be reached: the same, or an address elsewhere.
+    #[arg(value_name = "B")]
+    b: String,
+    /// Write the explanation as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Keep what was read of the machine.
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    save: Option<PathBuf>,
+    /// Explain what was kept instead of this machine.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+}
+
+/// Explains.
+pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
+    let (snapshot, a, b) = match &args.from {
+        Some(file) => (load(file)?, args.a.clone(), args.b.clone()),
+        None => inspect(&args.a, &args.b)?,
+    };
+    if let Some(file) = &args.save {
+        let written = serde_json::to_string_pretty(&snapshot).map(|text| fs::write(file, text));
+        written.map_err(std::io::Error::from).flatten().map_err(|error| {
+            let what = format!("the configuration cannot be written: {error}");
+            Error::new(what, file.display().to_string(), "name a file that can be written")
+        })?;
+    }
+    let explained = explain(&snapshot, &Question::new(&snapshot, &a, &b)?);
+    Out::stdout().text(&output(&explained, args.json)?);
+    Ok(match explained.answer {
+        Answer::Reaches => Exit::Fine,
+        Answer::BlockedByDesign | Answer::BlockedByConfiguration => Exit::Failed,
+        Answer::CannotTell => Exit::NothingRan,
+    })
+}
+
+/// Reads this machine; gives the names under which the two were read.
+fn inspect(a: &str, b: &str) -> Result<(Snapshot, String, String), Error> {
+    let places = Places::find(&[a, b])?;
+    let name = |word: &str| places.name_of(word).unwrap_or_else(|| word.to_owned());
+    Ok((read(&places)?, name(a), name(b)))
+}
+
+fn load(file: &Path) -> Result<Snapshot, Error> {
+    let place = || file.display().to_string();
+    let help = "name a file that `hairpin explain --save` wrote";
+    let text = fs::read_to_string(file)
+        .map_err(|error| Error::new(format!("cannot be read: {error}"), place(), help))?;
+    let found: Snapshot = serde_json::from_str(&text)
+        .map_err(|error| Error::new(format!("no configuration: {error}"), place(), help))?;
+    if found.format == snapshot::FORMAT {
+        return Ok(found);
+    }
+    let what =
+        format!("its format is {}, and this program knows {}", found.format, snapshot::FORMAT);
+    Err(Error::new(what, place(), "use the version of hairpin that wrote it"))
+}
+
+fn output(explained: &Explanation, json: bool) -> Result<String, Error> {
+    if !json {
+        return Ok(text::text(explained));
+    }
+    let text = serde_json::to_string_pretty(explained);
+    text.map(|text| text + "\n")
+        .map_err(|error| Error::new(error.to_string(), "the explanation", "leave out --json"))
+}
