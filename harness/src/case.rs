@@ -467,6 +467,18 @@ impl CaseLab {
         self.claim(&format!("{link} comes to have {option} {value}"), seen.is_ok(), what)
     }
 
+    /// Holds that a host comes to have an Ethernet address for an IP address without having asked.
+    pub async fn expect_neighbour(
+        &self,
+        host: &str,
+        ip: std::net::IpAddr,
+        mac: hairpin_model::Mac,
+    ) -> Result<(), Stop> {
+        let seen = self.lab.await_neighbour(host, ip, mac).await;
+        let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
+        self.claim(&format!("{host} comes to have {ip} at {mac}"), seen.is_ok(), what)
+    }
+
     /// Brings a link up or down, and holds that thereupon every link runs that stands on links that
     /// do, and no other: for promises that speak of carrier. Elsewhere a lab that does not settle is
     /// an error of ours.

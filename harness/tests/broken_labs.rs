@@ -268,3 +268,21 @@ fn an_overflowed_socket_is_inconclusive() {
         Ok(())
     });
 }
+
+#[test]
+fn a_neighbour_that_announces_nothing_is_waited_for_in_vain() {
+    const ANOTHER: Mac = Mac([0x02, 0x68, 0x70, 0, 0xaa, 1]);
+    live(async || {
+        let mut lab = Lab::build(&three()).await?;
+        lab.ping(Family::V4, "a", "b").await?;
+        let (ip, old) = ("192.0.2.2".parse().expect("an address"), lab.mac("b:eth0"));
+        lab.await_neighbour("a", ip, old).await?;
+        lab.set_mac("b:eth0", ANOTHER).await?;
+        let error = lab.await_neighbour("a", ip, ANOTHER).await.expect_err("b says nothing");
+        assert_eq!(error.what, format!("after 5 s 192.0.2.2 is still at {old}, not {ANOTHER}"));
+        lab.set_sysctl("b", "ipv4.conf.eth0.arp_notify", "1")?;
+        lab.set_mac("b:eth0", old).await?;
+        lab.set_mac("b:eth0", ANOTHER).await?;
+        lab.await_neighbour("a", ip, ANOTHER).await
+    });
+}

@@ -7,6 +7,7 @@
 mod counters;
 mod fdb;
 mod mdb;
+mod neighbours;
 mod vlans;
 
 pub use counters::Counters;

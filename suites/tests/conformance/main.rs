@@ -9,6 +9,7 @@
 //! | [`vlan`] | links that stand for one VLAN |
 //! | [`veth`] | the cable that every lab is made of |
 //! | [`nat`] | published ports, masquerading, rules that speak of ports |
+//! | [`underlay`] | switch ports that do not take every address |
 //! | [`macvtap`] | children whose frames come out of a file |
 //! | [`macvlan`] | children, siblings, parents and the switch outside, mode by mode |
 
@@ -20,6 +21,7 @@ mod ipvlan;
 mod macvlan;
 mod macvtap;
 mod nat;
+mod underlay;
 mod veth;
 mod vlan;
 
@@ -35,8 +37,12 @@ hairpin_harness::suite!(
     bridge::suppression::RULES,
     bridge::tree::RULES,
     bridge::vlan::RULES,
+    docker::mtu::RULES,
     docker::policy::RULES,
     docker::published::RULES,
+    docker::restart::RULES,
+    docker::shim::RULES,
+    docker::twoways::RULES,
     nat::RULES,
     ipvlan::RULES,
     macvlan::address::RULES,
@@ -57,6 +63,7 @@ hairpin_harness::suite!(
     macvtap::RULES,
     macvtap::offload::RULES,
     macvtap::requests::RULES,
+    underlay::RULES,
     veth::RULES,
     vlan::RULES;
     [("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml"))]
