@@ -26,8 +26,8 @@ pub use queue::Queue;
 pub use tables::{Counters, Fdb, FdbEntry, MdbEntry, PortVlan};
 
 use crate::observe::{
-    Emerged, Fate, Flow, Listeners, Passage, Shot, emerged, flow, join, observe, ping, shoot,
-    shoot_from,
+    Emerged, Fate, Flow, Listeners, Message, Passage, Shot, emerged, flow, join, observe, ping,
+    say, shoot, shoot_from,
 };
 
 /// One namespace of a lab.
@@ -159,6 +159,12 @@ impl Lab {
     /// Has a host's link take the frames of an Ethernet group, as long as the lab lives.
     pub async fn join(&mut self, host: &str, group: Mac) -> Result<(), Error> {
         join(self, host, group).await
+    }
+
+    /// Has a host say something about memberships, one message behind the other. What its own
+    /// kernel is a member of does not change.
+    pub async fn say(&mut self, host: &str, messages: &[Message]) -> Result<(), Error> {
+        say(self, host, messages).await
     }
 
     /// A link as the kernel has it now.

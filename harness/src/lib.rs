@@ -41,7 +41,7 @@ pub use lab::{
 pub use netlink::LinkState;
 pub use nix::errno::Errno;
 pub use ns::Ns;
-pub use observe::{Emerged, Fate, Flow, Hearing, Passage, Shot, Tag, Taken};
+pub use observe::{Emerged, Fate, Flow, Hearing, Message, Passage, Record, Shot, Tag, Taken};
 pub use version::Kernel;
 
 pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};

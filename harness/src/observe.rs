@@ -23,6 +23,7 @@ mod ears;
 mod flow;
 mod frame;
 mod losses;
+mod membership;
 mod ping;
 mod queue;
 mod shot;
@@ -35,10 +36,12 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::lab::{Lab, Queue};
+use crate::sys::PacketSocket;
 
 pub(crate) use ears::{Listeners, wait_readable};
 pub(crate) use flow::flow;
 pub use flow::{Flow, Passage};
+pub use membership::{Message, Record};
 pub use queue::Emerged;
 pub(crate) use queue::emerged;
 pub use shot::{Fate, Hearing, Shot, Tag, Taken};
@@ -135,6 +138,20 @@ async fn shoot_by(
         }
     }
     Ok(fate)
+}
+
+/// Has a host say something about memberships.
+pub(crate) async fn say(lab: &Lab, from: &str, messages: &[Message]) -> Result<(), Error> {
+    let hosts = endpoints(lab).await?;
+    let host = &hosts[place(lab, &hosts, from)?];
+    // They are told in order: what a later one has changed, the earlier ones have, too.
+    let _pinned = Pinned::here();
+    let send = || -> std::io::Result<()> {
+        let socket = PacketSocket::open(0, 0)?;
+        messages.iter().try_for_each(|message| socket.send(host.index, &message.frame(host.mac)))
+    };
+    let sent = lab.nodes()[host.node].ns.enter(send);
+    sent.map_err(|error| ears::broken("send a message about memberships", &error))
 }
 
 /// Has a host's link take the frames of a group, as long as the lab lives.

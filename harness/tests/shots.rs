@@ -12,7 +12,7 @@ mod live;
 
 use hairpin_harness::options::{bridge, link, port};
 use hairpin_harness::{
-    Fdb, Lab, LinkName, Mac, PortFlags, PortVlan, Rule, Shot, Tag, Topology, suite,
+    Fdb, Lab, LinkName, Mac, Message, PortFlags, PortVlan, Rule, Shot, Tag, Topology, suite,
 };
 
 use live::live;
@@ -47,6 +47,40 @@ fn a_shot_tells_who_heard_it_as_what_and_by_which_way() {
         assert_eq!(fate.to_string(), "b other vlan 7 priority 3, c other vlan 7 priority 3");
         assert_eq!(fate.tag_leaving("a:eth0"), Some(Tag::vlan(7).priority(3)));
         assert_eq!(fate.tag_leaving("sw:p9"), None);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_datagram_to_a_group_is_heard_where_the_bridge_sends_it() {
+    live(async || {
+        let mut lab = Lab::build(&three()).await?;
+        let pairs = [("192.0.2.1", "239.1.2.3"), ("2001:db8::1", "ff0e::77")];
+        for (from, group) in pairs {
+            let ip = |text: &str| text.parse().expect("an address");
+            let shot = Shot::datagram(ip(from), ip(group));
+            let fate = lab.shoot("a", &shot).await?;
+            fate.proved()?;
+            assert_eq!(fate.to_string(), "b multicast, c multicast");
+            lab.set_option("sw:p3", port::MCAST_FLOOD, 0).await?;
+            let fate = lab.shoot("a", &shot).await?;
+            fate.proved()?;
+            assert_eq!(fate.to_string(), "b multicast");
+            lab.set_option("sw:p3", port::MCAST_FLOOD, 1).await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_a_host_says_is_in_the_table_of_memberships() {
+    live(async || {
+        let mut lab = Lab::build(&three()).await?;
+        let group = "239.1.2.3".parse().expect("an address");
+        lab.say("a", &[Message::report(group)]).await?;
+        lab.await_member("sw:p1", "239.1.2.3", true).await?;
+        let unknown = lab.say("nobody", &[Message::report(group)]).await;
+        assert!(unknown.expect_err("no such host").what.contains("`nobody`"));
         Ok(())
     });
 }

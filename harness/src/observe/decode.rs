@@ -42,6 +42,12 @@ pub(super) fn number(payload: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(rest.get(..4)?.try_into().ok()?))
 }
 
+/// The number of one of our frames or datagrams, as a socket without tags hands it over.
+pub(super) fn number_in(frame: &[u8]) -> Option<u32> {
+    // Behind Ethernet's header, or also behind those of IPv4 or IPv6 and UDP.
+    [14, 14 + 20 + 8, 14 + 40 + 8].into_iter().find_map(|at| number(frame.get(at..)?))
+}
+
 /// A frame that may belong to a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
@@ -109,7 +115,18 @@ pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
                 _ => None,
             }
         }
+        (Some(net), Some(TransportSlice::Udp(udp))) if is_to_group(net) => {
+            number(udp.payload()).map(Heard::Frame)
+        }
         _ => None,
+    }
+}
+
+fn is_to_group(net: &NetSlice<'_>) -> bool {
+    match net {
+        NetSlice::Ipv4(ip) => ip.header().destination_addr().is_multicast(),
+        NetSlice::Ipv6(ip) => ip.header().destination_addr().is_multicast(),
+        NetSlice::Arp(_) => false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! parents. A *tap* only tells the way a frame took: it sees everything on every link of its
 //! namespace, before anybody takes it.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -21,6 +22,8 @@ use crate::sys::{ALL, PacketSocket};
 pub(crate) struct Listeners {
     /// For our own frames, one a host.
     pub(super) frames: Vec<PacketSocket>,
+    /// For datagrams of a case's own, one a host, by ethertype.
+    pub(super) datagrams: BTreeMap<u16, Vec<PacketSocket>>,
     /// For everything, one a namespace.
     pub(super) taps: Vec<PacketSocket>,
     /// For ICMP echo, by family.
@@ -34,6 +37,21 @@ impl Listeners {
             let bytes = lab.ear_bytes();
             let open = |host: &Endpoint| open(&lab.nodes()[host.node], ETHERTYPE, bytes);
             self.frames = hosts.iter().map(open).collect::<Result<_, _>>()?;
+        }
+        Ok(())
+    }
+
+    /// Opens ears for another ethertype than that of frames, if they are not open yet.
+    pub(super) fn open_datagrams(
+        &mut self,
+        lab: &Lab,
+        hosts: &[Endpoint],
+        ethertype: u16,
+    ) -> Result<(), Error> {
+        if ethertype != ETHERTYPE && !self.datagrams.contains_key(&ethertype) {
+            let open = |host: &Endpoint| open(&lab.nodes()[host.node], ethertype, EAR_BYTES);
+            let ears = hosts.iter().map(open).collect::<Result<_, _>>()?;
+            self.datagrams.insert(ethertype, ears);
         }
         Ok(())
     }
@@ -58,7 +76,8 @@ impl Drop for Listeners {
     /// Closing a packet socket waits for a grace period of the kernel (some 10 ms). Threads that
     /// wait side by side share theirs.
     fn drop(&mut self) {
-        let sockets = self.frames.drain(..).chain(self.taps.drain(..));
+        let datagrams = std::mem::take(&mut self.datagrams).into_values().flatten();
+        let sockets = self.frames.drain(..).chain(self.taps.drain(..)).chain(datagrams);
         let closers: Vec<_> =
             sockets.map(|socket| std::thread::spawn(move || drop(socket))).collect();
         for closer in closers {

@@ -12,7 +12,7 @@ use hairpin_model::grid::{Cell, Direction, Grid, Sighting, Verdict};
 use hairpin_model::{Class, Error, Mac};
 
 use super::controls::{Receiver, Sender, blocked, flushes};
-use super::decode::{Heard, frame, number};
+use super::decode::{ETHERTYPE, Heard, frame, number_in};
 use super::ears::{LOOPBACK, Listeners, broken, wait_readable};
 use super::shot::{Fate, Hearing, Shot, Tag};
 use super::{Endpoint, trace};
@@ -83,12 +83,16 @@ fn probe<'l>(
 ) -> Result<(Probing<'l>, Vec<trace::Seen>), Error> {
     listeners.open_frames(lab, hosts)?;
     listeners.open_taps(lab)?;
+    let ethertype = shot.map_or(ETHERTYPE, |(_, shot)| shot.ethertype());
+    listeners.open_datagrams(lab, hosts, ethertype)?;
     let listeners = &*listeners;
     let ears = &listeners.frames;
+    let datagram_ears = listeners.datagrams.get(&ethertype).map_or(&[][..], Vec::as_slice);
     let mut probing = Probing {
         lab,
         hosts,
         ears,
+        datagram_ears,
         class,
         rounds: Vec::new(),
         heard_itself: BTreeSet::new(),
@@ -124,6 +128,9 @@ struct Probing<'l> {
     lab: &'l mut Lab,
     hosts: &'l [Endpoint],
     ears: &'l [PacketSocket],
+    /// What the shot is heard by if it is a datagram. It is handed up by the same queues as the
+    /// frames are, so their controls flush these, too.
+    datagram_ears: &'l [PacketSocket],
     class: Class,
     rounds: Vec<Round>,
     /// Host, and number of the frame that it heard over its loopback.
@@ -169,7 +176,11 @@ impl<'l> Probing<'l> {
         heard.sort_by_key(|(host, link, _)| (*host, *link != self.hosts[*host].index, *link));
         let mut missing = Vec::new();
         for (to, (host, ear)) in self.hosts.iter().zip(self.ears).enumerate() {
-            let lost = ear.dropped().map_err(|e| broken("read a socket's statistics", &e))?;
+            let beside = self.datagram_ears.get(to);
+            let lost = std::iter::once(ear).chain(beside).try_fold(0, |lost, ear| {
+                let more = ear.dropped().map_err(|e| broken("read a socket's statistics", &e))?;
+                Ok::<u32, Error>(lost + more)
+            })?;
             if lost > 0 {
                 let why = format!("the socket of `{}` lost {lost} frames", host.name);
                 missing.push((host.name.clone(), Err(why)));
@@ -206,7 +217,7 @@ impl<'l> Probing<'l> {
     /// Empties the ears of what earlier grids left.
     fn forget(&mut self) -> Result<(), Error> {
         let mut buffer = [0; 64];
-        for ear in self.ears {
+        for ear in self.ears.iter().chain(self.datagram_ears) {
             while ear.receive(&mut buffer).map_err(|e| broken("read a frame", &e))?.is_some() {}
             // Reading the counter sets it to zero.
             ear.dropped().map_err(|e| broken("read a socket's statistics", &e))?;
@@ -322,11 +333,12 @@ impl<'l> Probing<'l> {
     }
 
     fn drain_into(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
-        for (to, ear) in self.ears.iter().enumerate() {
+        let ears = self.ears.iter().enumerate().chain(self.datagram_ears.iter().enumerate());
+        for (to, ear) in ears {
             while let Some(arrival) = ear.receive(buffer).map_err(|e| broken("read a frame", &e))? {
-                let Some(number) = number(&buffer[14..]) else { continue };
+                let bytes = &buffer[..arrival.len.min(buffer.len())];
+                let Some(number) = number_in(bytes) else { continue };
                 if self.shot.as_ref().is_some_and(|fired| fired.number == number) {
-                    let bytes = &buffer[..arrival.len.min(buffer.len())];
                     self.hear_shot(to, &arrival, bytes);
                 } else if arrival.ifindex == LOOPBACK {
                     self.heard_itself.insert((to, number));

@@ -6,11 +6,15 @@
 //! are in no host.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use hairpin_model::grid::{Direction, Sighting, path};
 use hairpin_model::{Error, Mac};
 
+use etherparse::PacketBuilder;
+
 use super::decode::{ETHERTYPE, payload};
+use super::membership::group_mac;
 use crate::sys::Kind;
 
 /// A VLAN tag.
@@ -86,6 +90,8 @@ pub struct Shot {
     tags: Vec<Tag>,
     bytes: usize,
     bypass: bool,
+    /// Sender and group, if it is a datagram.
+    datagram: Option<(IpAddr, IpAddr)>,
 }
 
 /// The shortest frame of ours: its header, and what it is known by.
@@ -94,7 +100,12 @@ const SHORTEST: usize = 14 + 12;
 impl Shot {
     /// To that address, from the sender's own, as short as Ethernet has them (60 bytes).
     pub const fn to(mac: Mac) -> Self {
-        Self { to: mac, from: None, tags: Vec::new(), bytes: 60, bypass: false }
+        Self { to: mac, from: None, tags: Vec::new(), bytes: 60, bypass: false, datagram: None }
+    }
+
+    /// A UDP datagram to an IP group, as if that address had sent it. Both are of one family.
+    pub fn datagram(from: IpAddr, group: IpAddr) -> Self {
+        Self { datagram: Some((from, group)), ..Self::to(group_mac(group)) }
     }
 
     /// To all.
@@ -135,6 +146,15 @@ impl Shot {
         self.to.0[0] & 1 == 1
     }
 
+    /// The ethertype that it is heard by.
+    pub(super) const fn ethertype(&self) -> u16 {
+        match self.datagram {
+            None => ETHERTYPE,
+            Some((IpAddr::V4(_), _)) => 0x0800,
+            Some((IpAddr::V6(_), _)) => 0x86dd,
+        }
+    }
+
     pub(super) const fn bypasses(&self) -> bool {
         self.bypass
     }
@@ -155,7 +175,11 @@ impl Shot {
     /// Ethertype and payload: what no driver changes.
     fn body(&self, number: u32) -> Vec<u8> {
         let length = self.bytes.max(SHORTEST + 4 * self.tags.len()) - 12 - 4 * self.tags.len();
-        let mut body = ETHERTYPE.to_be_bytes().to_vec();
+        let mut body = self.ethertype().to_be_bytes().to_vec();
+        if let Some(addresses) = self.datagram {
+            body.extend(datagram(addresses, number));
+            return body;
+        }
         body.extend(payload(number));
         // A pattern in which no two neighbours are alike.
         let fill = |at: usize| u8::try_from(at * 7 % 251).unwrap_or_default();
@@ -176,9 +200,35 @@ impl Shot {
     }
 }
 
+/// A datagram to a group, whole: padding would be cut off on its way.
+fn datagram(addresses: (IpAddr, IpAddr), number: u32) -> Vec<u8> {
+    const HOPS: u8 = 8;
+    const PORT: u16 = 5001;
+    // So much that the shortest frame is full.
+    const FILL: [u8; 8] = [0x68; 8];
+    let packet = match addresses {
+        (IpAddr::V4(from), IpAddr::V4(to)) => PacketBuilder::ipv4(from.octets(), to.octets(), HOPS),
+        (from, to) => PacketBuilder::ipv6(mapped(from), mapped(to), HOPS),
+    };
+    let mut bytes = Vec::new();
+    let carried = [&payload(number)[..], &FILL].concat();
+    packet.udp(PORT, PORT).write(&mut bytes, &carried).expect("a vector takes all");
+    bytes
+}
+
+fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
 impl fmt::Display for Shot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a frame to {}", self.to)?;
+        match self.datagram {
+            None => write!(f, "a frame to {}", self.to)?,
+            Some((from, group)) => write!(f, "a datagram of {from} to {group}")?,
+        }
         if let Some(from) = self.from {
             write!(f, " as if of {from}")?;
         }
@@ -332,6 +382,20 @@ mod tests {
             assert_eq!(Shot::to(B).bytes(bytes).frame(A, 1).len(), bytes);
         }
         assert_eq!(Shot::to(B).bytes(0).frame(A, 1).len(), SHORTEST);
+    }
+
+    #[test]
+    fn a_datagram_is_known_by_its_number() {
+        use super::super::decode::{Heard, hear, number_in};
+        let pairs = [("192.0.2.1", "239.1.2.3"), ("2001:db8::1", "ff0e::77")];
+        for (from, group) in pairs {
+            let shot = Shot::datagram(from.parse().unwrap(), group.parse().unwrap());
+            let frame = shot.frame(A, 9);
+            assert!(frame.len() >= 60, "{} bytes", frame.len());
+            assert_eq!(number_in(&frame), Some(9));
+            assert_eq!(hear(&frame), Some(Heard::Frame(9)));
+            assert!(shot.is(A, 9, &frame));
+        }
     }
 
     #[test]

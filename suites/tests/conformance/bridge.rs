@@ -6,6 +6,7 @@ pub(crate) mod flooding;
 pub(crate) mod groups;
 pub(crate) mod learning;
 pub(crate) mod port;
+pub(crate) mod querier;
 pub(crate) mod snooping;
 pub(crate) mod suppression;
 pub(crate) mod tree;

@@ -33,6 +33,7 @@ hairpin_harness::suite!(
     bridge::groups::RULES,
     bridge::learning::RULES,
     bridge::port::RULES,
+    bridge::querier::RULES,
     bridge::snooping::RULES,
     bridge::suppression::RULES,
     bridge::tree::RULES,
