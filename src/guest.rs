@@ -4,6 +4,7 @@
 //! once, of [`crate::run::schedule`].
 
 mod case;
+mod seed;
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use hairpin_vm::{BootSpec, Guests, Profile};
 use crate::show;
 
 pub(crate) use case::{Ward, folder, job, keep, state};
+pub(crate) use seed::Seeds;
 
 /// Drivers of virtual networks, loaded where the kernel has them as modules: in a guest, nothing
 /// loads modules on demand. None that makes a link by itself, as `dummy` does: a guest has `lo`.
@@ -97,9 +99,13 @@ pub(crate) fn tell(text: &str) {
 }
 
 impl GuestArgs {
-    /// Only these two said.
-    pub(crate) fn of(accel: Option<String>, memory: Option<NonZero<u32>>) -> Self {
-        Self { accel, memory, ..Self::default() }
+    /// Only these said.
+    pub(crate) fn of(
+        accel: Option<String>,
+        memory: Option<NonZero<u32>>,
+        locked: Option<PathBuf>,
+    ) -> Self {
+        Self { accel, memory, locked, ..Self::default() }
     }
 
     /// Finds the kernel that the user named; fetches it if need be.
@@ -131,7 +137,7 @@ impl GuestArgs {
 }
 
 /// What a run's events say of its guests.
-pub(crate) fn entry(kernel: &str, spec: &BootSpec, guests: &Guests) -> event::Guest {
+pub(crate) fn entry(kernel: &str, spec: &BootSpec, guests: &Guests, seeds: &Seeds) -> event::Guest {
     let booted = guests.booted();
     let mut notes = spec.image.notes.clone();
     let rebuilt =
@@ -148,6 +154,7 @@ pub(crate) fn entry(kernel: &str, spec: &BootSpec, guests: &Guests) -> event::Gu
         memory_mib: booted.memory_mib,
         boot_ms: u64::try_from(booted.took.as_millis()).unwrap_or(u64::MAX),
         woken: guests.are_woken(),
+        seed: Some(seeds.run()),
         notes,
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use frame::{Damage, Decoder, Encoder, Frame, MAX_PAYLOAD};
 
 /// The version of this language. Host and guest are one version, or do not talk.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The file in the guest that says "you are in a Hairpin guest"; it holds [`VERSION`].
 pub const MARKER: &str = "/hairpin/guest";
 /// The serial port in the guest that carries the frames.

@@ -12,7 +12,7 @@ use hairpin_model::{Error, event};
 use hairpin_vm::Guests;
 
 use crate::exit::Exit;
-use crate::guest::{self, GuestArgs, Ward};
+use crate::guest::{self, GuestArgs, Seeds, Ward};
 use crate::machine::privilege::Facts;
 use crate::run::judge::judge;
 use crate::run::process::{self, End, Job};
@@ -71,6 +71,9 @@ pub(crate) struct Args {
     kernel: Option<String>,
     #[command(flatten)]
     guest: GuestArgs,
+    /// The seed of an earlier run, whose guests' random numbers are then had again.
+    #[arg(long, value_name = "NUMBER", requires = "kernel")]
+    seed: Option<u32>,
     /// Only failures and the summary.
     #[arg(long, short, conflicts_with = "verbose")]
     quiet: bool,
@@ -132,6 +135,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
 struct Guest {
     guests: Guests,
     entry: event::Guest,
+    seeds: Seeds,
     consoles: PathBuf,
 }
 
@@ -140,13 +144,14 @@ impl Guest {
         let image = args.guest.image(&guest::store()?, kernel)?;
         let spec = args.guest.spec(image, program)?;
         let guests = Guests::prepare(&spec)?;
-        let entry = guest::entry(kernel, &spec, &guests);
+        let seeds = Seeds::new(args.seed);
+        let entry = guest::entry(kernel, &spec, &guests, &seeds);
         let consoles = guest::folder(args.events.as_deref(), kernel);
-        Ok(Self { guests, entry, consoles })
+        Ok(Self { guests, entry, seeds, consoles })
     }
 
     fn ward(&self) -> Ward<'_> {
-        Ward { guests: &self.guests, consoles: self.consoles.clone() }
+        Ward { guests: &self.guests, seeds: &self.seeds, consoles: self.consoles.clone() }
     }
 }
 

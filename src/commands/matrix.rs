@@ -18,7 +18,7 @@ use hairpin_vm::kernels::{Catalogue, Store};
 
 use crate::commands::check::{seconds, unknown};
 use crate::exit::Exit;
-use crate::guest::{self, GuestArgs};
+use crate::guest::{self, GuestArgs, Seeds};
 use crate::run::stop::Stop;
 use crate::select::select;
 use crate::show::{self, Out, count, wrap};
@@ -81,6 +81,12 @@ pub(crate) struct Args {
     /// A guest's memory in MiB [default: what the programs' size asks for, at least 128].
     #[arg(long, value_name = "MIB")]
     memory: Option<NonZero<u32>>,
+    /// Take the packages that this file pins (`hairpin setup --lock FILE`), and no others.
+    #[arg(long, value_name = "FILE")]
+    locked: Option<PathBuf>,
+    /// The seed of an earlier run, whose guests' random numbers are then had again.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u32>,
 }
 
 /// `2/3`: the second of three.
@@ -112,8 +118,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     }
     let out = args.folder()?;
     let began = Instant::now();
-    let columns = Matrix { args, suite: &suite, cases: &cases, out: &out, stop: &stop, began }
-        .run(&kernels)?;
+    let seed = args.seed.unwrap_or_else(|| Seeds::new(None).run());
+    let columns =
+        Matrix { args, suite: &suite, cases: &cases, out: &out, stop: &stop, began, seed }
+            .run(&kernels)?;
     let mut told = Out::stdout();
     told.text(&format!("run kept in {}\n\n", out.display()));
     for column in &columns {
@@ -183,7 +191,7 @@ impl Args {
     }
 
     fn guest(&self) -> GuestArgs {
-        GuestArgs::of(self.accel.clone(), self.memory)
+        GuestArgs::of(self.accel.clone(), self.memory, self.locked.clone())
     }
 
     /// The folder of the run, made and empty unless it is to be gone on with.
@@ -223,6 +231,7 @@ pub(super) struct Matrix<'a> {
     out: &'a Path,
     stop: &'a Stop,
     began: Instant,
+    seed: u32,
 }
 
 impl Matrix<'_> {

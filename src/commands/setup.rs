@@ -1,10 +1,10 @@
 //! `hairpin setup`: brings what guests need to this machine, and says what it could not bring.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hairpin_model::Error;
 use hairpin_model::event::Outcome;
-use hairpin_vm::kernels::{Catalogue, KernelRef, Options, Store};
+use hairpin_vm::kernels::{Catalogue, KernelRef, Lock, Options, Store};
 
 use crate::exit::Exit;
 use crate::machine::packages::{self, Manager, Tool};
@@ -16,6 +16,7 @@ Examples:
   hairpin setup --kernels 5.10,7.3       two of them
   hairpin setup --kernels oldest,newest  the same, by age
   hairpin setup --dry-run                say what is missing, and change nothing
+  hairpin setup --lock kernels.lock      pin the packages, for runs that can be had again
 
 QEMU is installed by the system's package manager when you are root; otherwise the command for it
 is printed. Kernels are kept in the cache folder of the user and installed nowhere.
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// Say what is missing, and change nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Write which packages these kernels are, for `--locked FILE` of `check`, `run` and `matrix`.
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    lock: Option<PathBuf>,
 }
 
 /// Brings what is missing.
@@ -40,12 +44,16 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let series = series(&args.kernels, store.catalogue())?;
     let mut out = Out::stdout();
     let tools = tools(args.dry_run, Path::new(&store.catalogue().keyring), &mut out)?;
-    let mut had = 0;
+    let mut had = Vec::new();
     for name in &series {
         let got = if args.dry_run { look(&store, name) } else { fetch(&store, name) };
-        had += usize::from(got.is_ok());
         out.text(&line(name, &got));
+        had.extend(got.is_ok().then(|| name.clone()));
     }
+    if let Some(file) = &args.lock {
+        write(file, &store.pins(&had))?;
+    }
+    let had = had.len();
     let folder = store.folder().display();
     let words = format!("{} of {} in {folder}", had, count(series.len(), "kernel"));
     out.text(&format!("\n{}\n", paint(STRONG, words)));
@@ -94,6 +102,20 @@ fn tools(dry_run: bool, keyring: &Path, out: &mut Out) -> Result<bool, Error> {
         out.text(&line("keys", &Err(error)));
     }
     Ok(got.is_ok())
+}
+
+/// Writes the lock whole or not at all: half a lock pins half the kernels.
+fn write(file: &Path, lock: &Lock) -> Result<(), Error> {
+    let beside = file.with_extension("lock-new");
+    std::fs::write(&beside, lock.to_text()).and_then(|()| std::fs::rename(&beside, file)).map_err(
+        |error| {
+            Error::new(
+                format!("the lock file cannot be written: {error}"),
+                file.display().to_string(),
+                "name a file in a folder that can be written, on a disk with room",
+            )
+        },
+    )
 }
 
 /// Whether a kernel is there, without asking anybody.

@@ -7,12 +7,15 @@ use hairpin_model::{CaseId, Error};
 use hairpin_vm::console::Console;
 use hairpin_vm::{Guests, Job, JobResult};
 
+use super::Seeds;
 use crate::run::schedule::Result as CaseResult;
 
 /// Where cases run in guests, and where the consoles of those that end badly are kept.
 pub(crate) struct Ward<'g> {
     /// The guests.
     pub(crate) guests: &'g Guests,
+    /// What their random numbers are made from.
+    pub(crate) seeds: &'g Seeds,
     /// The folder of the consoles, made when there is one to keep.
     pub(crate) consoles: PathBuf,
 }
@@ -27,7 +30,8 @@ impl Ward<'_> {
         began: Duration,
     ) -> Result<CaseResult, Error> {
         let start = Instant::now();
-        let ended = self.guests.run(&job(test, deadline))?;
+        let seed = self.seeds.next(id);
+        let ended = self.guests.run(&Job { seed, ..job(test, deadline) })?;
         let (outcome, reason) = ended.outcome();
         let mut output = printed(&ended);
         if outcome.is_bad() {

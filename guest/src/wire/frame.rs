@@ -2,6 +2,9 @@
 //!
 //! `HPN1`, kind (1 byte), number (4), length (4), payload, CRC-32 of kind to payload (4); little-endian. A
 //! receiver that has seen damage trusts nothing that follows: better no result than a wrong one.
+//!
+//! A byte on the line takes a guest longer than a hundred instructions do, so what is worth it is packed (LZ4): the
+//! kind then has its highest bit set, and the payload is preceded by its length when unpacked (4).
 
 use std::fmt;
 
@@ -11,6 +14,10 @@ pub const MAX_PAYLOAD: usize = 64 * 1024;
 const MAGIC: [u8; 4] = *b"HPN1";
 const HEAD: usize = MAGIC.len() + 1 + 4 + 4;
 const CRC: usize = 4;
+/// The bit of the kind that says that the payload is packed.
+const PACKED: u8 = 0x80;
+/// Payloads up to this size are sent as they are.
+const SMALL: usize = 256;
 
 /// One frame, as it was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +55,11 @@ pub enum Damage {
         /// The number that came.
         came: u32,
     },
+    /// The payload was packed, and cannot be unpacked.
+    Packing {
+        /// The number of the frame that was due.
+        due: u32,
+    },
     /// The frame is whole, but is nothing that this side knows.
     Meaning {
         /// Its number.
@@ -63,6 +75,7 @@ impl fmt::Display for Damage {
             Self::Noise { due } => write!(f, "noise in place of frame {due}"),
             Self::Length { due } => write!(f, "frame {due} has an impossible length"),
             Self::Checksum { due } => write!(f, "frame {due} has a wrong checksum"),
+            Self::Packing { due } => write!(f, "frame {due} cannot be unpacked"),
             Self::Order { due, came } => write!(f, "frame {came} came in place of frame {due}"),
             Self::Meaning { seq, kind } => write!(f, "frame {seq} of kind {kind} means nothing"),
         }
@@ -79,9 +92,17 @@ impl Encoder {
     /// One frame's bytes.
     ///
     /// # Panics
-    /// If the payload is longer than [`MAX_PAYLOAD`]: senders cut before they send.
+    /// If the payload is longer than [`MAX_PAYLOAD`]: senders cut before they send. If the kind is above 127.
     pub fn encode(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
         assert!(payload.len() <= MAX_PAYLOAD, "a frame of {} bytes", payload.len());
+        assert!(kind & PACKED == 0, "a frame of kind {kind}");
+        match packed(payload) {
+            Some(packed) => self.frame(kind | PACKED, &packed),
+            None => self.frame(kind, payload),
+        }
+    }
+
+    fn frame(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).expect("it is at most MAX_PAYLOAD");
         let mut out = Vec::with_capacity(HEAD + payload.len() + CRC);
         out.extend(MAGIC);
@@ -93,6 +114,23 @@ impl Encoder {
         self.next = self.next.wrapping_add(1);
         out
     }
+}
+
+/// The payload in fewer bytes, if it is large enough and there is a way.
+fn packed(payload: &[u8]) -> Option<Vec<u8>> {
+    let packed =
+        (payload.len() > SMALL).then(|| lz4_flex::block::compress_prepend_size(payload))?;
+    (packed.len() < payload.len()).then_some(packed)
+}
+
+/// What was packed. A length that no payload has is not believed.
+fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
+    let (length, block) = packed.split_first_chunk()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let payload = (length <= MAX_PAYLOAD)
+        .then(|| lz4_flex::block::decompress(block, length).ok())
+        .flatten()?;
+    (payload.len() == length).then_some(payload)
 }
 
 /// Finds frames in bytes that come in pieces.
@@ -157,11 +195,21 @@ impl Decoder {
         if seq != due {
             return Err(Damage::Order { due, came: seq });
         }
-        let frame = Frame { kind: self.buffer[4], seq, payload: self.buffer[HEAD..end].into() };
+        let frame = self.frame(seq, end).ok_or(Damage::Packing { due })?;
         self.buffer.drain(..end + CRC);
         self.next = self.next.wrapping_add(1);
         self.in_step = true;
         Ok(Some(frame))
+    }
+
+    /// The frame that ends there; none if it cannot be unpacked.
+    fn frame(&self, seq: u32, end: usize) -> Option<Frame> {
+        let (kind, payload) = (self.buffer[MAGIC.len()], &self.buffer[HEAD..end]);
+        let payload = match kind & PACKED {
+            0 => payload.into(),
+            _ => unpacked(payload)?,
+        };
+        Some(Frame { kind: kind & !PACKED, seq, payload })
     }
 
     /// Firmware may say something on the port before the guest opens it: only then is noise no damage.

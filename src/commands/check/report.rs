@@ -96,11 +96,12 @@ impl<'a> Report<'a> {
         let woken = if guest.woken { "woken" } else { "booted" };
         let boot = Duration::from_millis(guest.boot_ms);
         let line = format!(
-            "{} in guests of {} MiB, {woken} for each case; booted in {:.1} s; profile {}; {}",
+            "{} in guests of {} MiB, {woken} for each case; booted in {:.1} s; profile {}; seed {}; {}",
             guest.title,
             guest.memory_mib,
             boot.as_secs_f32(),
             guest.profile,
+            guest.seed.unwrap_or_default(),
             guest.accel
         );
         let mut text = wrap(&line, self.telling.width).join("\n") + "\n";

@@ -9,7 +9,7 @@ use hairpin_vm::kernels::{Image, Store};
 use hairpin_vm::{Guests, Machine, Profile};
 
 use super::{Cell, Matrix, earlier, paragraph};
-use crate::guest::{self, GuestArgs, Ward};
+use crate::guest::{self, GuestArgs, Seeds, Ward};
 use crate::run::schedule::{self, News, Options, Place, Result as CaseResult};
 use crate::show::{self, STRONG, paint};
 use crate::stream::{Stream, micros};
@@ -33,6 +33,8 @@ pub(super) struct Column {
     /// Why there is no kernel to be had, or why it could not be run to the end.
     unavailable: Option<Error>,
     broken: Option<Error>,
+    /// Whether the kernel complained before any case was given to it; a note tells of what.
+    complained: bool,
     /// What the plain machine came to, with no short cuts.
     faithful: Option<std::result::Result<String, String>>,
 }
@@ -45,6 +47,7 @@ impl Column {
             guest: None,
             unavailable: None,
             broken: None,
+            complained: false,
             faithful: None,
         }
     }
@@ -56,7 +59,7 @@ impl Column {
 
     /// Whether it could not be run as it should, whatever its cases came to.
     pub(super) fn is_broken(&self) -> bool {
-        self.broken.is_some() || matches!(self.faithful, Some(Err(_)))
+        self.broken.is_some() || self.complained || matches!(self.faithful, Some(Err(_)))
     }
 
     /// Whether it fails the run. A kernel that is not to be had does not.
@@ -98,12 +101,13 @@ impl Column {
             _ => String::new(),
         };
         paragraph(&format!(
-            "{}: {} on {} ({}, {} MiB){faithful}",
+            "{}: {} on {} ({}, {} MiB, seed {}){faithful}",
             paint(STRONG, &self.name),
             counts.join(", "),
             guest.title,
             guest.accel.split(' ').next().unwrap_or_default(),
             guest.memory_mib,
+            guest.seed.unwrap_or_default(),
         ))
     }
 
@@ -151,7 +155,10 @@ fn fill(
     }
     let spec = kernel.guest.spec(image, &matrix.suite.program)?;
     let guests = Guests::prepare(&spec)?;
-    let entry = guest::entry(kernel.name, &spec, &guests);
+    // What is gone on with keeps its seed, which its file tells.
+    let kept_seed = kept.guest.as_ref().and_then(|guest| guest.seed);
+    let seeds = Seeds::new(Some(kept_seed.unwrap_or(matrix.seed)));
+    let entry = guest::entry(kernel.name, &spec, &guests, &seeds);
     let mut stream = Stream::create_beside(&file)?;
     kept.records.iter().try_for_each(|record| stream.record(record))?;
     // Only now does it take the place of what an earlier start left.
@@ -169,7 +176,9 @@ fn fill(
         })?;
     }
     column.guest = Some(entry);
-    let ward = Ward { guests: &guests, consoles: matrix.out.join("consoles").join(kernel.name) };
+    column.complained = !guests.evidence().is_empty();
+    let consoles = matrix.out.join("consoles").join(kernel.name);
+    let ward = Ward { guests: &guests, seeds: &seeds, consoles };
     give(matrix, kernel, &ward, &left, &mut stream, column, told)?;
     if matrix.stop.is_stopped() {
         return Ok(());

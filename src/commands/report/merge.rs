@@ -79,10 +79,23 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         if entry.file_type()?.is_dir() {
             copy(&entry.path(), &target)?;
         } else {
-            std::fs::copy(entry.path(), target)?;
+            std::fs::copy(entry.path(), free(target))?;
         }
     }
     Ok(())
+}
+
+/// The path, or a numbered one beside it: two shards may each have a console of one case.
+fn free(path: PathBuf) -> PathBuf {
+    let (stem, end) = (path.with_extension(""), path.extension().unwrap_or_default());
+    let numbered = |n: usize| {
+        let mut name = stem.clone().into_os_string();
+        name.push(format!("-{n}."));
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let paths = std::iter::once(path.clone()).chain((2..).map(numbered));
+    paths.into_iter().find(|path| !path.exists()).expect("numbers do not end")
 }
 
 fn unwritten(folder: &Path, error: &std::io::Error) -> Error {
@@ -91,4 +104,24 @@ fn unwritten(folder: &Path, error: &std::io::Error) -> Error {
         folder.display().to_string(),
         "name a folder that can be written, on a disk with room",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consoles_of_one_name_are_both_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b, to) =
+            (folder.path().join("a"), folder.path().join("b"), folder.path().join("to"));
+        for (shard, text) in [(&a, "first"), (&b, "second")] {
+            std::fs::create_dir_all(shard.join("6.1")).unwrap();
+            std::fs::write(shard.join("6.1/bridge.l2.x.txt"), text).unwrap();
+            copy(shard, &to).unwrap();
+        }
+        let kept = |name: &str| std::fs::read_to_string(to.join("6.1").join(name)).unwrap();
+        assert_eq!(kept("bridge.l2.x.txt"), "first");
+        assert_eq!(kept("bridge.l2.x-2.txt"), "second");
+    }
 }

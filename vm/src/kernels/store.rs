@@ -125,6 +125,12 @@ impl Store {
         bundle::open_or_make(&self.cache, &debs, &*self.options.progress)
     }
 
+    /// Pins these series to the packages that are kept of them; those without are left out.
+    pub fn pins(&self, series: &[String]) -> Lock {
+        let pin = |name: &String| Some((name.clone(), self.remembered(name)?));
+        Lock { series: series.iter().filter_map(pin).collect() }
+    }
+
     /// The version of a series that is kept whole and would be used without the network; nothing is fetched.
     pub fn kept_version(&self, series: &str) -> Option<String> {
         let pin = self.remembered(series)?;

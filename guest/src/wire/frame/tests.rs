@@ -53,6 +53,24 @@ fn a_truncated_frame_is_no_frame() {
 }
 
 #[test]
+fn a_long_text_is_packed_and_comes_back() {
+    let text = "{\"from\":\"c1\",\"to\":\"c2\",\"verdict\":\"delivered\"}".repeat(300);
+    let bytes = encoded(&[text.as_bytes(), b"short"]);
+    assert!(bytes.len() < text.len() / 10, "{} of {} bytes", bytes.len(), text.len());
+    assert_eq!(decoded(&bytes), Ok(vec![text.into_bytes(), b"short".to_vec()]));
+}
+
+#[test]
+fn what_cannot_be_unpacked_is_damage() {
+    let too_long = [&u32::MAX.to_le_bytes()[..], b"x"].concat();
+    let too_short = [&9_u32.to_le_bytes()[..], &lz4_flex::block::compress(b"eight by")].concat();
+    for payload in [&b"abc"[..], &[0xff; 300], &too_long, &too_short] {
+        let bytes = Encoder::default().frame(7 | PACKED, payload);
+        assert_eq!(decoded(&bytes), Err(Damage::Packing { due: 0 }));
+    }
+}
+
+#[test]
 fn an_impossible_length_is_not_waited_for() {
     let mut bytes = encoded(&[b"a"]);
     bytes[9..13].copy_from_slice(&u32::MAX.to_le_bytes());

@@ -210,8 +210,9 @@ fn a_suite_that_was_never_reached_is_an_error_with_help() {
 #[test]
 fn a_lock_holds_while_the_mirror_moves_on() {
     let archive = archive();
-    let mut lock = Lock::default();
-    lock.pin("7.2", &archive.store().pick("7.2").unwrap());
+    archive.newest().unwrap();
+    let lock = archive.store().pins(&["7.2".into(), "6.1".into()]);
+    assert_eq!(lock.series.keys().collect::<Vec<_>>(), ["7.2"]);
     let path = archive.at("kernels.lock");
     fs::write(&path, lock.to_text()).unwrap();
     let lock = Lock::read(&path).unwrap();

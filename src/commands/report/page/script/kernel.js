@@ -35,7 +35,7 @@ function facts(column, cells) {
     ["outcomes", outcomes + (column.whole ? "" : "; the run was cut short")],
     ["ran on", guest ? null : "the machine itself"],
     ["package", guest?.title],
-    ["guest", guest ? `${guest.accel}, ${guest.profile}, ${guest.memory_mib} MiB, ready in ${(guest.boot_ms / 1000).toFixed(1)} s, ${guest.woken ? "woken for each case" : "booted for each case"}` : null],
+    ["guest", guest ? `${guest.accel}, ${guest.profile}, ${guest.memory_mib} MiB, ready in ${(guest.boot_ms / 1000).toFixed(1)} s, ${guest.woken ? "woken for each case" : "booted for each case"}${guest.seed === undefined ? "" : `, seed ${guest.seed}`}` : null],
     ["notes", guest?.notes?.length ? guest.notes.join(" ") : null],
   ];
 }
