@@ -154,6 +154,31 @@ fn an_answer_that_is_lost_is_one_way(#[values(Family::V4, Family::V6)] family: F
     });
 }
 
+/// The SYN arrives, and nothing that the receiver sends: its answer may wait there still.
+#[rstest]
+fn without_the_receivers_control_nothing_is_one_way(
+    #[values(Family::V4, Family::V6)] family: Family,
+) {
+    live(async || {
+        let mut lab = Lab::build(&three()).await?;
+        let [a, c] = ["a", "c"].map(|host| lab.topology().address_of(host, family));
+        let (a, c) = (a.expect("a has both families"), c.expect("c has both families"));
+        let answers = Match::any().to(a.into());
+        // What the third host has asked is answered, what b asks it is not.
+        let own = Match::any().to(c.into()).port(Protocol::Tcp, 81);
+        let drop = Firewall::new().rule(Hook::Output, answers.established(), Action::Drop).rule(
+            Hook::Output,
+            own,
+            Action::Drop,
+        );
+        lab.set_firewall("b", drop)?;
+        let passage = lab.flow(&flow(Protocol::Tcp, family).aside("c", 81)).await?;
+        let why = "nothing of `b` arrives at `c`".to_owned();
+        assert_eq!(passage.cell.verdict, Verdict::Inconclusive(why));
+        Ok(())
+    });
+}
+
 /// Nobody listens where the sender was told to ask.
 #[rstest]
 fn no_listener_is_a_reset(#[values(Family::V4, Family::V6)] family: Family) {

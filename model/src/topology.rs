@@ -498,15 +498,17 @@ impl Topology {
 
     /// The address of that family at which a host is reached.
     pub fn address_of(&self, host: &str, family: Family) -> Option<IpAddr> {
-        let of_family = |net: &IpNet| match family {
+        self.addresses_of(host, family).next()
+    }
+
+    /// All addresses of a host in a family, in the order they were given.
+    pub fn addresses_of(&self, host: &str, family: Family) -> impl Iterator<Item = IpAddr> {
+        let of_family = move |net: &IpNet| match family {
             Family::V4 => net.addr().is_ipv4(),
             Family::V6 => net.addr().is_ipv6(),
         };
-        self.links_of(host)
-            .flat_map(|link| &link.addresses)
-            .copied()
-            .find(of_family)
-            .map(|n| n.addr())
+        let links = self.links_of(host).flat_map(|link| &link.addresses);
+        links.copied().filter(of_family).map(|net| net.addr())
     }
 
     /// The interface index of a link: its place in the topology, so no two links of a lab share

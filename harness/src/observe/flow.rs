@@ -4,7 +4,8 @@
 //! What did not arrive is blocked if a later control from the same sender has been answered by
 //! another port, of the receiver or of a host on the way (the sender and the way are sound), and
 //! then one from a third host came out of the very socket that it is missing from (the receiver
-//! is). See the parent module.
+//! is). A connection is one way only if, besides, the receiver itself reached that place on the way.
+//! See the parent module.
 
 mod datagram;
 mod stream;

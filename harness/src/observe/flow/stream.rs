@@ -3,8 +3,8 @@
 //! Delivered is a connection that both ends hold: the sender's bytes came out of the receiver's
 //! listening socket. One way is a SYN that the receiver's stack took, as its *ear* tells, and whose
 //! answer did not make a connection. Controls are whole connections, so each shows the way there
-//! and back; they run twice, as a SYN may wait for a neighbour that its sender asks for, and its
-//! answer for another.
+//! and back; they run twice, as a SYN may wait for a neighbour that its sender asks for. The answer
+//! may wait for another, so before one way is said, the receiver has a control of its own.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -48,17 +48,20 @@ pub(super) fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Passage,
         thirds.extend(third);
         end = ends.end_of(&sender, Duration::ZERO)?;
     }
+    let source = ends.syns.senders(flow)?.into_iter().find(|syn| !thirds.contains(syn));
+    let mut verdict = Verdict::Blocked;
+    if source.is_some() && end.is_unanswered(asked_at.elapsed()) {
+        verdict = ends.one_way(lab, flow)?;
+        if matches!(end, End::Pending) {
+            end = ends.end_of(&sender, Duration::ZERO)?;
+        }
+    }
     match end {
         End::Open => ends.opened(sender, probe),
         End::Refused(refusal) if !is_giving_up(&refusal, asked_at.elapsed()) => {
             Ok(Passage::new(Verdict::Refused(refusal)))
         }
-        _ => {
-            let others = ends.syns.senders(flow)?;
-            let source = others.into_iter().find(|syn| !thirds.contains(syn));
-            let verdict = if source.is_some() { Verdict::OneWay } else { Verdict::Blocked };
-            Ok(Passage { source, ..Passage::missing(verdict, flow, controls) })
-        }
+        _ => Ok(Passage { source, ..Passage::missing(verdict, flow, controls) }),
     }
 }
 
@@ -76,6 +79,17 @@ enum End {
     Open,
     Refused(Refusal),
     Pending,
+}
+
+impl End {
+    /// Whether nobody has answered: what the sender's own kernel says when it gives up is no answer.
+    fn is_unanswered(&self, asked_since: Duration) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Refused(refusal) => is_giving_up(refusal, asked_since),
+            Self::Pending => true,
+        }
+    }
 }
 
 /// All that listens for one flow.
@@ -128,6 +142,25 @@ impl Ends {
         let sent = control(lab, flow.from, at.aside, &mut self.aside)?.is_some();
         let third = control(lab, flow.control, at.own, &mut self.asked)?;
         Ok((Controls { sent, heard: third.is_some() }, third))
+    }
+
+    /// The receiver's control: its answer to the SYN may still wait for the neighbour on its way. A
+    /// connection of its own to where the sender's control went waits behind that answer. Of several
+    /// addresses there, the receiver may know the way to one only.
+    fn one_way(&mut self, lab: &mut Lab, flow: &Flow<'_>) -> Result<Verdict, Error> {
+        let (aside, port) = flow.beside();
+        // To the receiver itself the sender's own control was answered: that shows the way back.
+        if aside == flow.to {
+            return Ok(Verdict::OneWay);
+        }
+        let places: Vec<_> = lab.topology().addresses_of(aside, flow.family).collect();
+        for place in places {
+            let place = SocketAddr::new(place, port);
+            if control(lab, flow.to, place, &mut self.aside)?.is_some() {
+                return Ok(Verdict::OneWay);
+            }
+        }
+        Ok(Verdict::Inconclusive(format!("nothing of `{}` arrives at `{aside}`", flow.to)))
     }
 
     /// What became of a connection that the sender holds.
