@@ -5,7 +5,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bisect, check, completions, doctor, draw, explain, list, matrix, report, run, setup,
+    bisect, check, completions, doctor, draw, explain, list, matrix, mutants, report, run, setup,
 };
 use crate::exit::{self, Exit};
 use crate::show;
@@ -19,6 +19,7 @@ Examples:
   hairpin check --keep bridge.l2    stop at the first failure with its lab alive
   hairpin explain pid:4711 host     why can this container not reach its machine?
   hairpin list                      what is promised, by whom, and what it needs
+  hairpin mutants macvlan           which case notices which bug in a driver?
   hairpin doctor                    can this machine run it?
   hairpin run --kernel 6.12 -- X    any program on another kernel";
 
@@ -42,6 +43,8 @@ enum Command {
     Matrix(matrix::Args),
     /// Find the kernel package with which a case began to fail, or to pass.
     Bisect(bisect::Args),
+    /// Put one-line bugs into the drivers, and tell which case notices each.
+    Mutants(mutants::Args),
     /// Tell runs to others: TAP, JUnit, a job summary, JSON, a page; join the shards of a distributed run.
     Report(report::Args),
     /// Draw the network of a case: as text, Mermaid or SVG.
@@ -82,6 +85,7 @@ pub(crate) fn main() -> Exit {
         Command::Check(args) => check::run(&args),
         Command::Matrix(args) => matrix::run(&args),
         Command::Bisect(args) => bisect::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Draw(args) => draw::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -108,6 +108,12 @@ impl GuestArgs {
         Self { accel, memory, locked, ..Self::default() }
     }
 
+    /// With these rebuilt modules besides.
+    pub(crate) fn with_modules(mut self, modules: &[PathBuf]) -> Self {
+        self.module.extend_from_slice(modules);
+        self
+    }
+
     /// Finds the kernel that the user named; fetches it if need be.
     pub(crate) fn image(&self, store: &Store, kernel: &str) -> Result<Image, Error> {
         let kernel = KernelRef::parse(kernel, self.modules.as_deref(), store.catalogue())?;

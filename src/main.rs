@@ -12,6 +12,7 @@
 //! | [`guest`] | cases in guests on other kernels |
 //! | [`results`] | runs read back from their event files |
 //! | [`observed`] | which kernels have shown which rule |
+//! | [`mutants`] | one-line bugs in the drivers, and which case notices each |
 //! | [`run`] | cases as processes: starting, watching, ending them |
 //! | [`tally`] | what all repetitions of all cases came to |
 //! | [`stream`] | the event file |
@@ -24,6 +25,7 @@ mod commands;
 mod exit;
 mod guest;
 mod machine;
+mod mutants;
 mod observed;
 mod results;
 mod run;

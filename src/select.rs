@@ -38,7 +38,7 @@ pub(crate) fn select<'s>(
 }
 
 /// Whether the filter means this id, or a beginning of it by whole segments.
-fn means(filter: &str, id: &str) -> bool {
+pub(crate) fn means(filter: &str, id: &str) -> bool {
     prefixes(id).any(|prefix| glob(filter.as_bytes(), prefix.as_bytes()))
 }
 

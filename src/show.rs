@@ -13,7 +13,7 @@ use std::io::Write;
 
 use hairpin_model::Error;
 
-pub(crate) use palette::{DIM, STRONG, meaning, outcome, paint};
+pub(crate) use palette::{DIM, STRONG, meaning, outcome, paint, verdict};
 pub(crate) use text::{count, span, wrap};
 
 /// Where text goes; colours are taken out on the way where they are not wanted.

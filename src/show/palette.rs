@@ -3,6 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use hairpin_model::event::Outcome;
 
+use crate::mutants::verdict::Verdict;
+
 /// What is as promised.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// What is broken.
@@ -32,6 +34,16 @@ pub(crate) const fn outcome(outcome: Outcome) -> Style {
         Outcome::Skip | Outcome::Known => SKIPPED,
         Outcome::Fail => BAD,
         Outcome::Error | Outcome::Crash | Outcome::Hang => UNSURE,
+    }
+}
+
+/// The style of what became of a mutant.
+pub(crate) const fn verdict(verdict: &Verdict) -> Style {
+    match verdict {
+        Verdict::Killed { .. } => GOOD,
+        Verdict::Survived { .. } => BAD,
+        Verdict::Equivalent { .. } | Verdict::OtherKernel { .. } => SKIPPED,
+        Verdict::Error { .. } | Verdict::Misfit { .. } | Verdict::Unbuilt { .. } => UNSURE,
     }
 }
 

@@ -4,6 +4,7 @@
 //! traffic has its twin) is checked there, by the harness.
 
 mod docs;
+mod mutants;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -16,6 +16,8 @@ use super::packages::{self, Part};
 use super::sources::{self, Source};
 
 const HELPER: &str = "/usr/lib/apt/apt-helper";
+/// Part of a list's name: raised when lists hold more than they did, so that older ones are asked for again.
+const LISTING: u32 = 2;
 
 /// What a suite has, and what the reader should know about that.
 #[derive(Clone, Debug, Default)]
@@ -97,7 +99,7 @@ impl Apt<'_> {
             let text = fs::read(extra).map_err(|error| disk("cannot be read", extra, &error))?;
             name = format!("{name}+{}", &cache::sha256(&text)[..8]);
         }
-        Ok(self.cache.root().join("apt").join(format!("{name}.json")))
+        Ok(self.cache.root().join("apt").join(format!("{name}.{LISTING}.json")))
     }
 
     fn ask(&self, suite: &str) -> Result<Listing, Error> {

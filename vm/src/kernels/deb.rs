@@ -20,7 +20,23 @@ pub(crate) fn read(
     deb: &Path,
     visit: &mut dyn FnMut(&str, &mut dyn Read) -> io::Result<()>,
 ) -> Result<Control, Error> {
-    parts(deb, visit).map_err(|error| {
+    with_data(deb, &mut |packed| files(packed, visit))
+}
+
+/// Unpacks all of a package's files into a folder, with their modes and symbolic links.
+pub(crate) fn unpack_into(deb: &Path, folder: &Path) -> Result<Control, Error> {
+    with_data(deb, &mut |packed| {
+        let mut stream = unpack::stream(packed)?;
+        tar::Archive::new(&mut stream).unpack(folder)?;
+        io::copy(&mut stream, &mut io::sink()).map(drop)
+    })
+}
+
+fn with_data(
+    deb: &Path,
+    data: &mut dyn FnMut(&mut dyn Read) -> io::Result<()>,
+) -> Result<Control, Error> {
+    parts(deb, data).map_err(|error| {
         let help = match error.kind() {
             io::ErrorKind::StorageFull => {
                 "free some space in the cache folder, or set XDG_CACHE_HOME"
@@ -31,12 +47,9 @@ pub(crate) fn read(
     })
 }
 
-fn parts(
-    deb: &Path,
-    visit: &mut dyn FnMut(&str, &mut dyn Read) -> io::Result<()>,
-) -> io::Result<Control> {
+fn parts(deb: &Path, data: &mut dyn FnMut(&mut dyn Read) -> io::Result<()>) -> io::Result<Control> {
     let mut archive = ar::Archive::new(BufReader::new(File::open(deb)?));
-    let (mut control, mut data) = (None, false);
+    let (mut control, mut has_data) = (None, false);
     while let Some(entry) = archive.next_entry() {
         let mut entry = entry?;
         let name = String::from_utf8_lossy(entry.header().identifier()).into_owned();
@@ -45,8 +58,8 @@ fn parts(
         if name.starts_with("control.tar") {
             control = Some(control_of(&mut counted)?);
         } else if name.starts_with("data.tar") {
-            data = true;
-            files(&mut counted, visit)?;
+            has_data = true;
+            data(&mut counted)?;
         } else {
             continue;
         }
@@ -56,14 +69,15 @@ fn parts(
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file ends too early"));
         }
     }
-    match (control, data) {
+    match (control, has_data) {
         (Some(control), true) => Ok(control),
         (None, _) => Err(io::Error::new(io::ErrorKind::InvalidData, "it has no control part")),
         (_, false) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has no data part")),
     }
 }
 
-fn files(
+/// Visits every plain file of a packed tar archive, by its path without the leading `./`.
+pub(crate) fn files(
     packed: &mut dyn Read,
     visit: &mut dyn FnMut(&str, &mut dyn Read) -> io::Result<()>,
 ) -> io::Result<()> {

@@ -12,6 +12,8 @@ use super::version::compare;
 /// An image package smaller than this holds no kernel: it only names the packages that do.
 const EMPTY: u64 = 100_000;
 const KINDS: [&str; 4] = ["linux-image-", "linux-base-", "linux-binary-", "linux-modules-"];
+/// What modules are built with; these name each other by their own names.
+const BUILD: [&str; 3] = ["linux-headers-", "linux-kbuild-", "linux-source-"];
 
 /// A package as an archive's index describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +60,7 @@ impl Candidate {
     }
 }
 
-/// Picks the kernel packages of one architecture out of the text of a `Packages` file.
+/// Picks the kernel packages of one architecture out of the text of a `Packages` file, and what modules are built with.
 pub(crate) fn parse(text: &str, architecture: &str) -> Vec<Part> {
     text.split("\n\n").filter_map(|stanza| part(stanza, architecture)).collect()
 }
@@ -66,29 +68,31 @@ pub(crate) fn parse(text: &str, architecture: &str) -> Vec<Part> {
 fn part(stanza: &str, architecture: &str) -> Option<Part> {
     // Most stanzas are none of ours: the name is looked at before anything else is read.
     let name = field(stanza, "Package")?;
-    let kernel = KINDS.iter().find_map(|kind| name.strip_prefix(kind))?;
+    let mut kinds = KINDS.iter().chain(&BUILD);
+    let kernel = kinds.find_map(|kind| name.strip_prefix(kind))?;
     if !kernel.starts_with(|c: char| c.is_ascii_digit())
-        || field(stanza, "Architecture")? != architecture
+        || ![architecture, "all"].contains(&field(stanza, "Architecture")?)
     {
         return None;
     }
+    let is_needed = |other: &str| match BUILD.iter().any(|kind| name.starts_with(kind)) {
+        true => BUILD.iter().any(|kind| other.starts_with(kind)),
+        false => KINDS.iter().any(|kind| other.strip_prefix(kind) == Some(kernel)),
+    };
     Some(Part {
         name: name.to_owned(),
         version: field(stanza, "Version")?.to_owned(),
         sha256: field(stanza, "SHA256")?.to_owned(),
         size: field(stanza, "Size")?.parse().ok()?,
         archive: String::new(),
-        needs: field(stanza, "Depends").map(|depends| needs(depends, kernel)).unwrap_or_default(),
+        needs: field(stanza, "Depends").map(|text| needs(text, is_needed)).unwrap_or_default(),
     })
 }
 
-/// The packages of the same kernel among a package's dependencies.
-fn needs(depends: &str, kernel: &str) -> Vec<String> {
+/// Those among a package's dependencies that are meant.
+fn needs(depends: &str, is_needed: impl Fn(&str) -> bool) -> Vec<String> {
     let names = depends.split([',', '|']).filter_map(|item| item.split_whitespace().next());
-    let ours = names.filter(|name| {
-        KINDS.iter().any(|kind| name.strip_prefix(kind).is_some_and(|rest| rest == kernel))
-    });
-    ours.map(str::to_owned).collect()
+    names.filter(|name| is_needed(name)).map(str::to_owned).collect()
 }
 
 fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
@@ -199,6 +203,21 @@ mod tests {
         let found = found("6.18", &text);
         assert!(found[0].is_whole());
         assert_eq!(found[0].missing.len(), 1);
+    }
+
+    #[test]
+    fn what_modules_are_built_with_is_found_too() {
+        let mut headers = stanza(
+            "linux-headers-6.1.0-56-cloud-amd64",
+            "6.1.192-2",
+            9,
+            "linux-headers-6.1.0-56-common (= 6.1.192-2), linux-kbuild-6.1 (>= 6.1.192-2), gcc-12",
+        );
+        let source = stanza("linux-source-6.1", "6.1.192-2", 9, "binutils, xz-utils");
+        headers.push_str(&format!("\n{}", source.replace("amd64", "all")));
+        let parts = parse(&headers, "amd64");
+        assert_eq!(parts[0].needs, ["linux-headers-6.1.0-56-common", "linux-kbuild-6.1"]);
+        assert_eq!(parts[1].name, "linux-source-6.1");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use hairpin_model::Error;
 
 use super::apt::Apt;
 use super::cache::{Cache, disk};
+use super::kit::{self, Kit};
 use super::packages::candidates;
 use super::version::compare;
 use super::{
@@ -136,6 +137,37 @@ impl Store {
         let pin = self.remembered(series)?;
         let whole = pin.packages.iter().all(|package| self.cache.deb(&package.sha256).exists());
         whole.then_some(pin.version)
+    }
+
+    /// What the kernel's own build has left for whoever builds its modules: its headers, and of its sources these
+    /// folders without what lies below them. Fetched and unpacked if that was not done yet.
+    pub fn kit(&self, image: &Image, folders: &[&str]) -> Result<Kit, Error> {
+        let mut debs = Vec::new();
+        for part in self.kit_parts(image)? {
+            let file = self.apt().fetch(&part)?;
+            debs.push((part, file));
+        }
+        kit::open_or_make(&self.cache, &debs, folders, &*self.options.progress)
+    }
+
+    /// The packages of a kit, the headers of the kernel itself first.
+    fn kit_parts(&self, image: &Image) -> Result<Vec<Part>, Error> {
+        let known = image.packages.first().and_then(|package| {
+            Some((&package.version, self.catalogue().series_of(&package.version)?))
+        });
+        let (version, series) = known.ok_or_else(|| {
+            Error::new(
+                "this kernel is no package whose headers and sources are known",
+                image.release.as_str(),
+                "name a series or a package's version with --kernel",
+            )
+        })?;
+        let mut all: Vec<Part> = Vec::new();
+        for suite in series.suites.iter().chain(&series.older) {
+            // A suite that cannot be asked may not have it anyway; what is missing is told below.
+            all.extend(self.apt().listing(suite).map(|listing| listing.parts).unwrap_or_default());
+        }
+        kit::pick(&all, &image.release, &series.name, version)
     }
 
     fn unpack(&self, debs: &[PathBuf]) -> Result<Image, Error> {

@@ -1,0 +1,189 @@
+//! Cases given to a kernel with built modules, one after another, until one notices what is wrong.
+//!
+//! A case says something of a mutant only if it passes with the same modules built without an edit, so that is asked
+//! first, once for each case. What ends in error, or cannot tell, is no kill.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use hairpin_model::Error;
+use hairpin_model::event::Outcome;
+use hairpin_vm::kernels::Image;
+use hairpin_vm::{Guests, Job};
+
+use super::verdict::{Kill, Verdict};
+use crate::guest::{GuestArgs, Seeds, job};
+use crate::run::stop::Stop;
+use crate::suite::Case;
+
+/// What all guests of a run have in common.
+pub(crate) struct Bench<'b> {
+    /// The suite program, the first process of each guest.
+    pub(crate) program: &'b Path,
+    /// The kernel.
+    pub(crate) image: &'b Image,
+    /// The user's wishes.
+    pub(crate) guest: &'b GuestArgs,
+    /// What random numbers are made from.
+    pub(crate) seeds: &'b Seeds,
+    /// How long a case may take.
+    pub(crate) deadline: Duration,
+    /// Whether to go on after the first case that notices.
+    pub(crate) all_cases: bool,
+    /// The switch that ends it all.
+    pub(crate) stop: &'b Stop,
+}
+
+/// A kernel with a driver's modules rebuilt and not edited, and what each case came to on it.
+pub(crate) struct Sound {
+    guests: Guests,
+    seen: Mutex<BTreeMap<String, Arc<OnceLock<Result<Seen, Error>>>>>,
+}
+
+/// What became of one case.
+type Seen = (Outcome, Option<String>);
+
+impl Sound {
+    /// Boots it.
+    pub(crate) fn new(bench: &Bench<'_>, modules: &[PathBuf]) -> Result<Self, Error> {
+        let guests = bench.guests(modules)?;
+        Ok(Self { guests, seen: Mutex::default() })
+    }
+
+    /// What the case comes to without an edit.
+    fn ask(&self, bench: &Bench<'_>, case: &Case) -> Result<Seen, Error> {
+        let cell = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(seen.entry(case.id.to_string()).or_default())
+        };
+        cell.get_or_init(|| bench.give(&self.guests, case)).clone()
+    }
+
+    /// The cases that ended badly though nothing was edited.
+    pub(crate) fn bad(&self) -> Vec<(String, String)> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = seen.iter().filter_map(|(id, cell)| Some((id, cell.get()?.as_ref().ok()?)));
+        let bad = ended.filter(|(_, (outcome, _))| outcome.is_bad());
+        bad.map(|(id, seen)| (id.clone(), told(seen))).collect()
+    }
+}
+
+impl Bench<'_> {
+    fn guests(&self, modules: &[PathBuf]) -> Result<Guests, Error> {
+        let args = self.guest.clone().with_modules(modules);
+        let spec = args.spec(self.image.clone(), self.program)?;
+        Ok(Guests::prepare(&spec)?)
+    }
+
+    fn give(&self, guests: &Guests, case: &Case) -> Result<Seen, Error> {
+        let seed = self.seeds.next(&case.id);
+        let ended = guests.run(&Job { seed, ..job(&case.test, self.deadline) })?;
+        Ok(ended.outcome())
+    }
+
+    /// Gives the cases to a mutant. `None` when the run was stopped before there was a verdict.
+    pub(crate) fn judge(
+        &self,
+        sound: &Sound,
+        modules: &[PathBuf],
+        cases: &[&Case],
+    ) -> Result<Option<Verdict>, Error> {
+        let guests = match self.guests(modules) {
+            Ok(guests) => guests,
+            Err(error) => {
+                let why = format!("the kernel does not come up with it: {}", error.what);
+                return Ok(Some(Verdict::Error { why }));
+            }
+        };
+        let mut tally = Tally::default();
+        for case in cases {
+            if self.stop.is_stopped() {
+                return Ok(None);
+            }
+            if sound.ask(self, case)?.0 != Outcome::Pass {
+                continue;
+            }
+            tally.add(case, self.give(&guests, case)?);
+            if !tally.by.is_empty() && !self.all_cases {
+                break;
+            }
+        }
+        Ok(Some(tally.verdict()))
+    }
+}
+
+/// What the cases have said so far.
+#[derive(Default)]
+struct Tally {
+    given: usize,
+    by: Vec<Kill>,
+    unsure: Option<String>,
+}
+
+impl Tally {
+    fn add(&mut self, case: &Case, seen: Seen) {
+        self.given += 1;
+        let case = case.id.to_string();
+        match seen.0 {
+            Outcome::Pass | Outcome::Skip | Outcome::Known => {}
+            Outcome::Error => {
+                self.unsure.get_or_insert(format!("{case}: {}", told(&seen)));
+            }
+            Outcome::Fail | Outcome::Crash | Outcome::Hang => {
+                let (how, why) = (seen.0.word(), seen.1.unwrap_or_default());
+                self.by.push(Kill { case, how, why });
+            }
+        }
+    }
+
+    fn verdict(self) -> Verdict {
+        match (self.by.is_empty(), self.unsure, self.given) {
+            (false, ..) => Verdict::Killed { by: self.by },
+            (true, Some(why), _) => Verdict::Error { why },
+            (true, None, 0) => {
+                Verdict::Error { why: "none of its cases passes without the edit".into() }
+            }
+            (true, None, cases) => Verdict::Survived { cases },
+        }
+    }
+}
+
+fn told((outcome, why): &Seen) -> String {
+    match why {
+        Some(why) => format!("{}: {why}", outcome.word()),
+        None => outcome.word().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::testing::suite;
+
+    fn verdict(seen: &[Outcome]) -> Verdict {
+        let suite = suite();
+        let mut tally = Tally::default();
+        for outcome in seen {
+            tally.add(&suite.cases[0], (*outcome, Some("why".into())));
+        }
+        tally.verdict()
+    }
+
+    #[test]
+    fn only_what_the_kernel_did_is_a_kill() {
+        use Outcome::{Crash, Error, Fail, Hang, Pass, Skip};
+        let killed = |seen: &[Outcome]| match verdict(seen) {
+            Verdict::Killed { by } => by[0].how,
+            other => other.word(),
+        };
+        assert_eq!(killed(&[Pass, Fail]), "fail");
+        assert_eq!(killed(&[Crash]), "crash");
+        assert_eq!(killed(&[Hang]), "hang");
+        assert_eq!(killed(&[Error, Fail]), "fail");
+        assert_eq!(killed(&[Error, Pass]), "error");
+        assert_eq!(killed(&[]), "error");
+        assert_eq!(verdict(&[Pass, Skip]), Verdict::Survived { cases: 2 });
+    }
+}
