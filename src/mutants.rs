@@ -5,7 +5,7 @@
 //! | [`data`] | what a mutant is, and those that come with this program |
 //! | [`edit`] | one edit of one line of a function; pure |
 //! | [`workshop`] | the kernel's sources in a private copy, and modules built of them |
-//! | [`bench`] | cases given to a kernel with built modules, until one notices |
+//! | [`mod@bench`] | cases given to a kernel with built modules, until one notices |
 //! | [`campaign`] | many mutants, several guests at a time |
 //! | [`told`] | what is told meanwhile |
 //! | [`verdict`] | what became of a mutant |

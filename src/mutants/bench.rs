@@ -39,11 +39,13 @@ pub(crate) struct Bench<'b> {
 /// A kernel with a driver's modules rebuilt and not edited, and what each case came to on it.
 pub(crate) struct Sound {
     guests: Guests,
-    seen: Mutex<BTreeMap<String, Arc<OnceLock<Result<Seen, Error>>>>>,
+    seen: Mutex<BTreeMap<String, Asked>>,
 }
 
 /// What became of one case.
 type Seen = (Outcome, Option<String>);
+/// A case that somebody is asking, or has asked; the others wait for the answer.
+type Asked = Arc<OnceLock<Result<Seen, Error>>>;
 
 impl Sound {
     /// Boots it.
