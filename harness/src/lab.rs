@@ -11,6 +11,7 @@ mod process;
 pub mod queue;
 mod settle;
 mod tables;
+mod timers;
 
 use std::net::IpAddr;
 

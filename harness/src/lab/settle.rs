@@ -6,6 +6,7 @@
 //! end says what was waited for.
 
 use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use hairpin_model::topology::{IpvlanMode, Kind, Link, LinkName};
 use hairpin_model::{Error, Topology};
 use ipnet::IpNet;
 
-use super::{Lab, build};
+use super::{Lab, build, timers};
 use crate::netlink::plain::{EventKind, Events};
 
 /// How long a link may take to come up. A loaded machine needs milliseconds, a slow guest tens.
@@ -43,6 +44,9 @@ impl Lab {
             }
         }
         self.apply_rx_modes().await?;
+        if timers::are_of_interest(&self.topology) {
+            timers::run_what_is_due().map_err(|error| self.without_timers(&error))?;
+        }
         // The flag is set an instant before the queue is switched on, both under the lock that
         // this request waits for.
         let Some(node) = self.nodes.first() else { return Ok(()) };
@@ -121,6 +125,14 @@ impl Lab {
             }
         }
         Ok(())
+    }
+
+    fn without_timers(&self, error: &io::Error) -> Error {
+        Error::new(
+            format!("cannot wait for the timers of its bridges: {error}"),
+            format!("lab of topology `{}`", self.topology.name),
+            "the wait needs a thread on each CPU: what limits threads or CPUs here?",
+        )
     }
 
     async fn overdue(&self, link: &LinkName, should: bool) -> Error {

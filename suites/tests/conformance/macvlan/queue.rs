@@ -15,8 +15,9 @@ pub(crate) const RULES: &[Rule] = &[NO_QUEUE, CUTOFF];
 
 const NO_QUEUE: Rule = Rule {
     id: "macvlan.queue.none-loses-broadcast-from-outside",
-    promise: "where no child asks for a queue, broadcast from outside reaches the parent only; \
-              what siblings send each other needs none; a child that asks for one has it all back",
+    promise: "where no child asks for a queue, broadcast from outside reaches the parent only, \
+              which counts it as dropped; what siblings send each other needs none; a child that \
+              asks for one has it all back",
     source: Source {
         cite: "macvlan_broadcast_enqueue and macvlan_compute_filter, drivers/net/macvlan.c",
         strength: Strength::Code,
@@ -48,11 +49,15 @@ fn none_loses_broadcast_from_outside() {
     });
 }
 
-/// Whether c1 counts the groups from outside, of which each of three rounds has one.
+/// Whether c1 counts the groups from outside, of which each of three rounds has one, or its parent
+/// counts them as dropped.
 async fn expect_kept(lab: &mut CaseLab, kept: bool) -> Result<(), Stop> {
-    let before = lab.counters("c1:c0").await?;
+    let (before, parent) = (lab.counters("c1:c0").await?, lab.counters("p:p0").await?);
     lab.observe(Class::Broadcast).await?;
     let counted = (lab.counters("c1:c0").await? - before).multicast;
+    let dropped = (lab.counters("p:p0").await? - parent).rx_dropped;
+    let lost = if kept { 0 } else { 3 };
+    lab.claim(&format!("the parent counts {lost} frames as dropped"), dropped == lost, dropped)?;
     // Of its sibling it hears each round in any case.
     let wanted = if kept { 6 } else { 3 };
     lab.claim(&format!("c1 counts {wanted} group frames"), counted == wanted, counted)

@@ -1,16 +1,18 @@
 //! What can be asked of a child, read back as it was set, and refused.
 //!
 //! ```text
-//!   c1 --- p0 --- e0
+//!   c1 --- p0 --- e0                     or, where somebody must send
+//!   c1, c2 --- p0 --- s0 [br0] s1 --- e
 //! ```
 
-use hairpin_fixtures::lan::cabled;
+use hairpin_fixtures::lan::{cabled, mixed_lan};
 use hairpin_harness::options::macvlan::{
     BC_QUEUE_LEN, BC_QUEUE_LEN_USED, FLAGS, MACADDR, MACADDR_COUNT, MACADDR_MODE, MODE,
 };
 use hairpin_harness::topology::Macvlan;
 use hairpin_harness::{
-    CaseLab, Errno, LinkName, Mac, Mode, Rule, Source, Stop, Strength, Topology, check, options,
+    CaseLab, Errno, LinkName, Mac, Mode, Rule, Shot, Source, Stop, Strength, Topology, check,
+    options,
 };
 use rstest::rstest;
 
@@ -21,6 +23,8 @@ pub(crate) const RULES: &[Rule] = &[
     RUNNING_CHANGE,
     REFUSED,
     SENDERS,
+    IN_FULL,
+    FORGOTTEN,
     SENDERS_ELSEWHERE,
     QUEUE,
     CHILDS_CHILD,
@@ -133,6 +137,12 @@ const SENDERS: Rule = Rule {
 const ADD: u64 = 0;
 const DELETE: u64 = 1;
 const FLUSH: u64 = 2;
+const REPLACE: u64 = 3;
+
+/// An address as options have it.
+fn numbered(mac: Mac) -> u64 {
+    mac.0.iter().fold(0, |all, byte| all << 8 | u64::from(*byte))
+}
 
 async fn list(lab: &mut CaseLab, verb: u64, mac: u64, count: u64) -> Result<(), Stop> {
     let asked = [(MACADDR_MODE, verb), (MACADDR, mac)];
@@ -164,6 +174,75 @@ fn a_list_of_senders() {
         lab.expect_option("c1:c0", MACADDR_COUNT, 3).await?;
         lab.set_macvlan("c1:c0", Macvlan::from(Mode::Source).sender(Mac([2; 6]))).await?;
         lab.expect_option("c1:c0", MACADDR_COUNT, 1).await
+    });
+}
+
+const IN_FULL: Rule = Rule {
+    id: "macvlan.settings.a-change-of-senders-is-whole",
+    promise: "to add or to delete takes an address, an address alone changes nothing, a list \
+              replaces what was there, and how many there are cannot be set",
+    source: Source {
+        cite: "macvlan_changelink_sources and macvlan_validate, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_change_of_senders_is_whole() {
+    check(&IN_FULL, async |case| {
+        let mut lab = case.lab(&cabled(Mode::Source)).await?;
+        let (a, b) = (0x0268_7000_0001, 0x0268_7000_0002);
+        list(&mut lab, ADD, a, 1).await?;
+        for (what, asked) in [
+            ("an addition of nobody", &[(MACADDR_MODE, ADD)][..]),
+            ("a deletion of nobody", &[(MACADDR_MODE, DELETE)]),
+            ("a verb that is none", &[(MACADDR_MODE, 4), (MACADDR, b)]),
+            ("a count", &[(MACADDR_COUNT, 1)]),
+        ] {
+            let done = lab.set_options("c1:c0", asked).await;
+            lab.expect_refusal(what, done, Errno::EINVAL)?;
+            lab.expect_option("c1:c0", MACADDR_COUNT, 1).await?;
+        }
+        let done = lab.set_option("c1:c0", MACADDR, b).await;
+        lab.expect_done("an address without a verb", done)?;
+        lab.expect_option("c1:c0", MACADDR_COUNT, 1).await?;
+        list(&mut lab, ADD, b, 2).await?;
+        list(&mut lab, REPLACE, b, 1).await?;
+        list(&mut lab, DELETE, a, 1).await?;
+        list(&mut lab, DELETE, b, 0).await
+    });
+}
+
+const FORGOTTEN: Rule = Rule {
+    id: "macvlan.settings.another-mode-forgets-the-senders",
+    promise: "a child that leaves source mode has no senders any more, also when it comes back; to \
+              be put into the mode that it has changes nothing",
+    source: Source { cite: "macvlan_changelink, drivers/net/macvlan.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::private(Mode::Private)]
+#[case::vepa(Mode::Vepa)]
+#[case::bridge(Mode::Bridge)]
+fn another_mode_forgets_the_senders(#[case] mode: Mode) {
+    check(&FORGOTTEN, async |case| {
+        let mut lab = case.lab(&mixed_lan(Mode::Source, Mode::Bridge)).await?;
+        let (c2, e) = (lab.mac("c2:c0"), lab.mac("e:e0"));
+        list(&mut lab, ADD, numbered(e), 1).await?;
+        lab.set_option("c1:c0", MODE, number(Mode::Source)).await?;
+        lab.expect_option("c1:c0", MACADDR_COUNT, 1).await?;
+        lab.expect_shot("e", &Shot::to(c2), "c1 other, c2 host").await?;
+        lab.set_option("c1:c0", MODE, number(mode)).await?;
+        lab.expect_option("c1:c0", MACADDR_COUNT, 0).await?;
+        lab.expect_shot("e", &Shot::to(c2), "c2 host").await?;
+        lab.set_option("c1:c0", MODE, number(Mode::Source)).await?;
+        lab.expect_option("c1:c0", MACADDR_COUNT, 0).await?;
+        lab.expect_shot("e", &Shot::to(c2), "c2 host").await?;
+        Ok(())
     });
 }
 
