@@ -6,8 +6,18 @@ use hairpin_model::Error;
 use serde::Deserialize;
 
 /// The files of `fixtures/mutants`.
-const BUILT_IN: [(&str, &str); 1] =
-    [("fixtures/mutants/macvlan.toml", include_str!("../../fixtures/mutants/macvlan.toml"))];
+const BUILT_IN: [(&str, &str); 7] = [
+    (
+        "fixtures/mutants/br_netfilter.toml",
+        include_str!("../../fixtures/mutants/br_netfilter.toml"),
+    ),
+    ("fixtures/mutants/bridge.toml", include_str!("../../fixtures/mutants/bridge.toml")),
+    ("fixtures/mutants/ipvlan.toml", include_str!("../../fixtures/mutants/ipvlan.toml")),
+    ("fixtures/mutants/macvlan.toml", include_str!("../../fixtures/mutants/macvlan.toml")),
+    ("fixtures/mutants/macvtap.toml", include_str!("../../fixtures/mutants/macvtap.toml")),
+    ("fixtures/mutants/veth.toml", include_str!("../../fixtures/mutants/veth.toml")),
+    ("fixtures/mutants/vlan.toml", include_str!("../../fixtures/mutants/vlan.toml")),
+];
 
 /// A driver, and one-line bugs in it.
 #[derive(Clone, Debug, Deserialize)]

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 use hairpin_model::Error;
 use hairpin_vm::kernels::Kit;
@@ -49,10 +50,13 @@ impl Workshop {
         to: &Path,
     ) -> Result<Result<Vec<PathBuf>, String>, Error> {
         let (path, before) = (self.folder.join(file), self.source(file)?);
-        let wrote = |text: &str| fs::write(&path, text).map_err(|e| unusable(&path, &e));
-        wrote(text)?;
+        let kept = Kept::of(&path);
+        fs::write(&path, text).map_err(|error| unusable(&path, &error))?;
         let built = self.build(to);
-        wrote(&before)?;
+        fs::write(&path, before).map_err(|error| unusable(&path, &error))?;
+        if let Some(kept) = kept {
+            kept.restore();
+        }
         built
     }
 
@@ -90,6 +94,29 @@ impl Workshop {
     }
 }
 
+/// The time of a source, and its object, as they were. The object is put back as new, so that make links it again, and the
+/// source as old, so that make does not compile it. What cannot be kept costs time and nothing else.
+struct Kept {
+    source: PathBuf,
+    time: SystemTime,
+    object: Vec<u8>,
+}
+
+impl Kept {
+    fn of(source: &Path) -> Option<Self> {
+        let time = fs::metadata(source).and_then(|data| data.modified()).ok()?;
+        let object = fs::read(source.with_extension("o")).ok()?;
+        Some(Self { source: source.to_owned(), time, object })
+    }
+
+    fn restore(self) {
+        if fs::write(self.source.with_extension("o"), self.object).is_ok() {
+            let file = fs::File::options().write(true).open(&self.source);
+            file.and_then(|file| file.set_modified(self.time)).ok();
+        }
+    }
+}
+
 /// The text of a source file.
 pub(crate) fn read_source(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|error| {
@@ -112,7 +139,13 @@ fn missing_compiler(said: &str) -> Option<Error> {
 
 /// What the compiler has against a source: its first errors.
 fn words(said: &str) -> String {
-    let errors: Vec<&str> = said.lines().filter(|line| line.contains("rror")).take(WORDS).collect();
+    // The folder is gone when somebody reads this, so only the file's name is told.
+    let file = |line: &str| match line.split_once(": ") {
+        Some((place, rest)) => format!("{}: {rest}", place.rsplit('/').next().unwrap_or(place)),
+        None => line.to_owned(),
+    };
+    let errors = said.lines().filter(|line| line.contains(": error: ")).map(file);
+    let errors: Vec<String> = errors.take(WORDS).collect();
     match errors.as_slice() {
         [] => said.lines().next_back().unwrap_or("make failed and said nothing").to_owned(),
         lines => lines.join("\n"),
@@ -153,7 +186,8 @@ mod tests {
 
     #[test]
     fn the_first_errors_are_told() {
-        let said = "a warning\nx.c:3:1: error: one\nx.c:4:1: note: two\nx.c:5:1: error: three\n";
+        let said =
+            "a warning\n/tmp/a/x.c:3:1: error: one\nx.c:4:1: note: two\nx.c:5:1: error: three\n";
         assert_eq!(words(said), "x.c:3:1: error: one\nx.c:5:1: error: three");
     }
 }
