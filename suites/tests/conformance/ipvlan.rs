@@ -6,6 +6,8 @@
 //!        p0 --- s0 [br0] s1 --- e
 //! ```
 
+pub(crate) mod layer3;
+
 use hairpin_fixtures::lan::quiet;
 use hairpin_fixtures::{ipvlan_lan, reflecting};
 use hairpin_harness::options::{ipvlan, link};

@@ -46,6 +46,7 @@ hairpin_harness::suite!(
     docker::twoways::RULES,
     nat::RULES,
     ipvlan::RULES,
+    ipvlan::layer3::RULES,
     macvlan::address::RULES,
     macvlan::bridge::RULES,
     macvlan::counters::RULES,
