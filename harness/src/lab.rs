@@ -6,6 +6,7 @@
 
 mod build;
 mod change;
+mod newborn;
 pub mod options;
 mod process;
 pub mod queue;
@@ -22,13 +23,14 @@ use hairpin_model::{Class, Error, Family, Mac, Topology};
 use crate::netlink::{LinkState, Netlink};
 use crate::ns::Ns;
 pub use change::Filter;
+pub use newborn::Newborn;
 pub use process::Sights;
 pub use queue::Queue;
-pub use tables::{Counters, Fdb, FdbEntry, MdbEntry, PortVlan};
+pub use tables::{Counters, Fdb, FdbEntry, MdbEntry, PortVlan, Way};
 
 use crate::observe::{
     Emerged, Fate, Flow, Listeners, Message, Passage, Shot, emerged, flow, join, observe, ping,
-    say, shoot, shoot_from,
+    say, send_many, shoot, shoot_from,
 };
 
 /// One namespace of a lab.
@@ -137,6 +139,19 @@ impl Lab {
     /// Sends one frame of your own making from a host, and proves what became of it at all hosts.
     pub async fn shoot(&mut self, from: &str, shot: &Shot) -> Result<Fate, Error> {
         shoot(self, from, shot).await
+    }
+
+    /// Sends a frame so many times out of a link, and does not ask what becomes of it: for what is
+    /// to go while frames are under way. A link that is gone or down sends nothing.
+    pub fn send_many(
+        &self,
+        link: impl Into<LinkName>,
+        shot: &Shot,
+        times: usize,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let (ns, index) = (&self.node(&link.netns)?.ns, self.index(&link)?);
+        send_many(ns, (index, self.topology.mac_of(&link)), shot, times)
     }
 
     /// Sends one frame through a macvtap link's queue, and proves what became of it at all hosts.

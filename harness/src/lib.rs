@@ -36,7 +36,8 @@ mod version;
 
 pub use case::{Case, CaseLab, Stop, check};
 pub use lab::{
-    Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, PortVlan, Queue, Sights, options, queue,
+    Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, Newborn, PortVlan, Queue, Sights, Way,
+    options, queue,
 };
 pub use netlink::LinkState;
 pub use nix::errno::Errno;

@@ -36,6 +36,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::lab::{Lab, Queue};
+use crate::ns::Ns;
 use crate::sys::PacketSocket;
 
 pub(crate) use ears::{Listeners, wait_readable};
@@ -103,6 +104,29 @@ pub(crate) async fn ping(
     let mut cell = grid?.cells[pair.0][pair.1].clone();
     losses.doubt(lab, std::iter::once(&mut cell)).await?;
     Ok(cell)
+}
+
+/// Sends a frame so many times out of a link, and asks nothing. A link that is gone or down is no
+/// error.
+pub(crate) fn send_many(
+    ns: &Ns,
+    (index, mac): (u32, Mac),
+    shot: &Shot,
+    times: usize,
+) -> Result<(), Error> {
+    // No probe has that number.
+    let frame = shot.frame(mac, 0);
+    let send = || -> std::io::Result<()> {
+        let socket = PacketSocket::open(0, frame.len())?;
+        for _ in 0..times {
+            let unable = |error: &std::io::Error| {
+                matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ENETDOWN | libc::ENOBUFS))
+            };
+            socket.send(index, &frame).or_else(|e| if unable(&e) { Ok(()) } else { Err(e) })?;
+        }
+        Ok(())
+    };
+    ns.enter(send).map_err(|error| ears::broken("send a frame", &error))
 }
 
 /// Sends a frame of the case's own, and proves what became of it.

@@ -105,6 +105,11 @@ impl PacketSocket {
         check(rc).map(|_| ())
     }
 
+    /// Gives all that it sends a priority within the kernel.
+    pub(crate) fn set_priority(&self, priority: u8) -> io::Result<()> {
+        self.option(libc::SOL_SOCKET, libc::SO_PRIORITY, priority.into())
+    }
+
     /// Sends a whole frame out of a link.
     pub(crate) fn send(&self, ifindex: u32, frame: &[u8]) -> io::Result<()> {
         let address = link_address(ifindex, 0);

@@ -20,7 +20,7 @@ use crate::ns::Ns;
 
 /// Where the kernel keeps a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// With the link itself (`IFLA_*`).
     Link,
     /// With the link's driver (`IFLA_INFO_DATA`).
@@ -49,6 +49,10 @@ impl LinkOption {
     const fn in_network_order(mut self) -> Self {
         self.network = true;
         self
+    }
+
+    pub(super) const fn place(self) -> Place {
+        self.place
     }
 
     fn encode(self, value: u64) -> Vec<u8> {
@@ -115,6 +119,14 @@ pub mod link {
         BELOW_NETNS = 37, 4;
         /// Largest packet that is left to be cut by a link below, in bytes.
         GSO_MAX_SIZE = 41, 4;
+        /// The largest that could be; told since 5.19.
+        TSO_MAX_SIZE = 59, 4;
+        /// How many transmit queues it was made with.
+        NUM_TX_QUEUES = 31, 4;
+        /// How many receive queues it was made with.
+        NUM_RX_QUEUES = 32, 4;
+        /// Whether its owner holds its carrier down.
+        PROTO_DOWN = 39, 1;
     }
 }
 
@@ -275,6 +287,24 @@ pub mod vlan {
     options! { Driver:
         /// Its id.
         ID = 1, 2;
+        /// Its flags, and above them (32 bits higher) which of them are meant: see [`flags`].
+        FLAGS = 2, 8;
+    }
+
+    /// Frames are shown without their tag (`VLAN_FLAG_REORDER_HDR`).
+    pub const REORDER_HEADER: u32 = 1;
+    /// GVRP announces the VLAN.
+    pub const GVRP: u32 = 2;
+    /// It does not go down with the link below.
+    pub const LOOSE_BINDING: u32 = 4;
+    /// MVRP announces the VLAN.
+    pub const MVRP: u32 = 8;
+    /// Its carrier is that of the bridge's ports in its VLAN.
+    pub const BRIDGE_BINDING: u32 = 16;
+
+    /// Sets these flags to those values, and leaves the others as they are.
+    pub const fn flags(meant: u32, values: u32) -> u64 {
+        (meant as u64) << 32 | values as u64
     }
 
     /// The ethertype of its tag.
@@ -302,6 +332,23 @@ pub(super) fn link_header(family: u8, index: u32, flags: u32, change: u32) -> Ve
 
 /// The length of `ifinfomsg`.
 pub(super) const LINK_HEADER: usize = 16;
+
+/// Adds an option with its value.
+pub(super) fn write(attrs: Attrs, (option, value): (LinkOption, u64)) -> Attrs {
+    attrs.bytes(option.number, &option.encode(value))
+}
+
+/// Finds an option in what the kernel says of a link.
+pub(super) fn read(attrs: &[u8], option: LinkOption) -> Option<u64> {
+    let found = match option.place {
+        Place::Link => find(attrs, option.number),
+        Place::Driver => find(find(attrs, IFLA_LINKINFO)?, INFO_DATA)
+            .and_then(|data| find(data, option.number)),
+        Place::Port => find(find(attrs, IFLA_LINKINFO)?, INFO_SLAVE_DATA)
+            .and_then(|data| find(data, option.number)),
+    };
+    found.map(|bytes| option.decode(&bytes[..bytes.len().min(8)]))
+}
 
 /// Whether this kernel tells that option of a link, in a namespace without a lab.
 pub(crate) fn is_told(ns: &Ns, index: u32, option: LinkOption) -> Result<bool, Refused> {
@@ -341,10 +388,7 @@ impl Lab {
         let words: Vec<String> = options.iter().map(|(o, value)| format!("{o} {value}")).collect();
         let words = words.join(", ");
         let index = self.index(&link)?;
-        let add = |attrs: Attrs, (option, value): &(LinkOption, u64)| {
-            attrs.bytes(option.number, &option.encode(*value))
-        };
-        let values = options.iter().fold(Attrs::new(), add);
+        let values = options.iter().copied().fold(Attrs::new(), write);
         let (kind, family, attrs) = match first.place {
             Place::Link => (RTM_NEWLINK, 0, values),
             Place::Driver => {
@@ -368,14 +412,15 @@ impl Lab {
         option: LinkOption,
     ) -> Result<Option<u64>, Error> {
         let link = link.into();
-        let attrs = self.link_attributes(&link)?;
-        let info = find(&attrs, IFLA_LINKINFO).unwrap_or_default();
-        let found = match option.place {
-            Place::Link => find(&attrs, option.number),
-            Place::Driver => find(info, INFO_DATA).and_then(|data| find(data, option.number)),
-            Place::Port => find(info, INFO_SLAVE_DATA).and_then(|data| find(data, option.number)),
-        };
-        Ok(found.map(|bytes| option.decode(&bytes[..bytes.len().min(8)])))
+        Ok(read(&self.link_attributes(&link)?, option))
+    }
+
+    /// The name of the queueing discipline through which a link sends: `noqueue`.
+    pub fn qdisc(&self, link: impl Into<LinkName>) -> Result<String, Error> {
+        const IFLA_QDISC: u16 = 6;
+        let attrs = self.link_attributes(&link.into())?;
+        let name = find(&attrs, IFLA_QDISC).unwrap_or_default();
+        Ok(String::from_utf8_lossy(name).trim_end_matches('\0').to_owned())
     }
 
     /// Waits until an option of a link has a value, woken by the kernel's own events.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use hairpin_model::Error;
@@ -50,6 +50,32 @@ impl Lab {
                 format!("cannot look around: {error}"),
                 format!("namespace `{netns}`"),
                 "mount /proc",
+            )
+        })
+    }
+
+    /// Has a process in this namespace send UDP datagrams that carry so many bytes, and asks nothing:
+    /// for what links count of them.
+    pub fn send_datagrams(
+        &self,
+        netns: &str,
+        to: SocketAddr,
+        bytes: usize,
+        times: usize,
+    ) -> Result<(), Error> {
+        let send = || -> io::Result<()> {
+            let any: IpAddr = match to {
+                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            let socket = UdpSocket::bind((any, 0))?;
+            (0..times).try_for_each(|_| socket.send_to(&vec![0x68; bytes], to).map(|_| ()))
+        };
+        self.inside(netns, send)?.map_err(|error| {
+            Error::new(
+                format!("cannot send to {to}: {error}"),
+                format!("namespace `{netns}`"),
+                "has it a route there?",
             )
         })
     }

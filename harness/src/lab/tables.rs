@@ -1,5 +1,5 @@
 //! What the kernel keeps about a lab's links, read, added to and taken from by hand: counters,
-//! forwarding entries, group memberships, VLANs of ports.
+//! forwarding entries, group memberships, VLANs of ports, priorities of VLANs.
 //!
 //! Entries print as one line each, the same on every kernel, so that a case can hold a table
 //! against a list of lines.
@@ -8,11 +8,13 @@ mod counters;
 mod fdb;
 mod mdb;
 mod neighbours;
+mod priorities;
 mod vlans;
 
 pub use counters::Counters;
 pub use fdb::{Fdb, FdbEntry};
 pub use mdb::MdbEntry;
+pub use priorities::Way;
 pub use vlans::PortVlan;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {

@@ -83,7 +83,7 @@ fn probe<'l>(
 ) -> Result<(Probing<'l>, Vec<trace::Seen>), Error> {
     listeners.open_frames(lab, hosts)?;
     listeners.open_taps(lab)?;
-    let ethertype = shot.map_or(ETHERTYPE, |(_, shot)| shot.ethertype());
+    let ethertype = shot.map_or(ETHERTYPE, |(_, shot)| shot.heard_as());
     listeners.open_datagrams(lab, hosts, ethertype)?;
     let listeners = &*listeners;
     let ears = &listeners.frames;
@@ -152,10 +152,13 @@ impl<'l> Probing<'l> {
         let refused = |sent: std::io::Result<()>| sent.err().and_then(|e| e.raw_os_error());
         let refused = if let Some(queue) = queue {
             queue.send(&frame).err().map(|error| error.errno)
-        } else if shot.bypasses() {
+        } else if shot.is_apart() {
             refused(self.lab.nodes()[host.node].ns.enter(|| {
                 let socket = PacketSocket::open(0, frame.len())?;
-                socket.bypass_queue()?;
+                if shot.bypasses() {
+                    socket.bypass_queue()?;
+                }
+                socket.set_priority(shot.urgent())?;
                 socket.send(host.index, &frame)
             }))
         } else {

@@ -90,6 +90,10 @@ pub struct Shot {
     tags: Vec<Tag>,
     bytes: usize,
     bypass: bool,
+    /// What it says to be, if not one of our own frames.
+    ethertype: Option<u16>,
+    /// The priority that the sender's kernel is told (`SO_PRIORITY`).
+    urgency: u8,
     /// Sender and group, if it is a datagram.
     datagram: Option<(IpAddr, IpAddr)>,
 }
@@ -100,7 +104,16 @@ const SHORTEST: usize = 14 + 12;
 impl Shot {
     /// To that address, from the sender's own, as short as Ethernet has them (60 bytes).
     pub const fn to(mac: Mac) -> Self {
-        Self { to: mac, from: None, tags: Vec::new(), bytes: 60, bypass: false, datagram: None }
+        Self {
+            to: mac,
+            from: None,
+            tags: Vec::new(),
+            bytes: 60,
+            bypass: false,
+            ethertype: None,
+            urgency: 0,
+            datagram: None,
+        }
     }
 
     /// A UDP datagram to an IP group, as if that address had sent it. Both are of one family.
@@ -142,21 +155,46 @@ impl Shot {
         self
     }
 
+    /// Of that ethertype. Its payload stays one of ours.
+    #[must_use]
+    pub const fn ethertype(mut self, ethertype: u16) -> Self {
+        self.ethertype = Some(ethertype);
+        self
+    }
+
+    /// With that priority within the sender's kernel (`SO_PRIORITY`, 0 to 6): no tag has it unless
+    /// a link puts it there.
+    #[must_use]
+    pub const fn urgency(mut self, urgency: u8) -> Self {
+        self.urgency = urgency;
+        self
+    }
+
     pub(super) const fn is_group(&self) -> bool {
         self.to.0[0] & 1 == 1
     }
 
     /// The ethertype that it is heard by.
-    pub(super) const fn ethertype(&self) -> u16 {
-        match self.datagram {
-            None => ETHERTYPE,
-            Some((IpAddr::V4(_), _)) => 0x0800,
-            Some((IpAddr::V6(_), _)) => 0x86dd,
+    pub(super) const fn heard_as(&self) -> u16 {
+        match (self.ethertype, self.datagram) {
+            (Some(other), _) => other,
+            (None, None) => ETHERTYPE,
+            (None, Some((IpAddr::V4(_), _))) => 0x0800,
+            (None, Some((IpAddr::V6(_), _))) => 0x86dd,
         }
+    }
+
+    /// Whether it is sent by a socket of its own.
+    pub(super) const fn is_apart(&self) -> bool {
+        self.bypass || self.urgency > 0
     }
 
     pub(super) const fn bypasses(&self) -> bool {
         self.bypass
+    }
+
+    pub(super) const fn urgent(&self) -> u8 {
+        self.urgency
     }
 
     /// The frame, as it is sent with that number by a link with that address.
@@ -175,7 +213,7 @@ impl Shot {
     /// Ethertype and payload: what no driver changes.
     fn body(&self, number: u32) -> Vec<u8> {
         let length = self.bytes.max(SHORTEST + 4 * self.tags.len()) - 12 - 4 * self.tags.len();
-        let mut body = self.ethertype().to_be_bytes().to_vec();
+        let mut body = self.heard_as().to_be_bytes().to_vec();
         if let Some(addresses) = self.datagram {
             body.extend(datagram(addresses, number));
             return body;
@@ -231,6 +269,12 @@ impl fmt::Display for Shot {
         }
         if let Some(from) = self.from {
             write!(f, " as if of {from}")?;
+        }
+        if let Some(ethertype) = self.ethertype {
+            write!(f, " of ethertype {ethertype:#06x}")?;
+        }
+        if self.urgency > 0 {
+            write!(f, " of urgency {}", self.urgency)?;
         }
         self.tags.iter().try_for_each(|tag| write!(f, " in {tag}"))?;
         if self.bytes == 60 { Ok(()) } else { write!(f, " of {} bytes", self.bytes) }

@@ -7,6 +7,8 @@
 //! ```
 
 pub(crate) mod layer3;
+pub(crate) mod birth;
+pub(crate) mod paths;
 
 use hairpin_fixtures::lan::quiet;
 use hairpin_fixtures::{ipvlan_lan, reflecting};

@@ -11,17 +11,22 @@
 //! ```
 
 pub(crate) mod address;
+pub(crate) mod birth;
 pub(crate) mod bridge;
 pub(crate) mod counters;
 pub(crate) mod delivery;
+pub(crate) mod end;
+pub(crate) mod filters;
 pub(crate) mod life;
 pub(crate) mod mixed;
 pub(crate) mod mtu;
 pub(crate) mod outside;
+pub(crate) mod owner;
 pub(crate) mod parent;
 pub(crate) mod passthru;
 pub(crate) mod private;
 pub(crate) mod queue;
+pub(crate) mod senders;
 pub(crate) mod settings;
 pub(crate) mod source;
 pub(crate) mod vepa;

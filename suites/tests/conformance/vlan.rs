@@ -5,6 +5,10 @@
 //!   a:eth0 ------------ b:eth0       b tags what it sends by hand
 //! ```
 
+pub(crate) mod flags;
+pub(crate) mod priority;
+pub(crate) mod stack;
+
 use hairpin_fixtures::lan::without_ipv6;
 use hairpin_harness::options::{link, vlan};
 use hairpin_harness::{

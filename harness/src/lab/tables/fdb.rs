@@ -12,9 +12,9 @@ use hairpin_model::{Error, Mac};
 use super::super::Lab;
 use super::super::options::link_header;
 use super::{u16_at, u32_at};
-use crate::attrs::{Attrs, find};
+use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{
-    AF_BRIDGE, Answer, CREATE, DUMP, EventKind, Events, Question, REPLACE, RTM_DELNEIGH,
+    AF_BRIDGE, Answer, CREATE, DUMP, EXCL, EventKind, Events, Question, REPLACE, RTM_DELNEIGH,
     RTM_GETNEIGH, RTM_NEWNEIGH,
 };
 
@@ -118,6 +118,50 @@ impl Lab {
             find(body.get(12..)?, NDA_LLADDR).and_then(|mac| mac.try_into().ok()).map(Mac)
         };
         Ok(of_link.filter_map(mac).collect())
+    }
+
+    /// Has a link take the frames for an address, or for a group, besides its own (`bridge fdb add …
+    /// self`). `again` says that it may have it already.
+    pub async fn add_filter(
+        &mut self,
+        link: impl Into<LinkName>,
+        mac: Mac,
+        again: bool,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let header = neighbour_header(self.index(&link)?, NUD_PERMANENT, NTF_SELF);
+        let flags = CREATE | if again { REPLACE } else { EXCL };
+        let asked =
+            Question { kind: RTM_NEWNEIGH, flags, header: &header, attrs: fdb_attrs(mac, None) };
+        self.command(&link, &asked, &format!("have it take frames for {mac}"))?;
+        self.tell(|| format!("{link} takes frames for {mac}"));
+        self.apply_rx_modes().await
+    }
+
+    /// Has a link no longer take the frames for an address of those that were added.
+    pub async fn delete_filter(
+        &mut self,
+        link: impl Into<LinkName>,
+        mac: Mac,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let header = neighbour_header(self.index(&link)?, 0, NTF_SELF);
+        let attrs = fdb_attrs(mac, None);
+        let asked = Question { kind: RTM_DELNEIGH, flags: 0, header: &header, attrs };
+        self.command(&link, &asked, &format!("have it take no frames for {mac}"))?;
+        self.tell(|| format!("{link} takes frames for {mac} no longer"));
+        self.apply_rx_modes().await
+    }
+
+    /// The senders that a macvlan child in source mode hears.
+    pub async fn senders(&self, link: impl Into<LinkName>) -> Result<BTreeSet<Mac>, Error> {
+        const IFLA_LINKINFO: u16 = 18;
+        const INFO_DATA: u16 = 2;
+        const MACADDR_DATA: u16 = 5;
+        let attrs = self.link_attributes(&link.into())?;
+        let data = find(&attrs, IFLA_LINKINFO).and_then(|info| find(info, INFO_DATA));
+        let list = data.and_then(|data| find(data, MACADDR_DATA)).unwrap_or_default();
+        Ok(parse(list).filter_map(|(_, mac)| mac.try_into().ok()).map(Mac).collect())
     }
 
     /// What the bridges of a namespace know, in order of address.

@@ -24,6 +24,7 @@ pub(crate) const RULES: &[Rule] = &[
     TAGS,
     WHOLE,
     BYPASS,
+    PAUSE,
 ];
 
 /// An address that no link of the topology has.
@@ -361,4 +362,36 @@ async fn bypassing(lab: &mut CaseLab) -> Result<(), Stop> {
     lab.expect_shot("c1", &Shot::to(c2).bypassing_the_queue(), "c2 host").await?;
     lab.expect_shot("c1", &Shot::to(e).bypassing_the_queue(), "e host").await?;
     Ok(())
+}
+
+const PAUSE: Rule = Rule {
+    id: "macvlan.delivery.pause-frames-are-for-the-wire",
+    promise: "a frame that asks for a pause reaches no child, of whatever mode, from a sibling or \
+              from outside: it is for the two ends of a wire",
+    source: Source {
+        cite: "macvlan_broadcast, drivers/net/macvlan.c; IEEE 802.3, annex 31B",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::private(Mode::Private)]
+#[case::vepa(Mode::Vepa)]
+#[case::bridge(Mode::Bridge)]
+fn pause_frames_are_for_the_wire(#[case] mode: Mode) {
+    check(&PAUSE, async |case| {
+        let mut lab = case.lab(&macvlan_lan(mode)).await?;
+        for (ethertype, of_e, of_c1) in [
+            (0x8808, "p broadcast", "e broadcast"),
+            (0x8809, "c1 broadcast, c2 broadcast, p broadcast", "c2 broadcast, e broadcast"),
+        ] {
+            let shot = Shot::broadcast().ethertype(ethertype);
+            lab.expect_shot("e", &shot, of_e).await?;
+            let of_c1 = if mode == Mode::Bridge { of_c1 } else { "e broadcast" };
+            lab.expect_shot("c1", &shot, of_c1).await?;
+        }
+        Ok(())
+    });
 }

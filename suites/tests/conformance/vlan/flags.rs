@@ -1,0 +1,212 @@
+//! What a VLAN's link is told to be: its flags, and which births are refused.
+//!
+//! ```text
+//!   a:v5 (VLAN 5)
+//!   a:eth0 ------------ b:eth0
+//! ```
+
+use hairpin_harness::options::vlan::{
+    FLAGS, GVRP, ID, LOOSE_BINDING, MVRP, PROTOCOL, REORDER_HEADER, flags,
+};
+use hairpin_harness::options::{LinkOption, link};
+use hairpin_harness::{Errno, Rule, Shot, Source, Strength, Tag, check};
+use rstest::rstest;
+
+use super::{NEEDS, cable};
+
+pub(crate) const RULES: &[Rule] = &[DEFAULTS, TOLD, REFUSED, LOOSE, UP_AGAIN, HEADER];
+
+/// What the kernel tells of flags: it means them all.
+fn all(values: u32) -> u64 {
+    flags(u32::MAX, values)
+}
+
+const DEFAULTS: Rule = Rule {
+    id: "vlan.flags.what-it-is-born-with",
+    promise: "a VLAN's link is born with the address and MTU of the link below, of the customer's \
+              protocol unless told, hides tags, has no queue, and is down",
+    source: Source { cite: "vlan_newlink and vlan_setup, net/8021q", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_it_is_born_with() {
+    check(&DEFAULTS, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        lab.set_mtu("a:eth0", 1400).await?;
+        let below = lab.option("a:eth0", link::ADDRESS).await?.unwrap_or_default();
+        for (told, protocol) in [(None, 0x8100), (Some(0x88a8), 0x88a8), (Some(0x8100), 0x8100)] {
+            let mut options = vec![(ID, 4094)];
+            options.extend(told.map(|protocol| (PROTOCOL, protocol)));
+            let born = lab.newborn("vlan", "a", Some("eth0"), &options).await?;
+            for (option, wanted) in [
+                (ID, 4094),
+                (PROTOCOL, protocol),
+                (FLAGS, all(REORDER_HEADER)),
+                (link::ADDRESS, below),
+                (link::MTU, 1400),
+                (link::OPERSTATE, 2),
+            ] {
+                let seen = born.option(option);
+                let claim = format!("a newborn has {option} {wanted:#x}");
+                lab.claim(&claim, seen == Some(wanted), format!("{seen:x?}"))?;
+            }
+        }
+        let qdisc = lab.qdisc("a:v5")?;
+        lab.claim("it has no queue", qdisc == "noqueue", qdisc)
+    });
+}
+
+const TOLD: Rule = Rule {
+    id: "vlan.flags.are-read-back-as-set",
+    promise: "each flag is set and taken back alone, at birth and while it runs, and the others \
+              stay as they are",
+    source: Source {
+        cite: "vlan_dev_change_flags, net/8021q/vlan_dev.c; ip-link(8), vlan",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::reorder_header(REORDER_HEADER)]
+#[case::gvrp(GVRP)]
+#[case::loose_binding(LOOSE_BINDING)]
+#[case::mvrp(MVRP)]
+fn are_read_back_as_set(#[case] flag: u32) {
+    check(&TOLD, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        let others = REORDER_HEADER & !flag;
+        for values in [flag, 0, flag] {
+            lab.set_option("a:v5", FLAGS, flags(flag, values)).await?;
+            lab.expect_option("a:v5", FLAGS, all(others | values)).await?;
+            let told = [(ID, 7), (FLAGS, flags(flag, values))];
+            let born = lab.newborn("vlan", "a", Some("eth0"), &told).await?.option(FLAGS);
+            let wanted = all(others | values);
+            lab.claim("at birth, too", born == Some(wanted), format!("{born:x?}"))?;
+        }
+        Ok(())
+    });
+}
+
+const REFUSED: Rule = Rule {
+    id: "vlan.flags.nonsense-is-refused",
+    promise: "a VLAN without an id or a link below, beyond 4095, of an unknown protocol or with \
+              unknown flags, with a group's address or an MTU above is refused",
+    source: Source {
+        cite: "vlan_validate and vlan_newlink, net/8021q/vlan_netlink.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::no_id(&[], Errno::EINVAL)]
+#[case::beyond(&[(ID, 4096)], Errno::ERANGE)]
+#[case::unknown_protocol(&[(ID, 7), (PROTOCOL, 0x9100)], Errno::EPROTONOSUPPORT)]
+#[case::unknown_flag(&[(ID, 7), (FLAGS, flags(32, 32))], Errno::EINVAL)]
+#[case::group(&[(ID, 7), (link::ADDRESS, 0x0100_5e00_0001)], Errno::EADDRNOTAVAIL)]
+#[case::mtu_above(&[(ID, 7), (link::MTU, 1501)], Errno::EINVAL)]
+#[case::the_same_again(&[(ID, 5)], Errno::EEXIST)]
+#[case::no_such_link(&[(ID, 7), (link::BELOW, 9999)], Errno::ENODEV)]
+#[case::on_the_loopback(&[(ID, 7), (link::BELOW, 1)], Errno::EOPNOTSUPP)]
+fn nonsense_is_refused(#[case] told: &[(LinkOption, u64)], #[case] errno: Errno) {
+    check(&REFUSED, async |case| {
+        let lab = case.lab(&cable()).await?;
+        let elsewhere = told.iter().any(|(option, _)| *option == link::BELOW);
+        let below = (!elsewhere).then_some("eth0");
+        let born = lab.newborn("vlan", "a", below, told).await;
+        lab.expect_refusal("such a VLAN", born, errno)?;
+        let born = lab.newborn("vlan", "a", None, &[(ID, 7)]).await;
+        lab.expect_refusal("a VLAN of nothing", born, Errno::EINVAL)?;
+        let born = lab.newborn("vlan", "a", Some("eth0"), &[(ID, 7), (link::MTU, 1500)]).await;
+        lab.expect_done("a good VLAN", born)
+    });
+}
+
+const LOOSE: Rule = Rule {
+    id: "vlan.flags.loose-binding-stays-up",
+    promise: "a VLAN's link with loose binding stays up when the link below goes down and may come \
+              up over one that is down; another may not",
+    source: Source {
+        cite: "vlan_dev_open and vlan_device_event, net/8021q; ip-link(8), loose_binding",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn loose_binding_stays_up() {
+    check(&LOOSE, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        lab.set_up("a:eth0", false).await?;
+        let refused = lab.set_up("a:v5", true).await;
+        lab.expect_refusal("to come up over one that is down", refused, Errno::ENETDOWN)?;
+        lab.set_option("a:v5", FLAGS, flags(LOOSE_BINDING, LOOSE_BINDING)).await?;
+        let done = lab.set_up("a:v5", true).await;
+        lab.expect_done("with loose binding", done)?;
+        for up in [true, false] {
+            lab.set_up("a:eth0", up).await?;
+            let seen = lab.link("a:v5").await?.up;
+            lab.claim(&format!("it is up with the link below {up}"), seen, seen)?;
+        }
+        Ok(())
+    });
+}
+
+const UP_AGAIN: Rule = Rule {
+    id: "vlan.flags.up-with-the-link-below",
+    promise: "a VLAN's link that went down with the link below comes up with it, and frames for it \
+              arrive",
+    source: Source { cite: "vlan_device_event, NETDEV_UP, net/8021q/vlan.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn up_with_the_link_below() {
+    check(&UP_AGAIN, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        let a = lab.mac("a:eth0");
+        lab.set_up("a:eth0", false).await?;
+        let seen = lab.link("a:v5").await?.up;
+        lab.claim("it goes down", !seen, seen)?;
+        lab.set_up("a:eth0", true).await?;
+        let seen = lab.link("a:v5").await?.up;
+        lab.claim("it comes up", seen, seen)?;
+        lab.expect_shot("b", &Shot::to(a).tag(Tag::vlan(5)), "a:v5 host").await?;
+        Ok(())
+    });
+}
+
+const HEADER: Rule = Rule {
+    id: "vlan.flags.without-reordering-tags-are-shown",
+    promise: "without reordering of headers a VLAN's link hands frames up with their tag in them, \
+              and sends with one all the same",
+    source: Source {
+        cite: "vlan_do_receive, net/8021q/vlan_core.c; ip-link(8), reorder_hdr",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn without_reordering_tags_are_shown() {
+    check(&HEADER, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        let a = lab.mac("a:eth0");
+        let shot = Shot::to(a).tag(Tag::vlan(5)).bytes(104);
+        lab.expect_shot("b", &shot, "a:v5 host").await?;
+        lab.set_option("a:v5", FLAGS, flags(REORDER_HEADER, 0)).await?;
+        lab.expect_shot("b", &shot, "a:v5 host changed (104 bytes)").await?;
+        lab.set_option("a:v5", FLAGS, flags(REORDER_HEADER, REORDER_HEADER)).await?;
+        lab.expect_shot("b", &shot, "a:v5 host").await?;
+        Ok(())
+    });
+}
+

@@ -1,0 +1,164 @@
+//! Priorities: from a tag into the kernel, and from the kernel into a tag.
+//!
+//! ```text
+//!   a:v5 --- a:eth0 ------- b:p1 --- b:v5 [b:br] b:v6 --- b:p2 ------- c:eth0
+//! ```
+
+use std::collections::BTreeMap;
+
+use hairpin_fixtures::lan::without_ipv6;
+use hairpin_harness::{Bridge, Need, Rule, Shot, Source, Strength, Tag, Topology, Way, check};
+
+use super::NEEDS;
+
+pub(crate) const RULES: &[Rule] = &[EGRESS, INGRESS, TOLD];
+
+const NEEDS_BRIDGE: &[Need] = &[Need::Driver("veth"), Need::Driver("vlan"), Need::Driver("bridge")];
+
+fn tagging() -> Topology {
+    without_ipv6(
+        Topology::new("tagging")
+            .host("a")
+            .host("b")
+            .cable("a:eth0", "b:eth0")
+            .vlan("a:v5", "a:eth0", 5)
+            .vlan("b:v5", "b:eth0", 5)
+            .address("a:v5", "192.0.2.1/24")
+            .address("b:v5", "192.0.2.2/24"),
+    )
+}
+
+const EGRESS: Rule = Rule {
+    id: "vlan.priority.from-the-kernel-into-the-tag",
+    promise: "a frame leaves with the priority in its tag that its priority within the kernel is \
+              mapped to, and with none where that is not mapped",
+    source: Source {
+        cite: "vlan_dev_get_egress_qos_mask, net/8021q; ip-link(8), egress-qos-map",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn from_the_kernel_into_the_tag() {
+    check(&EGRESS, async |case| {
+        let mut lab = case.lab(&tagging()).await?;
+        let b = lab.mac("b:v5");
+        let leaves = async |urgency: u8, lab: &mut hairpin_harness::CaseLab| {
+            let fate = lab.expect_shot("a", &Shot::to(b).urgency(urgency), "b host").await?;
+            Ok::<_, hairpin_harness::Stop>(fate.tag_leaving("a:eth0"))
+        };
+        for (map, expected) in [
+            (None, [0; 7]),
+            (Some((3, 6)), [0, 0, 0, 6, 0, 0, 0]),
+            (Some((0, 1)), [1, 0, 0, 6, 0, 0, 0]),
+            (Some((6, 7)), [1, 0, 0, 6, 0, 0, 7]),
+            (Some((3, 2)), [1, 0, 0, 2, 0, 0, 7]),
+        ] {
+            if let Some((from, to)) = map {
+                lab.set_priority("a:v5", Way::Egress, from, to).await?;
+            }
+            for (urgency, priority) in (0..).zip(expected) {
+                let seen = leaves(urgency, &mut lab).await?;
+                let wanted = Some(Tag::vlan(5).priority(priority));
+                let claim = format!("urgency {urgency} leaves with priority {priority}");
+                lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
+            }
+        }
+        Ok(())
+    });
+}
+
+/// A bridge between VLAN 5 of one cable and VLAN 6 of another.
+fn bridged() -> Topology {
+    without_ipv6(
+        Topology::new("bridged")
+            .host("a")
+            .host("c")
+            .netns("b")
+            .bridge_with("b:br", Bridge::default().mcast_snooping(false))
+            .cable("b:p1", "a:eth0")
+            .cable("b:p2", "c:eth0")
+            .vlan("b:v5", "b:p1", 5)
+            .port("b:v5", "br")
+            .vlan("b:v6", "b:p2", 6)
+            .port("b:v6", "br")
+            .vlan("a:v5", "a:eth0", 5)
+            .vlan("c:v6", "c:eth0", 6)
+            .address("a:v5", "192.0.2.1/24")
+            .address("c:v6", "192.0.2.2/24"),
+    )
+}
+
+const INGRESS: Rule = Rule {
+    id: "vlan.priority.from-the-tag-into-the-kernel",
+    promise: "a frame's priority within the kernel is the one that its tag's is mapped to, and \
+              none where that is not mapped: another VLAN that it leaves by shows it",
+    source: Source {
+        cite: "vlan_get_ingress_priority, net/8021q; ip-link(8), ingress-qos-map",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS_BRIDGE,
+};
+
+#[test]
+fn from_the_tag_into_the_kernel() {
+    check(&INGRESS, async |case| {
+        let mut lab = case.lab(&bridged()).await?;
+        let c = lab.mac("c:v6");
+        lab.set_priority("a:v5", Way::Egress, 1, 5).await?;
+        lab.set_priority("b:v6", Way::Egress, 4, 7).await?;
+        lab.set_priority("b:v6", Way::Egress, 3, 2).await?;
+        for (map, of_five, of_none) in
+            [(None, 0, 0), (Some((5, 4)), 7, 0), (Some((5, 3)), 2, 0), (Some((0, 4)), 2, 7)]
+        {
+            if let Some((from, to)) = map {
+                lab.set_priority("b:v5", Way::Ingress, from, to).await?;
+            }
+            for (urgency, priority) in [(1, of_five), (0, of_none)] {
+                let fate = lab.expect_shot("a", &Shot::to(c).urgency(urgency), "c host").await?;
+                let seen = fate.tag_leaving("b:p2");
+                let wanted = Some(Tag::vlan(6).priority(priority));
+                let claim = format!("it leaves in VLAN 6 with priority {priority}");
+                lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
+            }
+        }
+        Ok(())
+    });
+}
+
+const TOLD: Rule = Rule {
+    id: "vlan.priority.maps-are-read-back",
+    promise: "both maps are told as they were set, and what is set to no priority is told no more",
+    source: Source { cite: "vlan_fill_info, net/8021q/vlan_netlink.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn maps_are_read_back() {
+    check(&TOLD, async |case| {
+        let mut lab = case.lab(&tagging()).await?;
+        let mut wanted = BTreeMap::new();
+        for (from, to) in [(2, 5), (3, 6), (2, 4), (0, 1)] {
+            wanted.insert(from, to);
+            for way in [Way::Ingress, Way::Egress] {
+                lab.set_priority("a:v5", way, from, to).await?;
+                let seen = lab.priorities("a:v5", way).await?;
+                let claim = format!("{way:?}: {wanted:?}");
+                lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
+            }
+        }
+        for way in [Way::Ingress, Way::Egress] {
+            lab.set_priority("a:v5", way, 3, 0).await?;
+            let seen = lab.priorities("a:v5", way).await?;
+            let left = BTreeMap::from([(0, 1), (2, 4)]);
+            lab.claim(&format!("{way:?}: {left:?}"), seen == left, format!("{seen:?}"))?;
+            let other = lab.priorities("b:v5", way).await?;
+            lab.claim("the other end has none", other.is_empty(), format!("{other:?}"))?;
+        }
+        Ok(())
+    });
+}
