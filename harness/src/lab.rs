@@ -6,6 +6,7 @@
 
 mod build;
 mod change;
+mod ethtool;
 mod newborn;
 pub mod options;
 mod process;
@@ -23,14 +24,15 @@ use hairpin_model::{Class, Error, Family, Mac, Topology};
 use crate::netlink::{LinkState, Netlink};
 use crate::ns::Ns;
 pub use change::Filter;
+pub use ethtool::{Channels, Offload};
 pub use newborn::Newborn;
 pub use process::Sights;
 pub use queue::Queue;
 pub use tables::{Counters, Fdb, FdbEntry, MdbEntry, PortVlan, Way};
 
 use crate::observe::{
-    Emerged, Fate, Flow, Listeners, Message, Passage, Shot, emerged, flow, join, observe, ping,
-    say, send_many, shoot, shoot_from,
+    Emerged, Fate, Flow, Listeners, Message, Passage, Received, Shot, datagram, emerged, flow,
+    join, observe, ping, say, send_many, shoot, shoot_from,
 };
 
 /// One namespace of a lab.
@@ -152,6 +154,18 @@ impl Lab {
         let link = link.into();
         let (ns, index) = (&self.node(&link.netns)?.ns, self.index(&link)?);
         send_many(ns, (index, self.topology.mac_of(&link)), shot, times)
+    }
+
+    /// Sends a UDP datagram from one host's link straight to another's, with a sound check sum or a
+    /// broken one, and tells what the receiver's kernel made of it. The two are on one network.
+    pub fn datagram(
+        &self,
+        family: Family,
+        from: &str,
+        to: &str,
+        sound: bool,
+    ) -> Result<Received, Error> {
+        datagram(self, family, (from, to), sound)
     }
 
     /// Sends one frame through a macvtap link's queue, and proves what became of it at all hosts.

@@ -36,13 +36,15 @@ mod version;
 
 pub use case::{Case, CaseLab, Stop, check};
 pub use lab::{
-    Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, Newborn, PortVlan, Queue, Sights, Way,
-    options, queue,
+    Channels, Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, Newborn, Offload, PortVlan, Queue,
+    Sights, Way, options, queue,
 };
 pub use netlink::LinkState;
 pub use nix::errno::Errno;
 pub use ns::Ns;
-pub use observe::{Emerged, Fate, Flow, Hearing, Message, Passage, Record, Shot, Tag, Taken};
+pub use observe::{
+    Emerged, Fate, Flow, Hearing, Message, Passage, Received, Record, Shot, Tag, Taken,
+};
 pub use version::Kernel;
 
 pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};

@@ -17,6 +17,7 @@
 //! ports.
 
 mod answer;
+mod checksum;
 mod controls;
 mod decode;
 mod ears;
@@ -39,6 +40,8 @@ use crate::lab::{Lab, Queue};
 use crate::ns::Ns;
 use crate::sys::PacketSocket;
 
+pub use checksum::Received;
+pub(crate) use checksum::datagram;
 pub(crate) use ears::{Listeners, wait_readable};
 pub(crate) use flow::flow;
 pub use flow::{Flow, Passage};

@@ -112,7 +112,12 @@ impl PacketSocket {
 
     /// Sends a whole frame out of a link.
     pub(crate) fn send(&self, ifindex: u32, frame: &[u8]) -> io::Result<()> {
-        let address = link_address(ifindex, 0);
+        self.send_as(ifindex, 0, frame)
+    }
+
+    /// Sends a whole frame out of a link, and tells the kernel its ethertype: it does not look.
+    pub(crate) fn send_as(&self, ifindex: u32, protocol: u16, frame: &[u8]) -> io::Result<()> {
+        let address = link_address(ifindex, protocol);
         // SAFETY: buffer and address are valid for the lengths given.
         let rc = unsafe {
             libc::sendto(

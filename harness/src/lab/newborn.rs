@@ -7,10 +7,10 @@ use hairpin_model::topology::LinkName;
 use super::Lab;
 use super::options::{LINK_HEADER, LinkOption, Place, link_header, read, write};
 use crate::attrs::Attrs;
+use crate::netlink::Refused;
 use crate::netlink::plain::{
     self, ACK, CREATE, EXCL, Question, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK,
 };
-use crate::netlink::Refused;
 use crate::ns::Ns;
 
 const IFLA_IFNAME: u16 = 3;

@@ -342,8 +342,9 @@ pub(super) fn write(attrs: Attrs, (option, value): (LinkOption, u64)) -> Attrs {
 pub(super) fn read(attrs: &[u8], option: LinkOption) -> Option<u64> {
     let found = match option.place {
         Place::Link => find(attrs, option.number),
-        Place::Driver => find(find(attrs, IFLA_LINKINFO)?, INFO_DATA)
-            .and_then(|data| find(data, option.number)),
+        Place::Driver => {
+            find(find(attrs, IFLA_LINKINFO)?, INFO_DATA).and_then(|data| find(data, option.number))
+        }
         Place::Port => find(find(attrs, IFLA_LINKINFO)?, INFO_SLAVE_DATA)
             .and_then(|data| find(data, option.number)),
     };

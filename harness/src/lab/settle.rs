@@ -183,10 +183,11 @@ fn solicited_group(address: &IpNet) -> Option<String> {
 }
 
 /// Whether kernels differ on what becomes of the link: before 6.15 an ipvlan child went on when its
-/// parent was brought down ("ipvlan: handle NETDEV_DOWN event").
+/// parent was brought down ("ipvlan: handle NETDEV_DOWN event"). A VLAN's link may have been told to go
+/// on, too (`loose_binding`).
 fn is_in_doubt(topology: &Topology, link: &Link) -> bool {
     let down = |parent: &LinkName| topology.link(parent).is_some_and(|parent| !parent.up);
-    matches!(&link.kind, Kind::Ipvlan { parent, .. } if down(parent))
+    matches!(&link.kind, Kind::Ipvlan { parent, .. } | Kind::Vlan { parent, .. } if down(parent))
 }
 
 /// Whether a link of this topology will carry frames.

@@ -159,7 +159,7 @@ impl<'l> Probing<'l> {
                     socket.bypass_queue()?;
                 }
                 socket.set_priority(shot.urgent())?;
-                socket.send(host.index, &frame)
+                socket.send_as(host.index, shot.told_as(), &frame)
             }))
         } else {
             refused(self.ears[from].send(host.index, &frame))

@@ -186,7 +186,15 @@ impl Shot {
 
     /// Whether it is sent by a socket of its own.
     pub(super) const fn is_apart(&self) -> bool {
-        self.bypass || self.urgency > 0
+        self.bypass || self.urgency > 0 || self.ethertype.is_some()
+    }
+
+    /// The ethertype that the sender's kernel is told, 0 for none.
+    pub(super) const fn told_as(&self) -> u16 {
+        match self.ethertype {
+            Some(ethertype) => ethertype,
+            None => 0,
+        }
     }
 
     pub(super) const fn bypasses(&self) -> bool {
@@ -254,7 +262,7 @@ fn datagram(addresses: (IpAddr, IpAddr), number: u32) -> Vec<u8> {
     bytes
 }
 
-fn mapped(address: IpAddr) -> [u8; 16] {
+pub(super) fn mapped(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
         IpAddr::V6(ip) => ip.octets(),

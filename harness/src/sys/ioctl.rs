@@ -1,6 +1,7 @@
-//! The requests that a macvtap link's file takes by `ioctl` (`linux/if_tun.h`).
+//! The requests that links take by `ioctl`: a macvtap's by its file (`linux/if_tun.h`), any link's by
+//! name (`linux/ethtool.h`).
 //!
-//! What they mean is told in `lab::queue`.
+//! What they mean is told in `lab::queue` and `lab::ethtool`.
 #![expect(unsafe_code, reason = "ioctl has no safe form")]
 
 use std::io;
@@ -57,4 +58,21 @@ pub(crate) fn address(fd: BorrowedFd<'_>, request: u32, mac: Mac) -> io::Result<
         *to = from.cast_unsigned();
     }
     Ok(Mac(mac))
+}
+
+/// `SIOCETHTOOL` of `<linux/sockios.h>`.
+const SIOCETHTOOL: u32 = 0x8946;
+
+/// Passes a request, and leaves in its place what the kernel has made of it. The caller gives a
+/// buffer as long as the request's command has it.
+pub(crate) fn ethtool(fd: BorrowedFd<'_>, link: &str, request: &mut [u8]) -> io::Result<()> {
+    // SAFETY: all-zero is a valid ifreq.
+    let mut ifreq: libc::ifreq = unsafe { zeroed() };
+    let room = ifreq.ifr_name.len() - 1;
+    for (to, from) in ifreq.ifr_name[..room].iter_mut().zip(link.bytes()) {
+        *to = from.cast_signed();
+    }
+    ifreq.ifr_ifru.ifru_data = request.as_mut_ptr().cast();
+    // SAFETY: the kernel reads and writes as many bytes as the command has, which the buffer holds.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), SIOCETHTOOL.into(), &raw mut ifreq) }).map(|_| ())
 }

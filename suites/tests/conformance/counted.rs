@@ -3,7 +3,7 @@
 //!
 //! No cases here. The lab must be quiet: whoever speaks unasked is counted too.
 
-use hairpin_harness::{CaseLab, Class, Counters, Shot, Stop};
+use hairpin_harness::{CaseLab, Class, Counters, Family, Received, Shot, Stop};
 
 /// By how many bytes the longer shot is longer.
 pub(crate) const MORE: u64 = 900;
@@ -53,5 +53,16 @@ async fn counters(lab: &mut CaseLab, links: &[(&str, u64, u64)]) -> Result<Vec<C
 /// Flushes what is under way.
 pub(crate) async fn settled(lab: &mut CaseLab) -> Result<(), Stop> {
     lab.observe(Class::Broadcast).await?;
+    Ok(())
+}
+
+/// Holds that a datagram with a broken check sum is counted and thrown away, and a sound one not.
+pub(crate) fn expect_sums(lab: &CaseLab, family: Family, from: &str, to: &str) -> Result<(), Stop> {
+    for sound in [true, false, true] {
+        let seen = lab.datagram(family, from, to, sound)?;
+        let wanted = Received { heard: sound, counted: u64::from(!sound) };
+        let claim = format!("{from} to {to}, sound {sound}: {wanted:?}");
+        lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
+    }
     Ok(())
 }

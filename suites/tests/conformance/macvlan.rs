@@ -20,6 +20,7 @@ pub(crate) mod filters;
 pub(crate) mod life;
 pub(crate) mod mixed;
 pub(crate) mod mtu;
+pub(crate) mod offload;
 pub(crate) mod outside;
 pub(crate) mod owner;
 pub(crate) mod parent;

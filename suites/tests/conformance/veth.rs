@@ -4,6 +4,8 @@
 //!   a:eth0 ------------ b:eth0
 //! ```
 
+pub(crate) mod offload;
+
 use hairpin_fixtures::lan::without_ipv6;
 use hairpin_harness::options::link;
 use hairpin_harness::{

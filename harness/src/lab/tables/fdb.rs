@@ -145,7 +145,7 @@ impl Lab {
         mac: Mac,
     ) -> Result<(), Error> {
         let link = link.into();
-        let header = neighbour_header(self.index(&link)?, 0, NTF_SELF);
+        let header = neighbour_header(self.index(&link)?, NUD_PERMANENT, NTF_SELF);
         let attrs = fdb_attrs(mac, None);
         let asked = Question { kind: RTM_DELNEIGH, flags: 0, header: &header, attrs };
         self.command(&link, &asked, &format!("have it take no frames for {mac}"))?;

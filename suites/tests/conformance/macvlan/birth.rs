@@ -8,9 +8,7 @@ use hairpin_harness::options::macvlan::{
     BC_QUEUE_LEN, BC_QUEUE_LEN_USED, FLAGS, MACADDR, MACADDR_COUNT, MACADDR_MODE, MODE,
 };
 use hairpin_harness::options::{LinkOption, link};
-use hairpin_harness::{
-    CaseLab, Errno, Mode, Need, Rule, Source, Stop, Strength, Topology, check,
-};
+use hairpin_harness::{CaseLab, Errno, Mode, Need, Rule, Source, Stop, Strength, Topology, check};
 use rstest::rstest;
 
 use super::{NEEDS, NEEDS_BC_QUEUE};
@@ -211,7 +209,11 @@ fn the_used_length_is_not_for_setting() {
             let born = lab.newborn("macvlan", "p", Some("p0"), &told).await?;
             for option in [BC_QUEUE_LEN, BC_QUEUE_LEN_USED] {
                 let seen = born.option(option);
-                lab.claim(&format!("{option} {wanted}"), seen == Some(wanted), format!("{seen:?}"))?;
+                lab.claim(
+                    &format!("{option} {wanted}"),
+                    seen == Some(wanted),
+                    format!("{seen:?}"),
+                )?;
             }
         }
         let born = lab.newborn("macvlan", "p", Some("p0"), &[(BC_QUEUE_LEN_USED, 5)]).await;
@@ -246,7 +248,10 @@ fn segments_as_large_as_its_parents() {
 const NAMESPACE: Rule = Rule {
     id: "macvlan.birth.tells-its-parents-namespace",
     promise: "a child tells in which namespace its parent is, if that is not its own",
-    source: Source { cite: "macvlan_get_link_net, drivers/net/macvlan.c", strength: Strength::Code },
+    source: Source {
+        cite: "macvlan_get_link_net, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
     article: &[],
     needs: NEEDS,
 };

@@ -6,9 +6,7 @@
 
 use hairpin_fixtures::lan::{cabled, quiet, single_lan};
 use hairpin_harness::options::macvlan::{FLAGS, MODE};
-use hairpin_harness::{
-    Errno, Filter, Mac, Mode, Rule, Shot, Source, Strength, check, options,
-};
+use hairpin_harness::{Errno, Filter, Mac, Mode, Rule, Shot, Source, Strength, check, options};
 use rstest::rstest;
 
 use super::{NEEDS, NEEDS_ALLMULTI, expect_promiscuity};
@@ -23,7 +21,10 @@ const DOWN: Rule = Rule {
     id: "macvlan.owner.one-that-is-down-keeps-its-parent-deaf",
     promise: "a passthru child that is down takes no frame, and its parent hears no unicast \
               either; up again the child has it all",
-    source: Source { cite: "macvlan_handle_frame, drivers/net/macvlan.c", strength: Strength::Code },
+    source: Source {
+        cite: "macvlan_handle_frame, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
     article: &[],
     needs: NEEDS,
 };
@@ -73,7 +74,10 @@ const COUNTED: Rule = Rule {
     id: "macvlan.owner.counts-what-it-takes",
     promise: "a passthru child counts each byte that it takes, for whomever it was, and each that \
               it sends; a broadcast counts once at it and once at its parent",
-    source: Source { cite: "macvlan_handle_frame, drivers/net/macvlan.c", strength: Strength::Code },
+    source: Source {
+        cite: "macvlan_handle_frame, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
     article: &[],
     needs: NEEDS,
 };

@@ -159,7 +159,8 @@ fn what_they_send_is_counted() {
             (Shot::to(p).from(ONE), "c1 host, p host"),
             (Shot::broadcast().from(ONE), "c1 broadcast, c2 broadcast, p broadcast"),
         ] {
-            let counted = expect_bytes(&mut lab, ("e", &shot, heard), &[("c1:c0", MORE, 0)]).await?;
+            let counted =
+                expect_bytes(&mut lab, ("e", &shot, heard), &[("c1:c0", MORE, 0)]).await?;
             // The controls of a shot are not of the list.
             for (of_shot, bytes) in counted[0].iter().zip(crate::counted::BYTES) {
                 let seen = (of_shot.rx_packets, of_shot.rx_bytes, of_shot.multicast);
@@ -176,7 +177,10 @@ const KEPT: Rule = Rule {
     id: "macvlan.senders.nodst-of-one-is-no-matter-for-the-other",
     promise: "where one of two children that list a sender has nodst, both hear it, in whichever \
               order they were made, and nobody else does",
-    source: Source { cite: "macvlan_forward_source, drivers/net/macvlan.c", strength: Strength::Code },
+    source: Source {
+        cite: "macvlan_forward_source, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
     article: &[],
     needs: NEEDS,
 };

@@ -1,0 +1,201 @@
+//! What `ethtool` asks of a link: its driver, speed, offloads, queues and counters of its own.
+//!
+//! The commands are those of `<linux/ethtool.h>`. Each request is a command and what it is about,
+//! in one buffer that the kernel fills.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsFd;
+
+use hairpin_model::Error;
+use hairpin_model::topology::LinkName;
+
+use super::Lab;
+use crate::netlink::Refused;
+use crate::sys::ioctl;
+
+/// Something that a link does for the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offload {
+    /// Looks at check sums of what comes.
+    RxChecksums,
+    /// Makes check sums of what goes.
+    TxChecksums,
+    /// Takes frames in pieces.
+    Scatter,
+    /// Cuts TCP into segments.
+    Tso,
+    /// Leaves the cutting to the last moment.
+    Gso,
+    /// Joins what comes.
+    Gro,
+}
+
+impl Offload {
+    /// The commands that ask for it and that set it.
+    const fn commands(self) -> [u32; 2] {
+        match self {
+            Self::RxChecksums => [0x14, 0x15],
+            Self::TxChecksums => [0x16, 0x17],
+            Self::Scatter => [0x18, 0x19],
+            Self::Tso => [0x1e, 0x1f],
+            Self::Gso => [0x23, 0x24],
+            Self::Gro => [0x2b, 0x2c],
+        }
+    }
+}
+
+impl fmt::Display for Offload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RxChecksums => "check sums of what comes",
+            Self::TxChecksums => "check sums of what goes",
+            Self::Scatter => "scatter and gather",
+            Self::Tso => "TCP segmentation",
+            Self::Gso => "generic segmentation",
+            Self::Gro => "joining what comes",
+        })
+    }
+}
+
+/// How many queues a link uses, and how many it could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channels {
+    /// Receive queues in use.
+    pub rx: u32,
+    /// Transmit queues in use.
+    pub tx: u32,
+    /// Receive queues that it was made with.
+    pub most_rx: u32,
+    /// Transmit queues that it was made with.
+    pub most_tx: u32,
+}
+
+const GSET: u32 = 0x01;
+const GDRVINFO: u32 = 0x03;
+const GLINK: u32 = 0x0a;
+const GSTRINGS: u32 = 0x1b;
+const GSTATS: u32 = 0x1d;
+const GCHANNELS: u32 = 0x3c;
+const SCHANNELS: u32 = 0x3d;
+
+/// The length of `struct ethtool_drvinfo`, and where it tells how many counters there are.
+const DRVINFO: usize = 196;
+const N_STATS: usize = 180;
+/// The length of a name, and of `struct ethtool_cmd`.
+const NAME: usize = 32;
+const COMMAND: usize = 44;
+/// The set of names that are those of counters (`ETH_SS_STATS`).
+const OF_STATS: u32 = 1;
+
+/// The number at that place of a request.
+fn at(request: &[u8], place: usize) -> u32 {
+    request.get(place..).and_then(<[u8]>::first_chunk).map_or(0, |b| u32::from_ne_bytes(*b))
+}
+
+/// A request of so many bytes that begins with these numbers.
+fn request(bytes: usize, numbers: &[u32]) -> Vec<u8> {
+    let mut request: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+    request.resize(bytes, 0);
+    request
+}
+
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+impl Lab {
+    fn ethtool(&self, link: &LinkName, mut asked: Vec<u8>, doing: &str) -> Result<Vec<u8>, Error> {
+        let ask = || -> io::Result<()> {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            ioctl::ethtool(socket.as_fd(), &link.link, &mut asked)
+        };
+        self.inside(&link.netns, ask)?.map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or_default();
+            Refused { errno, words: error.to_string() }.error(doing, link)
+        })?;
+        Ok(asked)
+    }
+
+    /// Whether a link does something for the stack.
+    pub fn offload(&self, link: impl Into<LinkName>, offload: Offload) -> Result<bool, Error> {
+        let [get, _] = offload.commands();
+        let told = self.ethtool(&link.into(), request(8, &[get]), "show an offload")?;
+        Ok(at(&told, 4) != 0)
+    }
+
+    /// Has a link do something for the stack, or no longer.
+    pub fn set_offload(
+        &mut self,
+        link: impl Into<LinkName>,
+        offload: Offload,
+        on: bool,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let [_, set] = offload.commands();
+        self.ethtool(&link, request(8, &[set, on.into()]), &format!("set {offload}"))?;
+        self.tell(|| format!("{link} {offload}: {}", if on { "on" } else { "off" }));
+        Ok(())
+    }
+
+    /// How many queues a link uses.
+    pub fn channels(&self, link: impl Into<LinkName>) -> Result<Channels, Error> {
+        let told = self.ethtool(&link.into(), request(36, &[GCHANNELS]), "show the queues")?;
+        let number = |place: usize| at(&told, 4 * place);
+        Ok(Channels { most_rx: number(1), most_tx: number(2), rx: number(5), tx: number(6) })
+    }
+
+    /// Has a link use so many queues.
+    pub fn set_channels(
+        &mut self,
+        link: impl Into<LinkName>,
+        rx: u32,
+        tx: u32,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let asked = request(36, &[SCHANNELS, 0, 0, 0, 0, rx, tx]);
+        self.ethtool(&link, asked, &format!("use {rx} and {tx} queues"))?;
+        self.tell(|| format!("{link} uses {rx} queues to receive and {tx} to send"));
+        Ok(())
+    }
+
+    /// The name that a link's driver gives itself.
+    pub fn driver(&self, link: impl Into<LinkName>) -> Result<String, Error> {
+        let told = self.ethtool(&link.into(), request(DRVINFO, &[GDRVINFO]), "show the driver")?;
+        Ok(text(&told[4..4 + NAME]))
+    }
+
+    /// Whether `ethtool` holds that a link has a link.
+    pub fn detects(&self, link: impl Into<LinkName>) -> Result<bool, Error> {
+        Ok(at(&self.ethtool(&link.into(), request(8, &[GLINK]), "show the link")?, 4) != 0)
+    }
+
+    /// How fast a link says it is, in Mbit/s, and whether both ways at once.
+    pub fn speed(&self, link: impl Into<LinkName>) -> Result<(u32, bool), Error> {
+        const SPEED: usize = 12;
+        const DUPLEX: usize = 14;
+        const SPEED_HIGH: usize = 28;
+        let told = self.ethtool(&link.into(), request(COMMAND, &[GSET]), "show the speed")?;
+        let half = |place: usize| u32::from(u16::from_ne_bytes([told[place], told[place + 1]]));
+        Ok((half(SPEED_HIGH) << 16 | half(SPEED), told[DUPLEX] == 1))
+    }
+
+    /// The counters that a link's driver has of its own, by name.
+    pub fn own_counters(&self, link: impl Into<LinkName>) -> Result<BTreeMap<String, u64>, Error> {
+        let link = link.into();
+        let told = self.ethtool(&link, request(DRVINFO, &[GDRVINFO]), "show the driver")?;
+        let count = at(&told, N_STATS);
+        let many = usize::try_from(count).unwrap_or_default();
+        let names = request(12 + NAME * many, &[GSTRINGS, OF_STATS, count]);
+        let names = self.ethtool(&link, names, "show the names of counters")?;
+        let values =
+            self.ethtool(&link, request(8 + 8 * many, &[GSTATS, count]), "show counters")?;
+        let names = names[12..].chunks_exact(NAME).map(text);
+        let values = values[8..].chunks_exact(8);
+        let number = |bytes: &[u8]| bytes.first_chunk().map_or(0, |b| u64::from_ne_bytes(*b));
+        Ok(names.zip(values.map(number)).collect())
+    }
+}

@@ -1,0 +1,107 @@
+//! What a child does for the stack, and what its parent's changes make of that.
+//!
+//! ```text
+//!   c1   c2
+//!     \ /
+//!      p0 --- s0 [br0] s1 --- e
+//! ```
+
+use hairpin_fixtures::lan::cabled;
+use hairpin_fixtures::macvlan_lan;
+use hairpin_harness::{Family, Mode, Offload, Rule, Source, Strength, check};
+use rstest::rstest;
+
+use super::NEEDS;
+use crate::counted::expect_sums;
+
+pub(crate) const RULES: &[Rule] = &[SAYS, ALWAYS, SUMS];
+
+const SAYS: Rule = Rule {
+    id: "macvlan.offload.what-a-child-says-of-itself",
+    promise: "a child names its driver, and has its parent's speed, and a link while it has carrier",
+    source: Source {
+        cite: "macvlan_ethtool_get_drvinfo and macvlan_ethtool_get_link_ksettings, \
+               drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_a_child_says_of_itself() {
+    check(&SAYS, async |case| {
+        let mut lab = case.lab(&cabled(Mode::Bridge)).await?;
+        let driver = lab.driver("c1:c0")?;
+        lab.claim("its driver is macvlan", driver == "macvlan", driver)?;
+        let (own, parents) = (lab.speed("c1:c0")?, lab.speed("p:p0")?);
+        lab.claim("its parent's speed", own == parents && own.0 > 0, format!("{own:?}"))?;
+        for up in [true, false, true] {
+            lab.set_up("p:p0", up).await?;
+            let seen = lab.detects("c1:c0")?;
+            lab.claim(&format!("its parent up {up}: it has a link"), seen == up, seen)?;
+        }
+        Ok(())
+    });
+}
+
+const ALWAYS: Rule = Rule {
+    id: "macvlan.offload.sums-and-segments-are-left-to-the-parent",
+    promise: "a child leaves check sums and the cutting of segments to its parent, whatever that \
+              does itself, from birth and when its parent changes; to the last moment only while \
+              its parent does",
+    source: Source {
+        cite: "macvlan_init and macvlan_fix_features, ALWAYS_ON_FEATURES, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn sums_and_segments_are_left_to_the_parent() {
+    check(&ALWAYS, async |case| {
+        let mut lab = case.lab(&cabled(Mode::Bridge)).await?;
+        let left = [Offload::TxChecksums, Offload::Scatter, Offload::Tso];
+        for on in [true, false, true] {
+            for offload in left {
+                lab.set_offload("p:p0", offload, on)?;
+            }
+            lab.set_offload("p:p0", Offload::Gso, on)?;
+            let seen = lab.offload("c1:c0", Offload::Gso)?;
+            lab.claim(&format!("its parent {on}: {}", Offload::Gso), seen == on, seen)?;
+            for offload in left {
+                let seen = lab.offload("c1:c0", offload)?;
+                lab.claim(&format!("its parent {on}: {offload}"), seen, seen)?;
+            }
+            lab.delete_last().await?;
+            lab.grow(|lan| lan.macvlan("c1:c0", "p:p0", Mode::Bridge)).await?;
+        }
+        Ok(())
+    });
+}
+
+const SUMS: Rule = Rule {
+    id: "macvlan.offload.broken-sums-are-thrown-away",
+    promise: "a datagram with a broken check sum is thrown away and counted by the child that it is \
+              for, from outside and from a sibling, and one with a sound sum is not",
+    source: Source {
+        cite: "macvlan_handle_frame and macvlan_queue_xmit, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn broken_sums_are_thrown_away(#[case] family: Family) {
+    check(&SUMS, async |case| {
+        let lab = case.lab(&macvlan_lan(Mode::Bridge)).await?;
+        for (from, to) in [("e", "c1"), ("c1", "e"), ("c1", "c2")] {
+            expect_sums(&lab, family, from, to)?;
+        }
+        Ok(())
+    });
+}
