@@ -30,7 +30,7 @@ pub(crate) const RULES: &[Rule] = &[
     SHARED,
     ADDRESSES,
     MODES,
-    MTU,
+    MTU_SHARED,
     CARRIER,
     LIFE,
     REFUSED,
@@ -289,7 +289,7 @@ fn one_mode_for_all_children() {
     });
 }
 
-const MTU: Rule = Rule {
+const MTU_SHARED: Rule = Rule {
     id: "ipvlan.mtu-of-its-parent",
     promise: "children have their parent's MTU, and follow it",
     source: Source { cite: "ipvlan_adjust_mtu and ipvlan_device_event", strength: Strength::Code },
@@ -299,7 +299,7 @@ const MTU: Rule = Rule {
 
 #[test]
 fn mtu_of_its_parent() {
-    check(&MTU, async |case| {
+    check(&MTU_SHARED, async |case| {
         let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
         for mtu in [1500, 1400, 1300] {
             lab.set_mtu("p:p0", mtu).await?;

@@ -15,8 +15,19 @@ use hairpin_harness::{
 use rstest::rstest;
 
 pub(crate) const RULES: &[Rule] = &[
-    CARRIER, AS_WHAT, WHOLE, TOO_LONG, COUNTED, MTU_LIMITS, MTU_ALONE, TOGETHER, MOVED, BORN, PEER,
-    ADDRESS, TAGS,
+    CARRIER,
+    AS_WHAT,
+    WHOLE,
+    TOO_LONG,
+    COUNTED,
+    MTU_LIMITS,
+    MTU_ALONE,
+    TOGETHER,
+    MOVED,
+    BORN,
+    PEER,
+    GOOD_ADDRESS,
+    TAGS,
 ];
 
 const NEEDS: &[Need] = &[Need::Driver("veth")];
@@ -348,7 +359,7 @@ fn each_end_names_the_other() {
     });
 }
 
-const ADDRESS: Rule = Rule {
+const GOOD_ADDRESS: Rule = Rule {
     id: "veth.an-end-takes-a-good-address",
     promise: "an end takes any address of one station, at once, and no group's",
     source: Source { cite: "eth_mac_addr, net/ethernet/eth.c", strength: Strength::Code },
@@ -358,7 +369,7 @@ const ADDRESS: Rule = Rule {
 
 #[test]
 fn an_end_takes_a_good_address() {
-    check(&ADDRESS, async |case| {
+    check(&GOOD_ADDRESS, async |case| {
         let mut lab = case.lab(&cable()).await?;
         let old = lab.mac("b:eth0");
         for bad in [Mac::BROADCAST, Mac([0; 6]), Mac([1, 0, 0, 0, 0, 1])] {

@@ -17,7 +17,7 @@ use hairpin_harness::{
 use rstest::rstest;
 
 pub(crate) const RULES: &[Rule] =
-    &[BY_ID, TAGGED, ADDRESS, MTU, CARRIER, LIFE, REFUSED, SETTINGS, BOTH_ENDS, COUNTED];
+    &[BY_ID, TAGGED, OWN_ADDRESS, MTU_BELOW, CARRIER, LIFE, REFUSED, SETTINGS, BOTH_ENDS, COUNTED];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("vlan")];
 
@@ -132,7 +132,7 @@ fn the_same_id_talks(#[case] class: Class) {
     });
 }
 
-const ADDRESS: Rule = Rule {
+const OWN_ADDRESS: Rule = Rule {
     id: "vlan.an-address-of-its-own",
     promise: "a VLAN's link may have an address of its own, at which it is reached; the link below \
               then listens for it while the VLAN's is up",
@@ -146,7 +146,7 @@ const ADDRESS: Rule = Rule {
 
 #[test]
 fn an_address_of_its_own() {
-    check(&ADDRESS, async |case| {
+    check(&OWN_ADDRESS, async |case| {
         let mut lab = case.lab(&cable()).await?;
         lab.set_mac("a:v5", NEW).await?;
         lab.expect_shot("b", &Shot::to(NEW).tag(Tag::vlan(5)), "a:v5 host").await?;
@@ -163,7 +163,7 @@ fn an_address_of_its_own() {
     });
 }
 
-const MTU: Rule = Rule {
+const MTU_BELOW: Rule = Rule {
     id: "vlan.mtu-of-the-link-below",
     promise: "a VLAN's link is born with the MTU of the link below, follows it down and takes none \
               above",
@@ -177,7 +177,7 @@ const MTU: Rule = Rule {
 
 #[test]
 fn mtu_of_the_link_below() {
-    check(&MTU, async |case| {
+    check(&MTU_BELOW, async |case| {
         let mut lab = case.lab(&cable()).await?;
         lab.expect_option("a:v5", link::MTU, 1500).await?;
         let done = lab.set_mtu("a:v5", 1501).await;

@@ -12,7 +12,7 @@ use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[DEFAULTS, REFUSED, GRANDCHILD, NOTHING_ABOVE, SEGMENTS];
+pub(crate) const RULES: &[Rule] = &[DEFAULTS, NONSENSE, GRANDCHILD, NOTHING_ABOVE, SEGMENTS];
 
 fn childless() -> Topology {
     Topology::new("childless").host("p").host("e").bridge("p:br").cable("p:p0", "e:e0")
@@ -53,7 +53,7 @@ fn l3_unless_told() {
     });
 }
 
-const REFUSED: Rule = Rule {
+const NONSENSE: Rule = Rule {
     id: "ipvlan.birth.nonsense-is-refused",
     promise: "a child without a parent, on a loopback, or with settings that make no sense is \
               refused, and its parent stays free for a bridge",
@@ -73,7 +73,7 @@ const REFUSED: Rule = Rule {
 #[case::unknown_flag(&[(FLAGS, 4)], Errno::EINVAL)]
 #[case::highest_flag(&[(FLAGS, 0x8000)], Errno::EINVAL)]
 fn nonsense_is_refused(#[case] told: &[(LinkOption, u64)], #[case] errno: Errno) {
-    check(&REFUSED, async |case| {
+    check(&NONSENSE, async |case| {
         let mut lab = case.lab(&childless()).await?;
         let elsewhere = told.iter().any(|(option, _)| *option == link::BELOW);
         let below = (!elsewhere).then_some("p0");

@@ -13,6 +13,8 @@ use hairpin_harness::options::macvlan::{MACADDR, MACADDR_COUNT, MACADDR_MODE};
 use hairpin_harness::topology::Macvlan;
 use hairpin_harness::{CaseLab, Errno, Mac, Mode, Rule, Shot, Source, Stop, Strength, check};
 
+use rstest::rstest;
+
 use super::NEEDS;
 use crate::counted::{MORE, expect_bytes};
 
@@ -185,7 +187,7 @@ const KEPT: Rule = Rule {
     needs: NEEDS,
 };
 
-#[rstest::rstest]
+#[rstest]
 #[case::first(true)]
 #[case::second(false)]
 fn nodst_of_one_is_no_matter_for_the_other(#[case] first: bool) {

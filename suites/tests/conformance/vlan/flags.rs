@@ -14,7 +14,7 @@ use rstest::rstest;
 
 use super::{NEEDS, cable};
 
-pub(crate) const RULES: &[Rule] = &[DEFAULTS, TOLD, REFUSED, LOOSE, UP_AGAIN, HEADER];
+pub(crate) const RULES: &[Rule] = &[DEFAULTS, TOLD, NONSENSE, LOOSE, UP_AGAIN, HEADER];
 
 /// What the kernel tells of flags: it means them all.
 fn all(values: u32) -> u64 {
@@ -94,7 +94,7 @@ fn are_read_back_as_set(#[case] flag: u32) {
     });
 }
 
-const REFUSED: Rule = Rule {
+const NONSENSE: Rule = Rule {
     id: "vlan.flags.nonsense-is-refused",
     promise: "a VLAN without an id or a link below, beyond 4095, of an unknown protocol or with \
               unknown flags, with a group's address or an MTU above is refused",
@@ -117,7 +117,7 @@ const REFUSED: Rule = Rule {
 #[case::no_such_link(&[(ID, 7), (link::BELOW, 9999)], Errno::ENODEV)]
 #[case::on_the_loopback(&[(ID, 7), (link::BELOW, 1)], Errno::EOPNOTSUPP)]
 fn nonsense_is_refused(#[case] told: &[(LinkOption, u64)], #[case] errno: Errno) {
-    check(&REFUSED, async |case| {
+    check(&NONSENSE, async |case| {
         let lab = case.lab(&cable()).await?;
         let elsewhere = told.iter().any(|(option, _)| *option == link::BELOW);
         let below = (!elsewhere).then_some("eth0");
