@@ -6,8 +6,8 @@
 //!        p0 --- s0 [br0] s1 --- e
 //! ```
 
-pub(crate) mod layer3;
 pub(crate) mod birth;
+pub(crate) mod layer3;
 pub(crate) mod paths;
 
 use hairpin_fixtures::lan::quiet;

@@ -23,7 +23,7 @@ use super::{GROUP, NEEDS};
 use crate::counted::settled;
 
 pub(crate) const RULES: &[Rule] =
-    &[L3_SIBLINGS, L3_OUTSIDE, FIREWALL, DOWN, ADDRESS, ALLMULTI, ECHO, GONE, MOVED, DROPPED];
+    &[L3_OUTSIDE, FIREWALL, DOWN, ADDRESS, ALLMULTI, ECHO, GONE, MOVED, DROPPED];
 
 const NEEDS_FIREWALL: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::Driver("ipvlan"), Need::Nftables];
@@ -43,37 +43,6 @@ async fn told(lab: &mut CaseLab) -> Result<(), Stop> {
 /// A datagram whose way is shown by one to the parent's neighbour.
 fn datagram<'a>(family: Family, from: &'a str, to: &'a str) -> Flow<'a> {
     Flow::new(Protocol::Udp, family).between(from, to).port(5001)
-}
-
-const L3_SIBLINGS: Rule = Rule {
-    id: "ipvlan.paths.l3-siblings-by-flag",
-    promise: "in l3 modes siblings reach each other in bridge mode and not when they are private, \
-              from the moment that the flag is set",
-    source: Source {
-        cite: "ipvlan_xmit_mode_l3, drivers/net/ipvlan/ipvlan_core.c; \
-               Documentation/networking/ipvlan.rst, 5",
-        strength: Strength::Documented,
-    },
-    article: &[],
-    needs: NEEDS,
-};
-
-#[rstest]
-#[case::l3_v4(IpvlanMode::L3, Family::V4)]
-#[case::l3_v6(IpvlanMode::L3, Family::V6)]
-#[case::l3s_v4(IpvlanMode::L3s, Family::V4)]
-#[case::l3s_v6(IpvlanMode::L3s, Family::V6)]
-fn l3_siblings_by_flag(#[case] mode: IpvlanMode, #[case] family: Family) {
-    check(&L3_SIBLINGS, async |case| {
-        let mut lab = case.lab(&ipvlan_lan(mode, IpvlanFlag::Bridge)).await?;
-        told(&mut lab).await?;
-        let between = datagram(family, "c1", "c2").aside("e", 7).control("e");
-        for (flags, symbol) in [(0, '+'), (1, '#'), (0, '+')] {
-            lab.set_option("c1:i0", FLAGS, flags).await?;
-            lab.expect_flow(&between, symbol).await?;
-        }
-        Ok(())
-    });
 }
 
 const L3_OUTSIDE: Rule = Rule {
