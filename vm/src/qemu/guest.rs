@@ -64,6 +64,11 @@ impl Guest {
         })
     }
 
+    /// How long the machine has waited for a CPU of ours since it was started.
+    pub(crate) fn waited_for_a_cpu(&self) -> Duration {
+        self.process.waited_for_a_cpu()
+    }
+
     /// Does the greeting, after which QEMU takes commands.
     pub(crate) fn greet(&mut self) -> Result<(), Refused> {
         self.ask("qmp_capabilities", Value::Null).map(drop)

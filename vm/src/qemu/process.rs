@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use hairpin_model::Error;
 
@@ -73,6 +74,11 @@ fn find_in(path: &OsStr) -> Result<PathBuf, Error> {
     places.find(|place| is_program(place)).ok_or_else(|| missing(NAME))
 }
 
+/// The wait in a line of `schedstat`: nanoseconds run, nanoseconds waited, turns had.
+fn wait_in(line: &str) -> Option<Duration> {
+    line.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+}
+
 fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
@@ -95,6 +101,17 @@ impl Process {
                 format!("run `{} --version` to see whether it works", line.qemu.display()),
             )
         })
+    }
+
+    /// How long it was ready to run and did not: the most that any of its threads waited. The rest
+    /// of them may have waited at the same time. None where the kernel does not tell.
+    pub(crate) fn waited_for_a_cpu(&self) -> Duration {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.child.id())) else {
+            return Duration::ZERO;
+        };
+        let told = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("schedstat")).ok();
+        let waits = threads.flatten().filter_map(told).filter_map(|line| wait_in(&line));
+        waits.max().unwrap_or_default()
     }
 
     fn try_start(line: &Line, begin: Begin, ram: &Memory) -> io::Result<(Self, Ends)> {
@@ -149,6 +166,12 @@ impl Drop for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wait_is_the_second_of_three_numbers() {
+        assert_eq!(wait_in("731000 2500000000 12\n"), Some(Duration::from_millis(2500)));
+        assert_eq!(wait_in(""), None);
+    }
 
     #[test]
     fn a_missing_qemu_is_named_with_the_way_to_get_it() {
