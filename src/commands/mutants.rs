@@ -96,7 +96,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let store = guest::store()?;
     let guest = GuestArgs::of(None, None, args.locked.clone());
     let image = guest.image(&store, &args.kernel)?;
-    let folders: Vec<&str> = drivers.iter().map(|driver| driver.folder.as_str()).collect();
+    // Those of all known drivers, so that whatever is asked for is unpacked once.
+    let known = data::built_in()?;
+    let folders = known.iter().chain(&drivers).map(|driver| driver.folder.as_str());
+    let folders: Vec<&str> = folders.collect();
     let kit = store.kit(&image, &unique(&folders))?;
     if args.dry_run {
         return hold(args, &kit, &meant);

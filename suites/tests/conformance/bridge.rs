@@ -2,12 +2,15 @@
 
 pub(crate) mod device;
 pub(crate) mod docker;
+pub(crate) mod election;
 pub(crate) mod flooding;
 pub(crate) mod groups;
 pub(crate) mod learning;
 pub(crate) mod port;
 pub(crate) mod querier;
+pub(crate) mod senders;
 pub(crate) mod snooping;
+pub(crate) mod stations;
 pub(crate) mod suppression;
 pub(crate) mod tree;
 pub(crate) mod vlan;

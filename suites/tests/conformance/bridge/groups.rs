@@ -14,7 +14,8 @@ use hairpin_harness::{
     Bridge, CaseLab, Errno, Mac, Need, Rule, Shot, Source, Stop, Strength, Topology, check,
 };
 
-pub(crate) const RULES: &[Rule] = &[MEMBERS, ROUTERS, TABLE, REFUSED, SWITCHED_OFF, GONE];
+pub(crate) const RULES: &[Rule] =
+    &[MEMBERS, ROUTERS, TABLE, REFUSED, SWITCHED_OFF, GONE, HOST, CARRIER, NOBODY_FOLLOWS];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 13)];
 
@@ -217,5 +218,88 @@ fn memberships_go_with_their_port() {
         expect_table(&lab, "without p2", &[&format!("{NAME} p3 permanent")]).await?;
         lab.set_bridge("sw:p2", Some("br")).await?;
         expect_group(&mut lab, "a", "c multicast").await
+    });
+}
+
+const HOST: Rule = Rule {
+    id: "bridge.groups.the-bridge-may-be-a-member",
+    promise: "a bridge that is a member itself hears the group, and ports that are none do not; when \
+              it is none any more, it does not while others are",
+    source: Source {
+        cite: "bridge(8), mdb; br_multicast_host_join, net/bridge/br_multicast.c",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn the_bridge_may_be_a_member() {
+    check(&HOST, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        lab.join("sw", GROUP).await?;
+        lab.add_mdb("sw:br", "sw:br", NAME, None).await?;
+        let before = lab.counters("sw:br").await?;
+        expect_group(&mut lab, "a", "sw multicast").await?;
+        let counted = (lab.counters("sw:br").await? - before).multicast;
+        lab.claim("the bridge counts groups that it hears", counted > 0, counted)?;
+        let done = lab.add_mdb("sw:br", "sw:br", NAME, None).await;
+        lab.expect_refusal("the same again", done, Errno::EEXIST)?;
+        lab.add_mdb("sw:br", "sw:p2", NAME, None).await?;
+        expect_group(&mut lab, "a", "b multicast, sw multicast").await?;
+        lab.delete_mdb("sw:br", "sw:br", NAME, None).await?;
+        expect_group(&mut lab, "a", "b multicast").await
+    });
+}
+
+const CARRIER: Rule = Rule {
+    id: "bridge.groups.what-was-made-by-hand-outlives-the-carrier",
+    promise: "a membership that was made by hand is there still when its port has lost its carrier, \
+              and holds when it has it again",
+    source: Source {
+        cite: "__br_multicast_disable_port_ctx, net/bridge/br_multicast.c; bridge(8), permanent",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_was_made_by_hand_outlives_the_carrier() {
+    check(&CARRIER, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        lab.add_mdb("sw:br", "sw:p2", NAME, None).await?;
+        expect_group(&mut lab, "a", "b multicast").await?;
+        lab.set_up("b:eth0", false).await?;
+        lab.expect_option("sw:p2", port::STATE, 0).await?;
+        expect_table(&lab, "without carrier", &[&format!("{NAME} p2 permanent")]).await?;
+        lab.set_up("b:eth0", true).await?;
+        lab.expect_option("sw:p2", port::STATE, 3).await?;
+        expect_group(&mut lab, "a", "b multicast").await
+    });
+}
+
+const NOBODY_FOLLOWS: Rule = Rule {
+    id: "bridge.groups.none-while-nobody-follows",
+    promise: "a bridge that is down, or follows no memberships, takes none",
+    source: Source { cite: "br_mdb_add, net/bridge/br_mdb.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn none_while_nobody_follows() {
+    check(&NOBODY_FOLLOWS, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        lab.set_up("sw:br", false).await?;
+        let done = lab.add_mdb("sw:br", "sw:p2", NAME, None).await;
+        lab.expect_refusal("a membership on a bridge that is down", done, Errno::EINVAL)?;
+        lab.set_up("sw:br", true).await?;
+        lab.set_option("sw:br", bridge::MCAST_SNOOPING, 0).await?;
+        let done = lab.add_mdb("sw:br", "sw:p2", NAME, None).await;
+        lab.expect_refusal("a membership that nobody follows", done, Errno::EINVAL)?;
+        lab.set_option("sw:br", bridge::MCAST_SNOOPING, 1).await?;
+        let done = lab.add_mdb("sw:br", "sw:p2", NAME, None).await;
+        lab.expect_done("a membership", done)
     });
 }

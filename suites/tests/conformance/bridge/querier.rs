@@ -25,12 +25,12 @@ use super::NEEDS;
 pub(crate) const RULES: &[Rule] =
     &[BELIEVED, ASKED, SENDERS, ROUTER, NEIGHBOURS, UNICAST, UNSOUND, PERMANENT];
 
-fn snooping() -> Topology {
+pub(super) fn snooping() -> Topology {
     switch_with(Bridge::default().mcast_snooping(true))
 }
 
 /// A group of that number that routers forward.
-fn group(family: Family, number: u8) -> IpAddr {
+pub(super) fn group(family: Family, number: u8) -> IpAddr {
     match family {
         Family::V4 => Ipv4Addr::new(239, 1, 2, number).into(),
         Family::V6 => Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, number.into()).into(),
@@ -38,7 +38,7 @@ fn group(family: Family, number: u8) -> IpAddr {
 }
 
 /// A sender of that number.
-fn sender(family: Family, number: u8) -> IpAddr {
+pub(super) fn sender(family: Family, number: u8) -> IpAddr {
     match family {
         Family::V4 => Ipv4Addr::new(192, 0, 2, number).into(),
         Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into()).into(),
@@ -46,7 +46,7 @@ fn sender(family: Family, number: u8) -> IpAddr {
 }
 
 /// A datagram to that group.
-fn to(group: IpAddr) -> Shot {
+pub(super) fn to(group: IpAddr) -> Shot {
     let family = if group.is_ipv4() { Family::V4 } else { Family::V6 };
     Shot::datagram(sender(family, 1), group)
 }
@@ -55,7 +55,7 @@ fn to(group: IpAddr) -> Shot {
 const MARKER: u8 = 99;
 
 /// Has `a` ask, and waits until the bridge follows what it is told.
-async fn ask(lab: &mut CaseLab, family: Family) -> Result<(), Stop> {
+pub(super) async fn ask(lab: &mut CaseLab, family: Family) -> Result<(), Stop> {
     let marker = group(family, MARKER);
     lab.say("c", &[Message::report(marker)]).await?;
     lab.expect_member("sw:p3", &marker.to_string(), true).await?;
@@ -64,7 +64,7 @@ async fn ask(lab: &mut CaseLab, family: Family) -> Result<(), Stop> {
 }
 
 /// Has a host say something, and waits until the bridge has heard it.
-async fn tell(lab: &mut CaseLab, port: &str, message: Message) -> Result<(), Stop> {
+pub(super) async fn tell(lab: &mut CaseLab, port: &str, message: Message) -> Result<(), Stop> {
     let family = if message.is_ipv4() { Family::V4 } else { Family::V6 };
     let marker = group(family, MARKER);
     let host = if port == "sw:p2" { "b" } else { "c" };
