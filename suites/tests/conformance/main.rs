@@ -74,6 +74,7 @@ hairpin_harness::suite!(
     macvlan::source::RULES,
     macvlan::vepa::RULES,
     macvtap::RULES,
+    macvtap::limits::RULES,
     macvtap::offload::RULES,
     macvtap::requests::RULES,
     underlay::RULES,

@@ -80,12 +80,13 @@ fn a_bridge_that_asks_believes_answers(#[case] family: Family) {
         let speaking = snooping().sysctl("sw", "ipv6.conf.default.disable_ipv6", "0");
         let mut lab = case.lab(&speaking.address("sw:br", "2001:db8::9/64")).await?;
         let (known, unknown, marker) = (group(family, 1), group(family, 2), group(family, 3));
-        lab.set_option("sw:br", MCAST_QUERY_RESPONSE_INTERVAL, 10).await?;
-        lab.set_option("sw:br", MCAST_QUERIER, 1).await?;
-        // A membership of half a second is over after the tenth in which answers are awaited.
-        lab.set_option("sw:br", MCAST_MEMBERSHIP_INTERVAL, 50).await?;
         lab.say("b", &[Message::report(marker)]).await?;
         lab.expect_member("sw:p2", &marker.to_string(), true).await?;
+        lab.set_option("sw:br", MCAST_QUERY_RESPONSE_INTERVAL, 10).await?;
+        lab.set_option("sw:br", MCAST_QUERIER, 1).await?;
+        // Half a second after it is reported again it ends: later than answers are awaited.
+        lab.set_option("sw:br", MCAST_MEMBERSHIP_INTERVAL, 50).await?;
+        lab.say("b", &[Message::report(marker)]).await?;
         lab.expect_member("sw:p2", &marker.to_string(), false).await?;
         lab.set_option("sw:br", MCAST_MEMBERSHIP_INTERVAL, 26_000).await?;
         lab.say("b", &[Message::report(known)]).await?;
