@@ -1,4 +1,4 @@
-//! ipvlan children in layer 3: what is theirs to send and to get, by flag.
+//! ipvlan children in layer 3: who gets what a sibling sends, by flag.
 //!
 //! ```text
 //!     c1   c2        l3 or l3s
@@ -17,7 +17,7 @@ use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[BY_FLAG, OWN_PACKETS];
+pub(crate) const RULES: &[Rule] = &[BY_FLAG];
 
 /// From c1 to c2. What proves the sender goes to e, what proves the receiver comes from there.
 fn between(family: Family) -> Flow<'static> {
@@ -68,39 +68,6 @@ fn siblings_by_flag(#[case] mode: IpvlanMode, #[case] flag: IpvlanFlag, #[case] 
         // The twin: the flag alone goes.
         lab.set_option("c1:i0", ipvlan::FLAGS, 0).await?;
         lab.expect_flow(&between(family), '+').await?;
-        Ok(())
-    });
-}
-
-const OWN_PACKETS: Rule = Rule {
-    id: "ipvlan.layer3.each-gets-its-own",
-    promise: "what comes from outside for a child's address is that child's and nobody else's; \
-              what a child sends keeps its own address",
-    source: Source {
-        cite: "ipvlan_handle_mode_l3 and ipvlan_l3_rcv, drivers/net/ipvlan",
-        strength: Strength::Code,
-    },
-    article: &[],
-    needs: NEEDS,
-};
-
-#[rstest]
-#[case::l3_v4(IpvlanMode::L3, Family::V4)]
-#[case::l3_v6(IpvlanMode::L3, Family::V6)]
-#[case::l3s_v4(IpvlanMode::L3s, Family::V4)]
-#[case::l3s_v6(IpvlanMode::L3s, Family::V6)]
-fn each_gets_its_own(#[case] mode: IpvlanMode, #[case] family: Family) {
-    check(&OWN_PACKETS, async |case| {
-        let mut lab = case.lab(&ipvlan_lan(mode, IpvlanFlag::Bridge)).await?;
-        tell_the_way(&mut lab).await?;
-        for child in ["c1", "c2"] {
-            let into = Flow::new(Protocol::Udp, family).between("e", child).control("e");
-            lab.expect_flow(&into, '+').await?;
-            let out = Flow::new(Protocol::Udp, family).between(child, "e").control(child);
-            let seen = lab.expect_flow(&out, '+').await?.source.map(|source| source.ip());
-            let own = lab.topology().address_of(child, family);
-            lab.claim(&format!("e sees {child}"), seen == own, format!("{seen:?}"))?;
-        }
         Ok(())
     });
 }

@@ -54,8 +54,8 @@ async fn expect_list(lab: &CaseLab, child: &str, senders: &[Mac]) -> Result<(), 
 
 const EACH_ITS_OWN: Rule = Rule {
     id: "macvlan.senders.each-child-has-its-own-list",
-    promise: "two children may list one sender, and both hear it; what is deleted from one list, \
-              flushed, or gone with its child stays on the other",
+    promise: "two children may list one sender, and both hear it while they are up; what is deleted \
+              from one list, flushed, or gone with its child stays on the other",
     source: Source {
         cite: "macvlan_hash_lookup_source and macvlan_flush_sources, drivers/net/macvlan.c",
         strength: Strength::Code,
@@ -70,6 +70,10 @@ fn each_child_has_its_own_list() {
         let mut lab = case.lab(&mixed_lan(hearing(&[ONE]), hearing(&[ONE, TWO]))).await?;
         expect_heard(&mut lab, ONE, "c1 host, c2 host, p host").await?;
         expect_heard(&mut lab, TWO, "c2 host, p host").await?;
+        lab.set_up("c1:c0", false).await?;
+        expect_heard(&mut lab, ONE, "c2 host, p host").await?;
+        lab.set_up("c1:c0", true).await?;
+        expect_heard(&mut lab, ONE, "c1 host, c2 host, p host").await?;
         lab.set_options("c1:c0", &[(MACADDR_MODE, DELETE), (MACADDR, number(ONE))]).await?;
         expect_heard(&mut lab, ONE, "c2 host, p host").await?;
         lab.set_options("c1:c0", &[(MACADDR_MODE, ADD), (MACADDR, number(TWO))]).await?;

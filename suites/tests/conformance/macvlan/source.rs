@@ -9,7 +9,7 @@
 use hairpin_fixtures::lan::mixed_lan;
 use hairpin_fixtures::reflecting;
 use hairpin_harness::Class::{Broadcast, Unicast};
-use hairpin_harness::options::macvlan::{MACADDR, MACADDR_COUNT, MACADDR_MODE};
+use hairpin_harness::options::macvlan::{MACADDR, MACADDR_MODE};
 use hairpin_harness::topology::Macvlan;
 use hairpin_harness::{Class, LinkName, Mac, Mode, Rule, Shot, Source, Strength, check};
 use rstest::rstest;
@@ -17,7 +17,7 @@ use rstest::rstest;
 use super::NEEDS;
 
 pub(crate) const RULES: &[Rule] =
-    &[LISTED_SENDERS, ALSO_TO_OTHERS, AS_WHAT, EDITED, NODST, LEAVING_SOURCE, EACH];
+    &[LISTED_SENDERS, ALSO_TO_OTHERS, AS_WHAT, EDITED, NODST, LEAVING_SOURCE];
 
 /// What is done with the list: all of it goes.
 const FLUSH: u64 = 2;
@@ -222,40 +222,5 @@ fn nodst_is_for_listed_senders_only() {
         let all = "c1 broadcast, c2 broadcast, p broadcast";
         lab.expect_shot("e", &stranger(Mac::BROADCAST), all).await?;
         Ok(())
-    });
-}
-
-const EACH: Rule = Rule {
-    id: "macvlan.source.each-that-lists-a-sender-hears-it",
-    promise: "where several children list one sender, each has a copy of its own, but for one that \
-              is down; one that goes or flushes its list takes nobody else's entry with it",
-    source: Source {
-        cite: "macvlan_forward_source, macvlan_forward_source_one and macvlan_flush_sources, \
-               drivers/net/macvlan.c",
-        strength: Strength::Code,
-    },
-    article: &[],
-    needs: NEEDS,
-};
-
-#[test]
-fn each_that_lists_a_sender_hears_it() {
-    check(&EACH, async |case| {
-        let listed = || Macvlan::from(Mode::Source).sender(STRANGER);
-        let mut lab = case.lab(&mixed_lan(listed(), listed())).await?;
-        let p = lab.mac("p:p0");
-        let shot = Shot::to(p).from(STRANGER);
-        let both = "c1 host, c2 host, p host";
-        lab.expect_shot("e", &shot, both).await?;
-        lab.set_up("c1:c0", false).await?;
-        lab.expect_shot("e", &shot, "c2 host, p host").await?;
-        lab.set_up("c1:c0", true).await?;
-        lab.expect_shot("e", &shot, both).await?;
-        lab.set_option("c2:c0", MACADDR_MODE, FLUSH).await?;
-        lab.expect_shot("e", &shot, "c1 host, p host").await?;
-        lab.set_macvlan("c2:c0", listed()).await?;
-        lab.expect_shot("e", &shot, both).await?;
-        lab.delete("c1:c0").await?;
-        lab.expect_option("c2:c0", MACADDR_COUNT, 1).await
     });
 }
