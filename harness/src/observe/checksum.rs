@@ -55,10 +55,14 @@ pub(crate) fn datagram(
     let socket = lab.inside(to, || listen(SocketAddr::new(far.1, PORT)))?.map_err(failed)?;
     let before = lab.inside(to, || broken_sums(family))?.map_err(failed)?;
     let index = lab.topology().ifindex(&near.0);
+    let ethertype = match family {
+        Family::V4 => 0x0800,
+        Family::V6 => 0x86dd,
+    };
     let send = || -> io::Result<()> {
         let out = PacketSocket::open(0, 256)?;
         for (number, sound) in [(1, sound), (2, true)] {
-            out.send(index, &frame(macs, (near.1, far.1), number, sound))?;
+            out.send_as(index, ethertype, &frame(macs, (near.1, far.1), number, sound))?;
         }
         Ok(())
     };

@@ -7,6 +7,7 @@
 //! ```
 
 pub(crate) mod birth;
+pub(crate) mod counters;
 pub(crate) mod layer3;
 pub(crate) mod paths;
 

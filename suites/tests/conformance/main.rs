@@ -51,6 +51,7 @@ hairpin_harness::suite!(
     ipvlan::RULES,
     ipvlan::layer3::RULES,
     ipvlan::birth::RULES,
+    ipvlan::counters::RULES,
     ipvlan::paths::RULES,
     macvlan::address::RULES,
     macvlan::birth::RULES,

@@ -337,10 +337,9 @@ fn born_as_told() {
 
 const PEER: Rule = Rule {
     id: "veth.each-end-names-the-other",
-    promise: "each end tells the index of the other, and another pair of the same name is refused \
-              and leaves nothing",
+    promise: "each end tells the index of the other, and its namespace if that is not its own",
     source: Source {
-        cite: "veth_get_iflink and veth_newlink, drivers/net/veth.c",
+        cite: "veth_get_iflink and veth_get_link_net, drivers/net/veth.c",
         strength: Strength::Code,
     },
     article: &[],
@@ -354,8 +353,11 @@ fn each_end_names_the_other() {
         for (end, other) in [("a:eth0", "b:eth0"), ("b:eth0", "a:eth0")] {
             let index = u64::from(lab.link(other).await?.index);
             lab.expect_option(end, link::BELOW, index).await?;
+            let away = lab.option(end, link::BELOW_NETNS).await?;
+            lab.claim("and its namespace", away.is_some(), "it does not")?;
         }
-        Ok(())
+        let home = lab.newborn("veth", "a", None, &[]).await?.option(link::BELOW_NETNS);
+        lab.claim("but not its own", home.is_none(), format!("{home:?}"))
     });
 }
 

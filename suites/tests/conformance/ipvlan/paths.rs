@@ -25,11 +25,11 @@ use crate::counted::settled;
 pub(crate) const RULES: &[Rule] =
     &[L3_OUTSIDE, FIREWALL, DOWN, ADDRESS, ALLMULTI, ECHO, GONE, MOVED, DROPPED];
 
-const NEEDS_FIREWALL: &[Need] =
+pub(super) const NEEDS_FIREWALL: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::Driver("ipvlan"), Need::Nftables];
 
 /// Has e know where the children are: in l3 modes they do not answer who asks.
-async fn told(lab: &mut CaseLab) -> Result<(), Stop> {
+pub(super) async fn told(lab: &mut CaseLab) -> Result<(), Stop> {
     let parent = lab.mac("p:p0");
     for child in ["c1", "c2"] {
         for family in [Family::V4, Family::V6] {

@@ -10,13 +10,15 @@
 
 use hairpin_fixtures::lan::quiet;
 use hairpin_fixtures::{macvlan_lan, reflecting};
-use hairpin_harness::{CaseLab, Counters, Mac, Mode, Rule, Shot, Source, Stop, Strength, check};
+use hairpin_harness::{
+    CaseLab, Counters, Family, Mac, Mode, Rule, Shot, Source, Stop, Strength, check,
+};
 use rstest::rstest;
 
 use super::NEEDS;
 use crate::counted::{BYTES, MORE, Sent, expect_bytes, settled};
 
-pub(crate) const RULES: &[Rule] = &[UNICAST, BROADCAST, PACKETS];
+pub(crate) const RULES: &[Rule] = &[UNICAST, BROADCAST, PACKETS, PAIR];
 
 /// How many bytes the frames of a grid have.
 const SHORTEST: u64 = 60;
@@ -157,5 +159,48 @@ fn frames_and_groups(#[case] group: bool) {
         lab.claim("groups apart", groups == if group { FRAMES } else { 0 }, groups)?;
         let bad = [with.rx_dropped, with.rx_errors, with.tx_dropped, with.tx_errors];
         lab.claim("none dropped", bad == [0; 4], format!("{bad:?}"))
+    });
+}
+
+const PAIR: Rule = Rule {
+    id: "macvlan.counters.two-frames-and-no-more",
+    promise: "two datagrams from outside are two frames with their bytes at the child that they are \
+              for and at its parent, of either family, and nothing at its sibling; what it sends is \
+              counted as such",
+    source: Source {
+        cite: "macvlan_handle_frame and macvlan_start_xmit, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::private(Mode::Private)]
+#[case::vepa(Mode::Vepa)]
+#[case::bridge(Mode::Bridge)]
+fn two_frames_and_no_more(#[case] mode: Mode) {
+    check(&PAIR, async |case| {
+        let lab = case.lab(&quiet(macvlan_lan(mode))).await?;
+        // Ethernet, IPv4 and UDP headers, and what is carried.
+        let (two, none) = ((2, 2 * (14 + 20 + 8 + 8)), (0, 0));
+        for (from, to, wanted) in [
+            ("e", "c1", [(two, none), (none, none), (two, none)]),
+            ("c1", "e", [(none, two), (none, none), (none, two)]),
+        ] {
+            let links = ["c1:c0", "c2:c0", "p:p0"];
+            let mut before = Vec::new();
+            for link in links {
+                before.push(lab.counters(link).await?);
+            }
+            lab.datagram(Family::V4, from, to, true)?;
+            for ((link, before), wanted) in links.iter().zip(before).zip(wanted) {
+                let since = lab.counters(*link).await? - before;
+                let seen = ((since.rx_packets, since.rx_bytes), (since.tx_packets, since.tx_bytes));
+                let claim = format!("{from} to {to}: {link} counts {wanted:?}");
+                lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
+            }
+        }
+        Ok(())
     });
 }

@@ -9,12 +9,12 @@ use hairpin_harness::options::vlan::{
     FLAGS, GVRP, ID, LOOSE_BINDING, MVRP, PROTOCOL, REORDER_HEADER, flags,
 };
 use hairpin_harness::options::{LinkOption, link};
-use hairpin_harness::{Errno, Rule, Shot, Source, Strength, Tag, check};
+use hairpin_harness::{Errno, Family, Mac, Rule, Shot, Source, Strength, Tag, Topology, check};
 use rstest::rstest;
 
 use super::{NEEDS, cable};
 
-pub(crate) const RULES: &[Rule] = &[DEFAULTS, TOLD, NONSENSE, LOOSE, UP_AGAIN, HEADER];
+pub(crate) const RULES: &[Rule] = &[DEFAULTS, TOLD, NONSENSE, LOOSE, UP_AGAIN, HEADER, SAYS, SUMS];
 
 /// What the kernel tells of flags: it means them all.
 fn all(values: u32) -> u64 {
@@ -213,5 +213,67 @@ fn without_reordering_tags_are_shown() {
         lab.set_option("a:v5", FLAGS, flags(REORDER_HEADER, REORDER_HEADER)).await?;
         lab.expect_shot("b", &shot, "a:v5 host").await?;
         Ok(())
+    });
+}
+
+const SAYS: Rule = Rule {
+    id: "vlan.flags.what-it-says-of-itself",
+    promise: "a VLAN's link names its driver, has the speed of the link below, takes no address of \
+              a group or none, and has a link while it has carrier",
+    source: Source {
+        cite: "vlan_ethtool_get_drvinfo, vlan_ethtool_get_link_ksettings and \
+               vlan_dev_set_mac_address, net/8021q/vlan_dev.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_it_says_of_itself() {
+    check(&SAYS, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        let driver = lab.driver("a:v5")?;
+        lab.claim("its driver", driver == "802.1Q VLAN Support", driver)?;
+        let (own, below) = (lab.speed("a:v5")?, lab.speed("a:eth0")?);
+        lab.claim("the speed below", own == below && own.0 > 0, format!("{own:?}"))?;
+        for bad in [Mac::BROADCAST, Mac([0; 6]), Mac([1, 0, 0x5e, 0, 0, 1])] {
+            let done = lab.set_mac("a:v5", bad).await;
+            lab.expect_refusal(&format!("{bad}"), done, Errno::EADDRNOTAVAIL)?;
+        }
+        for up in [true, false, true] {
+            lab.set_up("b:eth0", up).await?;
+            let seen = lab.detects("a:v5")?;
+            lab.claim(&format!("far end up {up}: it has a link"), seen == up, seen)?;
+        }
+        Ok(())
+    });
+}
+
+const SUMS: Rule = Rule {
+    id: "vlan.flags.broken-sums-are-thrown-away",
+    promise: "a datagram with a broken check sum is thrown away and counted where its VLAN ends, \
+              and one with a sound sum is not",
+    source: Source { cite: "vlan_do_receive, net/8021q/vlan_core.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn broken_sums_are_thrown_away(#[case] family: Family) {
+    check(&SUMS, async |case| {
+        let mut lan = Topology::new("both-ends").host("a").host("b").cable("a:eth0", "b:eth0");
+        for (host, last) in [("a", 1), ("b", 2)] {
+            let link = format!("{host}:v5");
+            lan = lan
+                .vlan(&link, format!("{host}:eth0").as_str(), 5)
+                .address(&link, &format!("192.0.2.{last}/24"))
+                .address(&link, &format!("2001:db8::{last}/64"));
+        }
+        let lab = case.lab(&lan).await?;
+        crate::counted::expect_sums(&lab, family, "a", "b")?;
+        crate::counted::expect_sums(&lab, family, "b", "a")
     });
 }
