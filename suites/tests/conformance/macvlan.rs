@@ -33,7 +33,7 @@ pub(crate) mod source;
 pub(crate) mod vepa;
 
 use hairpin_fixtures::reflecting;
-use hairpin_harness::{CaseLab, Class, Error, Mode, Need, Stop};
+use hairpin_harness::{CaseLab, Class, Error, Mac, Mode, Need, Stop};
 
 /// What every case here needs.
 pub(crate) const NEEDS: &[Need] =
@@ -81,4 +81,18 @@ async fn expect_all_reached(lab: &mut CaseLab, class: Class) -> Result<(), Stop>
 async fn expect_promiscuity(lab: &CaseLab, when: &str, count: u32) -> Result<(), Stop> {
     let seen = lab.link("p:p0").await?.promiscuity;
     lab.claim(&format!("{when}: promiscuity {count}"), seen == count, seen)
+}
+
+/// Another address that the driver looks for in the same place of its tables (`macvlan_eth_hash`):
+/// only a look at all of its bytes tells the two apart.
+fn alike(mac: Mac) -> Mac {
+    const GOLDEN_RATIO_64: u64 = 0x61c8_8646_80b5_83eb;
+    let place = |mac: Mac| {
+        let [a, b, c, d, e, f] = mac.0;
+        u64::from_le_bytes([0, 0, a, b, c, d, e, f]).wrapping_mul(GOLDEN_RATIO_64) >> 56
+    };
+    let [.., e, f] = mac.0;
+    let others = (0..=u16::MAX).map(|n| n.to_be_bytes()).filter(|last| *last != [e, f]);
+    let mut others = others.map(|[e, f]| Mac([mac.0[0], mac.0[1], mac.0[2], 0xfd, e, f]));
+    others.find(|other| place(*other) == place(mac)).expect("one of 256 is alike")
 }

@@ -77,6 +77,8 @@ fn two_of_one_parent_differ(#[case] of: &str) {
         lab.expect_refusal("a taken address", refused, Errno::EADDRINUSE)?;
         let seen = lab.link("c1:c0").await?.mac;
         lab.claim("it keeps its own", seen == own, seen)?;
+        let done = lab.set_mac("c1:c0", own).await;
+        lab.expect_done("its own address again", done)?;
         lab.expect_shot("e", &Shot::to(own), "c1 host").await?;
         // The twin: a free one is taken.
         let done = lab.set_mac("c1:c0", NEW).await;

@@ -25,6 +25,7 @@ pub(crate) const RULES: &[Rule] = &[
     WHOLE,
     BYPASS,
     PAUSE,
+    ALIKE,
 ];
 
 /// An address that no link of the topology has.
@@ -392,6 +393,31 @@ fn pause_frames_are_for_the_wire(#[case] mode: Mode) {
             let of_c1 = if mode == Mode::Bridge { of_c1 } else { "e broadcast" };
             lab.expect_shot("c1", &shot, of_c1).await?;
         }
+        Ok(())
+    });
+}
+
+const ALIKE: Rule = Rule {
+    id: "macvlan.delivery.an-address-in-the-same-place-is-another",
+    promise: "an address that the driver keeps in the same place as a child's is not that child's: \
+              frames for it are nobody's, from outside and from a sibling",
+    source: Source { cite: "macvlan_hash_lookup, drivers/net/macvlan.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn an_address_in_the_same_place_is_another() {
+    check(&ALIKE, async |case| {
+        let mut lab = case.lab(&macvlan_lan(Mode::Bridge)).await?;
+        for child in ["c1", "c2"] {
+            let own = lab.mac(&format!("{child}:c0"));
+            lab.expect_shot("e", &Shot::to(super::alike(own)), "p other").await?;
+            lab.expect_shot("e", &Shot::to(own), &format!("{child} host")).await?;
+        }
+        let c2 = lab.mac("c2:c0");
+        lab.expect_shot("c1", &Shot::to(super::alike(c2)), "e other").await?;
+        lab.expect_shot("c1", &Shot::to(c2), "c2 host").await?;
         Ok(())
     });
 }

@@ -18,7 +18,7 @@ use rstest::rstest;
 use super::NEEDS;
 use crate::counted::{MORE, expect_bytes};
 
-pub(crate) const RULES: &[Rule] = &[EACH_ITS_OWN, TOLD, SET, COUNTED, KEPT];
+pub(crate) const RULES: &[Rule] = &[EACH_ITS_OWN, TOLD, SET, COUNTED, KEPT, ALIKE];
 
 /// Addresses that no link of the topology has.
 const ONE: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x31]);
@@ -203,5 +203,34 @@ fn nodst_of_one_is_no_matter_for_the_other(#[case] first: bool) {
         expect_heard(&mut lab, TWO, "p host").await?;
         lab.set_macvlan(if first { "c1:c0" } else { "c2:c0" }, hearing(&[ONE])).await?;
         expect_heard(&mut lab, ONE, "c1 host, c2 host, p host").await
+    });
+}
+
+const ALIKE: Rule = Rule {
+    id: "macvlan.senders.one-in-the-same-place-is-another",
+    promise: "a sender that the driver keeps in the same place as a listed one is not heard, and \
+              may be listed, told and deleted beside it",
+    source: Source {
+        cite: "macvlan_forward_source and macvlan_hash_lookup_source, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn one_in_the_same_place_is_another() {
+    check(&ALIKE, async |case| {
+        let other = super::alike(ONE);
+        let mut lab = case.lab(&mixed_lan(hearing(&[ONE]), Mode::Bridge)).await?;
+        expect_heard(&mut lab, other, "p host").await?;
+        expect_heard(&mut lab, ONE, "c1 host, p host").await?;
+        lab.set_options("c1:c0", &[(MACADDR_MODE, ADD), (MACADDR, number(other))]).await?;
+        expect_list(&lab, "c1:c0", &[ONE, other]).await?;
+        expect_heard(&mut lab, other, "c1 host, p host").await?;
+        lab.set_options("c1:c0", &[(MACADDR_MODE, DELETE), (MACADDR, number(other))]).await?;
+        expect_list(&lab, "c1:c0", &[ONE]).await?;
+        expect_heard(&mut lab, other, "p host").await?;
+        expect_heard(&mut lab, ONE, "c1 host, p host").await
     });
 }
