@@ -11,6 +11,7 @@
 //! | [`select`] | which cases the filters mean |
 //! | [`guest`] | cases in guests on other kernels |
 //! | [`results`] | runs read back from their event files |
+//! | [`captures`] | a pcapng file of each failing case |
 //! | [`observed`] | which kernels have shown which rule |
 //! | [`mutants`] | one-line bugs in the drivers, and which case notices each |
 //! | [`run`] | cases as processes: starting, watching, ending them |
@@ -20,6 +21,7 @@
 //! | [`machine`] | what this machine allows, and the remedy where it does not |
 //! | [`exit`] | the exit codes |
 
+mod captures;
 mod cli;
 mod commands;
 mod exit;

@@ -21,7 +21,7 @@ use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology};
 
 use crate::lab::options::LinkOption;
 use crate::lab::{Lab, Queue};
-use crate::observe::{Emerged, Fate, Flow, Passage, Shot};
+use crate::observe::{self, Emerged, Fate, Flow, Passage, Recording, Shot};
 use crate::{events, needs, program, report};
 
 /// Why a case ends before its last line.
@@ -59,6 +59,8 @@ struct State {
     flows: RefCell<BTreeMap<String, (bool, bool)>>,
     /// Whether anything at all was held against the promise.
     claims: std::cell::Cell<usize>,
+    /// The frames that passed in its labs.
+    recording: Recording,
 }
 
 /// Checks one case. Panics, as a test does, unless the kernel kept the promise.
@@ -72,6 +74,7 @@ pub fn check(rule: &'static Rule, body: impl AsyncFnOnce(&mut Case) -> Result<()
         pairs: RefCell::default(),
         flows: RefCell::default(),
         claims: std::cell::Cell::default(),
+        recording: Recording::default(),
     });
     let end = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(Rc::clone(&state), body)),
@@ -135,6 +138,10 @@ fn finish(state: &State, end: &End, began: Instant) {
         End::Fail(line, _) => (Outcome::Fail, Some(line.clone())),
         End::Error(error) => (Outcome::Error, Some(error.to_string())),
     };
+    let frames = state.recording.take();
+    if outcome.is_bad() {
+        frames.into_iter().map(Event::Frame).for_each(events::emit);
+    }
     events::emit(Event::CaseFinished {
         case: state.id.clone(),
         rule: state.rule.id.into(),
@@ -251,6 +258,9 @@ impl Case {
     pub async fn lab(&mut self, topology: &Topology) -> Result<CaseLab, Error> {
         let began = Instant::now();
         let mut lab = Lab::build(topology).await?;
+        if events::are_read() {
+            lab.record_into(&self.state.recording);
+        }
         lab.tell_steps(|text| events::emit(Event::Step { text }));
         events::emit(Event::LabBuilt {
             wiring: topology.wiring(),
@@ -286,6 +296,13 @@ impl State {
 pub struct CaseLab {
     lab: Lab,
     state: Rc<State>,
+}
+
+impl Drop for CaseLab {
+    fn drop(&mut self) {
+        // What it cannot tell does not change how the case ends.
+        observe::drain(&mut self.lab).ok();
+    }
 }
 
 impl Deref for CaseLab {

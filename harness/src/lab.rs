@@ -17,6 +17,7 @@ mod timers;
 
 use std::net::IpAddr;
 
+use hairpin_model::event::Frame;
 use hairpin_model::grid::{Cell, Grid};
 use hairpin_model::topology::LinkName;
 use hairpin_model::{Class, Error, Family, Mac, Topology};
@@ -31,8 +32,8 @@ pub use queue::Queue;
 pub use tables::{Counters, Fdb, FdbEntry, MdbEntry, PortVlan, Way};
 
 use crate::observe::{
-    Emerged, Fate, Flow, Listeners, Message, Passage, Received, Shot, datagram, emerged, flow,
-    join, observe, ping, say, send_many, shoot, shoot_from,
+    Emerged, Fate, Flow, Listeners, Message, Passage, Received, Recording, Shot, datagram, emerged,
+    flow, join, observe, ping, say, send_many, shoot, shoot_from,
 };
 
 /// One namespace of a lab.
@@ -70,6 +71,8 @@ pub struct Lab {
     ear_bytes: usize,
     /// Who is told of each change.
     steps: Option<fn(String)>,
+    /// Where what the taps see is kept, and the place of this lab there.
+    recording: Option<(Recording, usize)>,
     /// The number of the next probe: no two frames of a lab carry the same.
     next_probe: u32,
 }
@@ -94,6 +97,7 @@ impl Lab {
             traced: true,
             ear_bytes: EAR_BYTES,
             steps: None,
+            recording: None,
             next_probe: 0,
         };
         lab.settle().await?;
@@ -243,6 +247,18 @@ impl Lab {
     /// Has each change told, in words.
     pub(crate) fn tell_steps(&mut self, steps: fn(String)) {
         self.steps = Some(steps);
+    }
+
+    /// Has all frames that the taps see kept.
+    pub(crate) fn record_into(&mut self, recording: &Recording) {
+        self.recording = Some((recording.clone(), recording.begin_lab()));
+    }
+
+    /// Keeps a frame, if somebody wants it kept.
+    pub(crate) fn record(&self, frame: impl FnOnce() -> Frame) {
+        if let Some((recording, lab)) = &self.recording {
+            recording.keep(Frame { lab: *lab, ..frame() });
+        }
     }
 
     fn tell(&self, step: impl FnOnce() -> String) {

@@ -27,6 +27,7 @@ mod losses;
 mod membership;
 mod ping;
 mod queue;
+mod recording;
 mod shot;
 mod trace;
 
@@ -48,6 +49,7 @@ pub use flow::{Flow, Passage};
 pub use membership::{Message, Record};
 pub use queue::Emerged;
 pub(crate) use queue::emerged;
+pub(crate) use recording::Recording;
 pub use shot::{Fate, Hearing, Shot, Tag, Taken};
 
 /// A host as the probes see it.
@@ -66,6 +68,14 @@ pub(crate) struct Endpoint {
     pub(crate) queues_all: bool,
     /// Whether the link can send and receive at all.
     pub(crate) running: bool,
+}
+
+/// Has what the taps still hold recorded, without judging it.
+pub(crate) fn drain(lab: &mut Lab) -> Result<(), Error> {
+    let listeners = lab.listeners_mut().take();
+    let drained = listeners.as_ref().map_or(Ok(()), |listeners| listeners.drain(lab));
+    *lab.listeners_mut() = listeners;
+    drained
 }
 
 /// Observes one grid.

@@ -10,7 +10,8 @@ use hairpin_harness::{
     Topology, check, suite,
 };
 use hairpin_model::Event;
-use hairpin_model::event::Outcome;
+use hairpin_model::event::{Frame, Outcome};
+use hairpin_model::grid::Direction;
 use rstest::rstest;
 
 #[path = "support/run.rs"]
@@ -85,6 +86,18 @@ mod broken {
         fn drawn_wrong() {
             if_asked(&BROKEN, async |case| {
                 case.lab(&apart()).await?.expect(Class::Unicast, TOGETHER).await?;
+                Ok(())
+            });
+        }
+
+        /// Nothing is wrong with this one.
+        #[test]
+        fn whole() {
+            if_asked(&BROKEN, async |case| {
+                let mut lab = case.lab(&apart()).await?;
+                lab.expect(Class::Unicast, APART).await?;
+                lab.set_port("sw:p1", isolated().isolated(false)).await?;
+                lab.expect(Class::Unicast, TOGETHER).await?;
                 Ok(())
             });
         }
@@ -211,6 +224,35 @@ fn story(ended: &run::Ended) -> String {
     let from = ended.text.find("broken.case").expect("a failure begins with the name of its case");
     let story = &ended.text[from..];
     story[..story.find("note: run with").unwrap_or(story.len())].trim_end().to_owned()
+}
+
+#[test]
+fn a_case_that_failed_tells_the_frames_of_its_lab() {
+    let ended = run("broken::case::drawn_wrong", &[]);
+    let frames: Vec<&Frame> = ended.events.iter().filter_map(frame).collect();
+    let of = |link: &str, direction| {
+        let mut passed = frames.iter().filter(|f| (&*f.link, f.direction) == (link, direction));
+        passed.any(|f| f.probe.as_deref().is_some_and(|probe| probe.starts_with("frame of probe")))
+    };
+    assert!(
+        of("a:eth0", Direction::Out) && of("sw:p1", Direction::In) && of("c:eth0", Direction::In)
+    );
+    assert!(frames.is_sorted_by_key(|frame| frame.ns));
+    assert!(frames.iter().all(|frame| frame.bytes.len() == 2 * frame.len && frame.left_off == 0));
+}
+
+#[test]
+fn a_case_that_passed_tells_no_frames() {
+    let ended = run("broken::case::whole", &[]);
+    assert_eq!(told(&ended), Some((Outcome::Pass, String::new())), "{}", ended.text);
+    assert_eq!(ended.events.iter().filter_map(frame).count(), 0);
+}
+
+fn frame(event: &Event) -> Option<&Frame> {
+    match event {
+        Event::Frame(frame) => Some(frame),
+        _ => None,
+    }
 }
 
 #[test]

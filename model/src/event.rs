@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::case::CaseId;
-use crate::grid::Grid;
+use crate::grid::{Direction, Grid};
 use crate::rule::RuleEntry;
 use crate::topology::Topology;
 
@@ -89,6 +89,34 @@ pub struct Guest {
     pub notes: Vec<String>,
 }
 
+/// A frame that a tap saw, with all that a capture needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// The place of its lab among those that the case built, from 0 on.
+    pub lab: usize,
+    /// The link, as `netns:link`.
+    pub link: String,
+    /// Which way it passed.
+    pub direction: Direction,
+    /// When the kernel saw it: nanoseconds of the real-time clock, the same for all links.
+    pub ns: u64,
+    /// How long it was.
+    pub len: usize,
+    /// Its first bytes, a VLAN tag in its place among them, as hexadecimal digits.
+    pub bytes: String,
+    /// What it is, if it belongs to a probe: `echo request of probe 7`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<String>,
+    /// How many frames that passed before it are not told: too many were seen.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_off: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
 /// What can happen in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -150,6 +178,8 @@ pub enum Event {
         /// What was seen, when it does not hold.
         observed: Option<String>,
     },
+    /// A frame that a tap of the lab saw, told at the end of a case that ended badly.
+    Frame(Frame),
     /// What the case's process printed, added by the runner when the case ended badly.
     Output {
         /// The end of its stdout and stderr together.

@@ -11,6 +11,7 @@ use hairpin_model::event::Outcome;
 use hairpin_model::{Error, event};
 use hairpin_vm::Guests;
 
+use crate::captures::Captures;
 use crate::exit::Exit;
 use crate::guest::{self, GuestArgs, Seeds, Ward};
 use crate::machine::privilege::Facts;
@@ -35,6 +36,7 @@ Examples:
   hairpin check --repeat 200 --quiet   does it always do the same?
   hairpin check --kernel 6.12          on another kernel, each case in a fresh guest
   hairpin check --kernel 6.1 --module ./macvlan.ko    with a driver of your own
+  hairpin check --captures DIR         a file for Wireshark of each case that fails
   hairpin check --strict=article       no row of the article may be skipped";
 
 /// The options of `hairpin check`.
@@ -65,6 +67,9 @@ pub(crate) struct Args {
     /// Write everything that happens to a file, one JSON object a line (docs/events.md).
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Leave a pcapng file of each case that ends badly, with an interface for each of its links.
+    #[arg(long, value_name = "DIR")]
+    captures: Option<PathBuf>,
     /// Run on another kernel, each case in a fresh guest: a series (6.12), a package's version, a
     /// `.deb` or a folder of them, a bzImage, a built tree.
     #[arg(long, value_name = "KERNEL", conflicts_with = "keep")]
@@ -103,6 +108,7 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
 /// Runs the cases.
 pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let stream = args.events.as_deref().map(Stream::create).transpose()?;
+    let captures = args.captures.as_deref().map(Captures::create).transpose()?;
     let program = args.suite.locate(args.quiet)?;
     let stop = Stop::on_signals()?;
     let (suite, ready) = std::thread::scope(|scope| {
@@ -124,7 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     };
     let guest = ready?;
     let options = args.options();
-    let mut report = Report::new(args, &suite, &cases, stream, guest.as_ref())?;
+    let mut report = Report::new(args, &suite, &cases, (stream, captures), guest.as_ref())?;
     let ward = guest.as_ref().map(Guest::ward);
     let place = ward.as_ref().map_or(Place::Here, Place::Guests);
     schedule::run(&suite, &cases, &options, place, &stop, |news| report.hear(news, &stop));

@@ -46,6 +46,7 @@ fn hang(ended: &Ended, finished: bool) -> String {
         Some(Event::Step { text }) => format!("after the step `{text}`"),
         Some(Event::Grid { title, .. }) => format!("after the grid `{title}`"),
         Some(Event::Check { claim, .. }) => format!("after the check `{claim}`"),
+        Some(Event::Frame(_)) => "while it told its frames".into(),
         Some(_) => "after an event that belongs to no case".into(),
     };
     format!("no result within the deadline; silent {last}")

@@ -35,6 +35,7 @@ fn name(event: &Event) -> &'static str {
         Event::Step { .. } => "step",
         Event::Grid { .. } => "grid",
         Event::Check { .. } => "check",
+        Event::Frame(_) => "frame",
         Event::Output { .. } => "output",
         Event::CaseFinished { .. } => "case-finished",
         Event::RunFinished { .. } => "run-finished",
@@ -42,7 +43,7 @@ fn name(event: &Event) -> &'static str {
 }
 
 /// All of them, in the order of the description.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "catalogue",
     "run-started",
     "case-started",
@@ -50,6 +51,7 @@ const NAMES: [&str; 10] = [
     "step",
     "grid",
     "check",
+    "frame",
     "output",
     "case-finished",
     "run-finished",

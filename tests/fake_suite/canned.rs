@@ -1,5 +1,6 @@
 //! What the fake suite program tells: rules, cases, and the events of each.
 
+use hairpin_model::event::Frame;
 use hairpin_model::grid::{Direction, Sighting};
 use hairpin_model::rule::RuleEntry;
 use hairpin_model::topology::{Mode, Topology};
@@ -111,6 +112,9 @@ pub(crate) fn events(case: &CaseId) -> Vec<Event> {
             lab(Mode::Private),
             holds("children reach the external host"),
             grid(Class::Ping4, reflected(), DRAWN),
+            frame("c1:c0", Direction::Out, 1_000_000_001, ""),
+            frame("p:p0", Direction::Out, 1_000_002_500, ""),
+            frame("sw:s0", Direction::In, 1_000_003_000, "8100000a"),
         ],
         "macvlan.vepa.siblings-need-reflection.v4" => {
             vec![lab(Mode::Vepa), grid(Class::Ping4, plain(), DRAWN)]
@@ -128,6 +132,16 @@ pub(crate) fn events(case: &CaseId) -> Vec<Event> {
 
 const DRAWN: &str = "c1 c2 e\nc1 . # +\nc2 # . +\ne + + .";
 const ALL: &str = "c1 c2 e\nc1 . + +\nc2 + . +\ne + + .";
+
+/// An ARP request as a link saw it, with that VLAN tag.
+fn frame(link: &str, direction: Direction, ns: u64, tag: &str) -> Event {
+    let addresses = "ffffffffffff02687000000a";
+    let arp = "08060001080006040001 02687000000a c0000201 000000000000 c0000202".replace(' ', "");
+    let bytes = format!("{addresses}{tag}{arp}");
+    let probe = Some("arp request about 192.0.2.2".into());
+    let (lab, len, link, left_off) = (0, bytes.len() / 2, link.into(), 0);
+    Event::Frame(Frame { lab, link, direction, ns, len, bytes, probe, left_off })
+}
 
 fn holds(claim: &str) -> Event {
     Event::Check { claim: claim.into(), observed: None }

@@ -80,6 +80,19 @@ impl Heard {
     }
 }
 
+impl std::fmt::Display for Heard {
+    /// What it is and of which probe, as captures say it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = self.what();
+        match self {
+            Self::Frame(number) | Self::Echo { number, .. } | Self::IcmpError { number } => {
+                write!(f, "{what} of probe {number}")
+            }
+            Self::Resolution { about, .. } => write!(f, "{what} about {about}"),
+        }
+    }
+}
+
 /// Recognises a frame, or says that it is none of ours.
 pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;

@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::Endpoint;
 use super::decode::{ETHERTYPE, frame};
 use super::ping::Pings;
+use super::trace;
 use crate::lab::{EAR_BYTES, Lab, Node};
 use crate::sys::{ALL, PacketSocket};
 
@@ -69,6 +70,13 @@ impl Listeners {
             self.taps.first().map_or(Ok(()), await_stamps)?;
         }
         Ok(())
+    }
+}
+
+impl Listeners {
+    /// Reads what the taps hold, so that it is recorded.
+    pub(super) fn drain(&self, lab: &Lab) -> Result<(), Error> {
+        trace::read(lab, &self.taps).map(|_| ())
     }
 }
 

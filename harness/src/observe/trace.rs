@@ -7,6 +7,7 @@ use hairpin_model::topology::{Kind as LinkKind, Link};
 
 use super::decode::{Heard, hear};
 use super::ears::broken;
+use super::recording;
 use crate::lab::Lab;
 use crate::sys::{Kind, PacketSocket};
 
@@ -30,15 +31,15 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
             tap.receive(&mut buffer).map_err(|error| broken("read from a tap", &error))?
         {
             let bytes = &buffer[..arrival.len.min(buffer.len())];
-            let Some(heard) = hear(bytes) else { continue };
-            let tag = arrival.tag.or_else(|| in_band(bytes));
             let Some(link) = lab.topology().link_at(&node.name, arrival.ifindex) else { continue };
             let out = arrival.kind == Kind::Outgoing;
-            let sighting = Sighting {
-                link: link.name.to_string(),
-                direction: if out { Direction::Out } else { Direction::In },
-                what: heard.what().into(),
-            };
+            let direction = if out { Direction::Out } else { Direction::In };
+            let heard = hear(bytes);
+            lab.record(|| recording::frame(link, direction, &arrival, bytes, heard.as_ref()));
+            let Some(heard) = heard else { continue };
+            let tag = arrival.tag.or_else(|| in_band(bytes));
+            let what = heard.what().into();
+            let sighting = Sighting { link: link.name.to_string(), direction, what };
             let height = height(lab.topology(), link);
             seen.push(Seen { heard, sighting, tag, at: arrival.at, height });
         }

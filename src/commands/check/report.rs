@@ -8,6 +8,7 @@ use hairpin_model::event::Outcome;
 use hairpin_model::{Error, Event, event};
 
 use super::{Args, Guest};
+use crate::captures::Captures;
 use crate::exit::Exit;
 use crate::machine;
 use crate::machine::remedy::Modules;
@@ -37,6 +38,7 @@ pub(super) struct Report<'a> {
     symbols: BTreeSet<char>,
     progress: Progress,
     stream: Option<Stream>,
+    captures: Option<Captures>,
     kernel: String,
     began: Instant,
     /// The case whose failure has been told already, because its lab was kept.
@@ -53,7 +55,7 @@ impl<'a> Report<'a> {
         args: &'a Args,
         suite: &'a Suite,
         cases: &'a [&'a Case],
-        stream: Option<Stream>,
+        (stream, captures): (Option<Stream>, Option<Captures>),
         guest: Option<&Guest>,
     ) -> Result<Self, Error> {
         let runs = cases.len() * args.repeat.get();
@@ -74,6 +76,7 @@ impl<'a> Report<'a> {
             symbols: BTreeSet::new(),
             progress: Progress::new(runs, live),
             stream,
+            captures,
             kernel: kernel.clone(),
             began: Instant::now(),
             kept: None,
@@ -155,6 +158,10 @@ impl<'a> Report<'a> {
             Some(stream) => stream.case(self.suite, case, &result),
             None => Ok(()),
         };
+        let captured = match &mut self.captures {
+            Some(captures) => captures.take(case, &result),
+            None => Ok(()),
+        };
         self.tally.add(result);
         while let Some(area) = self.areas.pop_front_if(|area| {
             let repeat = self.args.repeat.get();
@@ -162,7 +169,7 @@ impl<'a> Report<'a> {
         }) {
             self.tell(&area);
         }
-        written
+        written.and(captured)
     }
 
     /// Tells an area.
