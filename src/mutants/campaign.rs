@@ -153,7 +153,7 @@ impl<'r> Campaign<'r> {
         let mut out = Out::stdout();
         if self.wishes.json {
             out.text(&table::json(&rows, self.wishes.kernel));
-        } else {
+        } else if !rows.is_empty() {
             let span = show::span(self.began.elapsed());
             out.text(&format!("\n{}", table::summary(&rows, &self.bench.image.title(), &span)));
         }

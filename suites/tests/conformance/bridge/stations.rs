@@ -7,12 +7,12 @@
 //! ```
 
 use hairpin_fixtures::switch::switch;
-use hairpin_harness::options::bridge;
+use hairpin_harness::options::{bridge, port};
 use hairpin_harness::{CaseLab, Mac, PortFlags, Rule, Shot, Source, Stop, Strength, check};
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[RESERVED, TREE_SPOKEN, TWINS, BY_HAND];
+pub(crate) const RULES: &[Rule] = &[RESERVED, TREE_SPOKEN, TWINS, BY_HAND, ANSWERED_FOR];
 
 /// An address that no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x0f]);
@@ -144,6 +144,37 @@ fn the_bridges_address_outlives_the_port_that_has_it() {
         expect_known(&lab, "p3 has left", p3, &["br own"]).await?;
         lab.expect_shot("a", &Shot::to(p3), "sw host").await?;
         lab.expect_shot("a", &Shot::to(ROAMER), "b other").await?;
+        Ok(())
+    });
+}
+
+const ANSWERED_FOR: Rule = Rule {
+    id: "bridge.stations.a-port-that-is-answered-for-is-not-flooded",
+    promise: "what is flooded does not leave by a port with proxy_arp, be it unknown unicast or \
+              broadcast; what is for an address that is known there does",
+    source: Source {
+        cite: "bridge(8), proxy_arp; br_flood, net/bridge/br_forward.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_port_that_is_answered_for_is_not_flooded() {
+    check(&ANSWERED_FOR, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        let b = lab.mac("b:eth0");
+        lab.expect_shot("a", &Shot::to(b), "b host").await?;
+        for (on, unknown, all) in [
+            (1, "c other", "c broadcast, sw broadcast"),
+            (0, "b other, c other", "b broadcast, c broadcast, sw broadcast"),
+        ] {
+            lab.set_option("sw:p2", port::PROXYARP, on).await?;
+            lab.expect_shot("a", &Shot::to(ROAMER), unknown).await?;
+            lab.expect_shot("a", &Shot::broadcast(), all).await?;
+            lab.expect_shot("a", &Shot::to(b), "b host").await?;
+        }
         Ok(())
     });
 }
