@@ -142,16 +142,18 @@ const BY_THE_SWITCH: Rule = Rule {
     needs: NEEDS,
 };
 
-#[test]
-fn vepa_siblings_need_the_switch() {
+#[rstest]
+#[case::ping4(Class::Ping4, "arp request")]
+#[case::ping6(Class::Ping6, "neighbour solicitation")]
+fn vepa_siblings_need_the_switch(#[case] class: Class, #[case] question: &str) {
     check(&BY_THE_SWITCH, async |case| {
         let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Vepa)).await?;
-        let grid = lab.expect(Class::Ping4, APART).await?;
-        let cell = grid.cell("c1", "c2").map(|cell| cell.path("arp request")).unwrap_or_default();
+        let grid = lab.expect(class, APART).await?;
+        let cell = grid.cell("c1", "c2").map(|cell| cell.path(question)).unwrap_or_default();
         lab.claim("the question left by the parent", cell.contains("p:p0> sw:s0<"), &cell)?;
         lab.set_option("c1:i0", ipvlan::FLAGS, 0).await?;
-        lab.expect(Class::Ping4, TALKING).await?;
-        expect_all(&mut lab, Class::Ping4).await
+        lab.expect(class, TALKING).await?;
+        expect_all(&mut lab, class).await
     });
 }
 

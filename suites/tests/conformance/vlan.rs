@@ -81,6 +81,13 @@ fn tagging() -> Topology {
     )
 }
 
+/// The same with addresses of both families.
+fn talking() -> Topology {
+    let mut both = tagging();
+    both.netns.iter_mut().for_each(|netns| netns.sysctls.clear());
+    both.address("a:v5", "2001:db8::1/64").address("b:v5", "2001:db8::2/64")
+}
+
 const TAGGED: Rule = Rule {
     id: "vlan.sends-with-its-tag",
     promise: "what a VLAN's link sends leaves by the link below with its tag, and comes to the \
@@ -120,9 +127,10 @@ const BOTH_ENDS: Rule = Rule {
 #[case::unicast(Class::Unicast)]
 #[case::broadcast(Class::Broadcast)]
 #[case::ping4(Class::Ping4)]
+#[case::ping6(Class::Ping6)]
 fn the_same_id_talks(#[case] class: Class) {
     check(&BOTH_ENDS, async |case| {
-        let mut lab = case.lab(&tagging()).await?;
+        let mut lab = case.lab(&talking()).await?;
         let talking = "
                a b
             a  . +
