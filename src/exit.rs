@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Failed,
     /// 2: nothing could be run: wrong usage, no suite program, no privilege.
     CouldNotRun,
+    /// 3: `hairpin explain` cannot tell; it ran, and says what it does not understand.
+    CannotTell,
     /// 4: nothing ran: no case matched, or every case was skipped.
     NothingRan,
     /// 130: interrupted; what had finished was reported.
@@ -26,6 +28,7 @@ impl Exit {
             Self::Fine => 0,
             Self::Failed => 1,
             Self::CouldNotRun => 2,
+            Self::CannotTell => 3,
             Self::NothingRan => 4,
             Self::Interrupted => 130,
             Self::Program(code) => code,
@@ -33,7 +36,7 @@ impl Exit {
     }
 }
 
-/// The list as `--help` prints it.
+/// The list as `--help` prints it; 3 is in that of `explain`, which alone ends with it.
 pub(crate) const HELP: &str = "\
 Exit codes:
   0    every case passed (skips are allowed unless --strict)

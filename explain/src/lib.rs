@@ -8,7 +8,9 @@
 //! |---|---|
 //! | [`snapshot`] | the configuration as a value |
 //! | [`ruleset`] | an nftables ruleset, and what it does with a packet |
-//! | `cause` | what can stop a packet; the promise behind it and its remedies |
+//! | `cause` | what can stop a packet |
+//! | `told` | the words for each cause, the promise behind it, and its remedies |
+//! | [`promise`] | the promises that explanations name |
 //! | `wire` | where a frame goes |
 //! | `route` | where a packet goes |
 //! | `walk` | a ping, from its first ARP request to its answer |
@@ -16,10 +18,12 @@
 //! | [`text`] | the explanation for a person |
 
 mod cause;
+pub mod promise;
 mod route;
 pub mod ruleset;
 pub mod snapshot;
 pub mod text;
+mod told;
 pub mod verdict;
 mod walk;
 mod wire;

@@ -23,6 +23,22 @@ pub struct Chain {
     pub rules: Vec<Rule>,
 }
 
+impl Chain {
+    /// Whether frames of that link pass this chain: family `netdev`, or the ingress hook of `inet`.
+    pub(crate) fn hooks_link(&self, link: &str) -> bool {
+        /// `NF_INET_INGRESS`.
+        const INGRESS: u32 = 5;
+        let Some(base) = &self.base else { return false };
+        let of_links = self.family == "netdev" || (self.family == "inet" && base.hook == INGRESS);
+        let idle = self.rules.is_empty() && base.policy == Policy::Accept;
+        let is = |device: &String| match device.strip_suffix('*') {
+            Some(start) => link.starts_with(start),
+            None => device == link,
+        };
+        of_links && !idle && (base.devices.is_empty() || base.devices.iter().any(is))
+    }
+}
+
 /// What starts a chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
@@ -34,6 +50,9 @@ pub struct Base {
     pub kind: String,
     /// What happens to a packet that no rule decides.
     pub policy: Policy,
+    /// The links that it is hooked to, where the hook is one of links; `NAME*` is all that begin so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
 }
 
 /// A rule.

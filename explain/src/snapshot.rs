@@ -50,6 +50,12 @@ pub struct Space {
     pub peers: BTreeMap<i32, usize>,
     /// What it has that is not understood and may decide over any packet.
     pub strange: Vec<String>,
+    /// Whether it answers for single neighbours (`ip neigh add proxy`).
+    #[serde(default)]
+    pub has_proxies: bool,
+    /// What it has that is not understood and may decide over frames on its bridges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strange_on_bridges: Vec<String>,
 }
 
 /// A link.

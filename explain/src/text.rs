@@ -53,7 +53,11 @@ fn wrapped(text: &str) -> Vec<String> {
 
 fn reason(out: &mut String, reason: &Reason) {
     if let Some(rule) = &reason.rule {
-        let _infallible = write!(out, "\n  rule  {rule}\n  proof hairpin check {rule}\n");
+        out.push('\n');
+        labelled(out, "rule", rule);
+        reason.promise.iter().for_each(|promise| labelled(out, "", promise));
+        reason.source.iter().for_each(|source| labelled(out, "source", source));
+        labelled(out, "proof", &format!("hairpin check {rule}"));
     }
     if !reason.remedies.is_empty() {
         out.push_str("\n  what helps, the safest first\n");
@@ -64,6 +68,14 @@ fn reason(out: &mut String, reason: &Reason) {
     }
     if let Some(words) = &reason.no_remedy {
         let _infallible = writeln!(out, "  no help: {words}");
+    }
+}
+
+/// A label, and what it labels beside it.
+fn labelled(out: &mut String, label: &str, words: &str) {
+    for (n, part) in wrapped(words).iter().enumerate() {
+        let label = if n == 0 { label } else { "" };
+        let _infallible = writeln!(out, "  {label:<6}  {part}");
     }
 }
 

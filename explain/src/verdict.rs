@@ -10,6 +10,7 @@ use hairpin_model::Error;
 use serde::Serialize;
 
 use crate::cause::Cause;
+use crate::promise::promise;
 use crate::snapshot::{Kind, Snapshot};
 use crate::walk::{Outcome, ping};
 
@@ -58,6 +59,10 @@ pub struct Reason {
     pub design: bool,
     /// The suite's rule that promises it.
     pub rule: Option<String>,
+    /// What that rule promises.
+    pub promise: Option<String>,
+    /// Who promises it, and how strongly that binds.
+    pub source: Option<String>,
     /// What helps, the safest first.
     pub remedies: Vec<Remedy>,
     /// What is often tried and does not help.
@@ -232,8 +237,12 @@ impl Reason {
     fn of(cause: &Cause, snapshot: &Snapshot) -> Self {
         let told = cause.told(snapshot);
         let remedies = told.remedies.into_iter().map(|(words, command)| Remedy { words, command });
+        let promise = told.rule.and_then(promise);
         Self {
             why: told.why,
+            promise: promise.map(|found| found.promise.to_owned()),
+            source: promise
+                .map(|found| format!("{} ({})", found.source.cite, found.source.strength)),
             design: told.design,
             rule: told.rule.map(str::to_owned),
             remedies: remedies.collect(),
@@ -260,8 +269,12 @@ impl Remedy {
     }
 }
 
+/// No list of netlink's names them; where they sit on a queue or are XDP, the queue or XDP is seen.
+const NO_PROGRAMS: &str =
+    "no BPF program of a kind that netlink does not list (tcx, cgroup) drops it";
+
 fn assumed(snapshot: &Snapshot, base: &Outcome) -> Vec<String> {
-    let mut assumed = Vec::new();
+    let mut assumed = vec![NO_PROGRAMS.to_owned()];
     for id in &base.left {
         let Some(link) = snapshot.link(*id) else { continue };
         assumed.push(match link.kind {

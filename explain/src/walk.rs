@@ -1,5 +1,7 @@
 //! A ping from cold neighbour caches: its ARP requests, its way there, the way of its answer.
 
+mod neighbour;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
@@ -8,7 +10,7 @@ use hairpin_model::Mac;
 use crate::cause::Cause;
 use crate::ruleset::Hook;
 use crate::snapshot::{LinkId, Route, Snapshot, Space};
-use crate::wire::{Arrival, Frame, Packet, Wire};
+use crate::wire::{Frame, Packet, Wire};
 
 /// What became of a ping.
 #[derive(Clone, Debug)]
@@ -125,8 +127,14 @@ impl<'s> Walk<'s> {
         if let Some(what) = &route.strange {
             self.wire.odd(format!("{what} in a route of {}", space.name));
         }
+        self.note_passed_over(at, &route);
         match route.kind.as_str() {
             "unicast" | "local" => Ok(route),
+            // Such a route sends the lookup on to the next table, or does what is not known here.
+            "unusual" => {
+                self.wire.odd(format!("a route of an unusual kind in {}", space.name));
+                Err(Gone)
+            }
             "broadcast" | "multicast" | "anycast" => {
                 self.wire.odd(format!("{to} is no single host's address in {}", space.name));
                 Err(Gone)
@@ -135,6 +143,16 @@ impl<'s> Walk<'s> {
                 self.wire.stops(Cause::Forbidden(at, kind.to_owned(), route.to.to_string()));
                 Err(Gone)
             }
+        }
+    }
+
+    /// A route whose link has no carrier may be passed over, if the namespace is told so.
+    fn note_passed_over(&mut self, at: usize, route: &Route) {
+        let space = self.space(at);
+        let out = space.links.iter().find(|link| Some(link.index) == route.link);
+        let Some(link) = out.filter(|link| !link.carrier) else { return };
+        if space.of_link(&link.name, "ignore_routes_with_linkdown") == 1 {
+            self.wire.odd(format!("ignore_routes_with_linkdown in {}", space.name));
         }
     }
 
@@ -292,6 +310,9 @@ impl<'s> Walk<'s> {
             self.wire.stops(Cause::Martian(link, source))
         } else {
             let back = space.route(source).filter(|route| route.kind == "unicast");
+            if let Some(what) = back.and_then(|route| route.strange.as_ref()) {
+                self.wire.odd(format!("{what} in a route of {}", space.name));
+            }
             let misses = match space.of_link(name, "rp_filter") {
                 0 => false,
                 1 => back.is_none_or(|route| route.link != Some(link.1)),
@@ -300,118 +321,5 @@ impl<'s> Walk<'s> {
             misses && self.wire.stops(Cause::ReversePath(link, source))
         };
         if stopped { Err(Gone) } else { Ok(()) }
-    }
-
-    /// Finds a neighbour's Ethernet address.
-    fn resolve(
-        &mut self,
-        link: LinkId,
-        ip: Ipv4Addr,
-        asker: Option<Ipv4Addr>,
-    ) -> Result<Mac, Gone> {
-        let held = self.space(link.0).neighbours.iter().find(|n| n.link == link.1 && n.ip == ip);
-        let is = |state: &[&str]| held.filter(|n| state.contains(&n.state.as_str()));
-        if let Some(entry) = is(&["permanent", "noarp"]) {
-            let cause = Cause::Neighbour(link, ip, entry.mac.to_string());
-            if !self.is_right(link, ip, entry.mac) && !self.wire.lifted.contains(&cause) {
-                self.wire.stops(cause);
-                return Ok(entry.mac);
-            }
-            if self.is_right(link, ip, entry.mac) {
-                return Ok(entry.mac);
-            }
-        }
-        if let Some(mac) = self.neighbours.get(&(link, ip)) {
-            return Ok(*mac);
-        }
-        if let Some(entry) = is(&["reachable", "stale", "delay", "probe"])
-            && !self.is_right(link, ip, entry.mac)
-            && self.wire.stops(Cause::Neighbour(link, ip, entry.mac.to_string()))
-        {
-            return Ok(entry.mac);
-        }
-        self.ask(link, ip, asker)
-    }
-
-    /// Whether an Ethernet address is one of a link that has that address, as far as is known.
-    fn is_right(&self, link: LinkId, ip: Ipv4Addr, mac: Mac) -> bool {
-        let owners = self.wire.snapshot.owners(ip);
-        let others = owners.iter().filter(|owner| owner.0 != link.0);
-        let mut macs = others.filter_map(|owner| self.wire.snapshot.link(*owner)?.mac).peekable();
-        macs.peek().is_none() || macs.any(|own| own == mac)
-    }
-
-    /// Asks by ARP.
-    fn ask(&mut self, link: LinkId, ip: Ipv4Addr, asker: Option<Ipv4Addr>) -> Result<Mac, Gone> {
-        let (Some(src), Some(asker)) = (self.mac(link), asker) else { return Err(Gone) };
-        if self.wire.snapshot.link(link).is_some_and(|link| link.noarp) {
-            self.wire.odd(format!("{} asks no neighbours", self.wire.snapshot.name(link)));
-            return Err(Gone);
-        }
-        let frame = Frame { src, dst: Mac::BROADCAST, tag: None, packet: None };
-        let heard = self.wire.send(link, &frame);
-        let mut answers: Vec<(Mac, Arrival)> = Vec::new();
-        for arrival in heard.into_iter().filter(|arrival| arrival.at != link) {
-            if !self.answers(arrival.at, ip, asker) {
-                continue;
-            }
-            self.progress += 1;
-            self.neighbours.insert((arrival.at, asker), src);
-            let Some(mac) = self.mac(arrival.at) else { continue };
-            let reply = Frame { src: mac, dst: src, tag: None, packet: None };
-            if self.wire.send(arrival.at, &reply).iter().any(|back| back.at == link) {
-                answers.push((mac, arrival));
-            }
-        }
-        answers.sort_by_key(|(mac, _)| *mac);
-        answers.dedup_by_key(|(mac, _)| *mac);
-        let [(mac, arrival)] = answers.as_slice() else {
-            if let [(_, one), (_, two), ..] = answers.as_slice() {
-                let names = [one, two].map(|arrival| self.wire.snapshot.name(arrival.at));
-                self.wire.odd(format!("{} and {} both answer for {ip}", names[0], names[1]));
-            }
-            return Err(Gone);
-        };
-        self.tell(format!("who has {ip}: {}, {mac} answers", arrival.path.join(" ")));
-        self.neighbours.insert((link, ip), *mac);
-        Ok(*mac)
-    }
-
-    /// `arp_process`: whether a stack answers for an address.
-    fn answers(&mut self, link: LinkId, ip: Ipv4Addr, asker: Ipv4Addr) -> bool {
-        let (space, name) = (self.space(link.0), self.bare(link));
-        let local = space.is_local(ip);
-        let proxy = space.of_link(name, "proxy_arp") == 1;
-        if !local && !proxy {
-            return false;
-        }
-        if !space.strange.is_empty() {
-            self.wire.odd(format!("{} in {}", space.strange.join(", "), space.name));
-        }
-        if space.chains.iter().any(|chain| chain.family == "arp" && chain.base.is_some()) {
-            self.wire.odd(format!("an ARP firewall in {}", space.name));
-        }
-        if self.check_source(link, asker).is_err() {
-            return false;
-        }
-        if space.of_link(name, "arp_filter") == 1 {
-            self.wire.odd(format!("arp_filter in {}", space.name));
-        }
-        if !local {
-            let out = space.route(ip).filter(|route| route.kind == "unicast");
-            let forwards = space.number(&format!("ipv4/conf/{name}/forwarding")) == 1;
-            return forwards && out.is_some_and(|route| route.link != Some(link.1));
-        }
-        match space.of_link(name, "arp_ignore") {
-            0 => true,
-            1 => {
-                let has = self.wire.snapshot.owners(ip).contains(&link);
-                has || !self.wire.stops(Cause::ArpIgnored(link))
-            }
-            _ => {
-                self.wire.odd(format!("arp_ignore in {}", space.name));
-                true
-            }
-        }
     }
 }

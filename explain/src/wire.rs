@@ -3,14 +3,17 @@
 //! Each driver's forwarding is said here once, in the words of its code. What stops a frame is
 //! noted as a [`Cause`], and passed over where that cause is lifted.
 
+mod bridge;
+mod firewall;
+mod macvlan;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use hairpin_model::Mac;
 
 use crate::cause::Cause;
-use crate::ruleset::{self, Fate, Hook, Look};
-use crate::snapshot::{Bridge, Entry, Kind, LinkId, Macvlan, Port, Snapshot};
+use crate::snapshot::{Kind, LinkId, Snapshot};
 
 /// A frame on its way.
 #[derive(Clone, Debug)]
@@ -39,6 +42,9 @@ pub(crate) struct Arrival {
 
 /// More hops than any sane network has: a circle.
 const FARTHEST: usize = 64;
+
+/// Bytes of a ping's IP packet: 20 of IP, 8 of ICMP, 56 of payload.
+const PING: u32 = 84;
 
 /// The state of one walk.
 pub(crate) struct Wire<'s> {
@@ -132,6 +138,9 @@ impl<'s> Wire<'s> {
             return;
         }
         self.note_strange(id);
+        if frame.packet.is_some() && link.mtu < PING {
+            self.odd(format!("an MTU smaller than a ping on {}", self.snapshot.name(id)));
+        }
         let path = Self::step(&path, self.snapshot.name(id), '>');
         let below = self.snapshot.below(id);
         match (&link.kind, below) {
@@ -164,6 +173,16 @@ impl<'s> Wire<'s> {
         let Some(link) = self.snapshot.link(id) else { return };
         for what in &link.strange {
             self.odd(format!("{what} on {}", self.snapshot.name(id)));
+        }
+        let chains = &self.snapshot.spaces[id.0].chains;
+        for chain in chains.iter().filter(|chain| chain.hooks_link(&link.name)) {
+            self.odd(format!(
+                "the nftables chain `{} {} {}` on {}",
+                chain.family,
+                chain.table,
+                chain.name,
+                self.snapshot.name(id)
+            ));
         }
     }
 
@@ -212,378 +231,6 @@ impl<'s> Wire<'s> {
         }
         if !self.arrivals.iter().any(|arrival| arrival.at == id) {
             self.arrivals.push(Arrival { at: id, path: path.to_vec() });
-        }
-    }
-
-    fn children(&self, above: &[LinkId]) -> Vec<(LinkId, &'s Macvlan)> {
-        let child = |at: &LinkId| match &self.snapshot.link(*at)?.kind {
-            Kind::Macvlan(child) | Kind::Macvtap(child) => Some((*at, child)),
-            _ => None,
-        };
-        above.iter().filter_map(child).collect()
-    }
-
-    fn is_up(&self, id: LinkId) -> bool {
-        self.snapshot.link(id).is_some_and(|l| l.up || self.lifted.contains(&Cause::Down(id)))
-    }
-
-    fn has_mac(&self, id: LinkId, mac: Mac) -> bool {
-        self.snapshot.link(id).is_some_and(|link| link.mac == Some(mac))
-    }
-
-    fn concerns(&self, id: LinkId, frame: &Frame) -> bool {
-        frame.dst == Mac::BROADCAST || self.has_mac(id, frame.dst)
-    }
-
-    /// What a parent's own stack sends does not come to its children.
-    fn children_hear(&mut self, parent: LinkId, frame: &Frame) {
-        let children = self.children(&self.snapshot.above(parent));
-        for (child, _) in children {
-            if self.concerns(child, frame) && !self.stops(Cause::Apart(parent)) {
-                self.stack(child, frame, &[self.snapshot.name(parent), self.snapshot.name(child)]);
-            }
-        }
-    }
-
-    /// `macvlan_queue_xmit`.
-    fn child_sends(
-        &mut self,
-        id: LinkId,
-        child: &Macvlan,
-        parent: LinkId,
-        frame: Frame,
-        path: Vec<String>,
-    ) {
-        if self.dead(parent) {
-            return;
-        }
-        for (sibling, other) in self.children(&self.snapshot.above(parent)) {
-            if sibling == id || !self.is_up(sibling) || !self.concerns(sibling, &frame) {
-                continue;
-            }
-            if child.mode == "bridge" && other.mode == "bridge" {
-                self.receive(sibling, frame.clone(), path.clone());
-                if frame.dst != Mac::BROADCAST {
-                    return;
-                }
-            } else {
-                let mode = if child.mode == "bridge" { &other.mode } else { &child.mode };
-                if !self.stops(Cause::Siblings(parent, mode.clone())) {
-                    self.receive(sibling, frame.clone(), path.clone());
-                }
-            }
-        }
-        if self.concerns(parent, &frame) && !self.stops(Cause::Apart(parent)) {
-            self.stack(parent, &frame, &path);
-        }
-        self.transmit(parent, frame, path);
-    }
-
-    /// `macvlan_handle_frame`.
-    fn parent_hears(
-        &mut self,
-        parent: LinkId,
-        children: &[(LinkId, &Macvlan)],
-        frame: &Frame,
-        path: &[String],
-    ) {
-        let up: Vec<_> = children.iter().filter(|(id, _)| self.is_up(*id)).copied().collect();
-        if frame.dst == Mac::BROADCAST {
-            return self.parent_hears_group(parent, &up, frame, path);
-        }
-        if self.source_children(&up, frame, path) {
-            return;
-        }
-        if let Some((child, _)) = up.iter().find(|(_, child)| child.mode == "passthru") {
-            self.receive(*child, frame.clone(), path.to_vec());
-            if self.has_mac(parent, frame.dst) && !self.stops(Cause::Passthru(parent)) {
-                self.stack(parent, frame, path);
-            }
-            return;
-        }
-        match up.iter().find(|(id, child)| child.mode != "source" && self.has_mac(*id, frame.dst)) {
-            Some((child, _)) => self.receive(*child, frame.clone(), path.to_vec()),
-            None if self.has_mac(parent, frame.dst) => self.stack(parent, frame, path),
-            None => {
-                for (child, _) in &up {
-                    // Only what is itself a way to somebody could want it.
-                    let leads_on = self.snapshot.link(*child).is_some_and(|l| l.port.is_some());
-                    if leads_on && !self.stops(Cause::OwnAddressOnly(parent)) {
-                        self.receive(*child, frame.clone(), path.to_vec());
-                    }
-                }
-            }
-        }
-    }
-
-    fn parent_hears_group(
-        &mut self,
-        parent: LinkId,
-        up: &[(LinkId, &Macvlan)],
-        frame: &Frame,
-        path: &[String],
-    ) {
-        if self.source_children(up, frame, path) {
-            return;
-        }
-        let sender = up.iter().find(|(id, _)| self.has_mac(*id, frame.src));
-        if let Some((own, child)) = sender
-            && !matches!(child.mode.as_str(), "vepa" | "bridge")
-        {
-            return self.receive(*own, frame.clone(), path.to_vec());
-        }
-        for (id, child) in up {
-            let hears = match sender.map(|(_, child)| child.mode.as_str()) {
-                None => child.mode != "source",
-                Some("vepa") => matches!(child.mode.as_str(), "vepa" | "bridge"),
-                Some(_) => child.mode == "vepa",
-            };
-            let is_sender = sender.is_some_and(|(own, _)| own == id);
-            if !hears || is_sender {
-                continue;
-            }
-            // A queue of length 0 with all children: the longest of them counts.
-            if child.queue == Some(0) && self.stops(Cause::NoQueue(*id)) {
-                continue;
-            }
-            self.receive(*id, frame.clone(), path.to_vec());
-        }
-        self.stack(parent, frame, path);
-    }
-
-    /// `macvlan_forward_source`; whether the frame is theirs alone.
-    fn source_children(
-        &mut self,
-        up: &[(LinkId, &Macvlan)],
-        frame: &Frame,
-        path: &[String],
-    ) -> bool {
-        let mut alone = false;
-        for (id, child) in up.iter().filter(|(_, child)| child.mode == "source") {
-            if child.senders.contains(&frame.src) {
-                alone |= child.nodst;
-                self.receive(*id, frame.clone(), path.to_vec());
-            } else if self.concerns(*id, frame) && !self.stops(Cause::NotListed(*id)) {
-                self.receive(*id, frame.clone(), path.to_vec());
-            }
-        }
-        alone
-    }
-
-    /// A bridge takes a frame from a port, or from its own stack.
-    fn forward(&mut self, id: LinkId, from: Option<LinkId>, frame: &Frame, path: &[String]) {
-        let Some(bridge) = self.snapshot.link(id) else { return };
-        let Kind::Bridge(settings) = &bridge.kind else {
-            return self
-                .odd(format!("{} is a port of something else than a bridge", path.concat()));
-        };
-        if self.dead_bridge(id) || from.is_some_and(|port| self.refuses(id, port, frame)) {
-            return;
-        }
-        self.note_bridge(id, settings);
-        if from.is_some() && self.filtered(id, settings, frame, Hook::Prerouting) {
-            return;
-        }
-        let Some(targets) = self.targets(id, from, frame) else { return self.up(id, frame, path) };
-        let mut forwarded = None;
-        for port in targets.0 {
-            if !self.passes(id, from, port, frame) {
-                continue;
-            }
-            let dropped = *forwarded.get_or_insert_with(|| {
-                from.is_some()
-                    && (self.filtered(id, settings, frame, Hook::Forward)
-                        || self.filtered(id, settings, frame, Hook::Postrouting))
-            });
-            if !dropped {
-                self.transmit(port, frame.clone(), path.to_vec());
-            }
-        }
-        if targets.1 && from.is_some() {
-            self.up(id, frame, path);
-        }
-    }
-
-    fn dead_bridge(&mut self, id: LinkId) -> bool {
-        self.snapshot.link(id).is_none_or(|link| !link.up) && self.stops(Cause::Down(id))
-    }
-
-    /// To the bridge's own link.
-    fn up(&mut self, id: LinkId, frame: &Frame, path: &[String]) {
-        self.receive(id, frame.clone(), path.to_vec());
-    }
-
-    fn note_bridge(&mut self, id: LinkId, settings: &Bridge) {
-        if settings.vlan_filtering {
-            self.odd(format!("a bridge that keeps VLANs apart: {}", self.snapshot.name(id)));
-        }
-        let chains = &self.snapshot.spaces[id.0].chains;
-        if chains.iter().any(|chain| chain.family == "bridge" && chain.base.is_some()) {
-            self.odd(format!(
-                "nftables chains of family bridge in {}",
-                self.snapshot.spaces[id.0].name
-            ));
-        }
-    }
-
-    /// Whether a port does not let a frame in. Learns where the sender is.
-    fn refuses(&mut self, bridge: LinkId, port: LinkId, frame: &Frame) -> bool {
-        let Some((_, settings)) = self.snapshot.link(port).and_then(|link| link.port) else {
-            return true;
-        };
-        if settings.state != 3 && self.stops(self.state_cause(bridge, port)) {
-            return true;
-        }
-        let entries = &self.snapshot.spaces[bridge.0].fdb;
-        let known = entries.iter().find(|e| e.bridge == bridge.1 && e.mac == frame.src && !e.own);
-        if settings.locked
-            && known.is_none_or(|entry| entry.port != port.1)
-            && self.stops(Cause::Locked(port))
-        {
-            return true;
-        }
-        if settings.learning && !settings.locked && known.is_none_or(|entry| !entry.sticky) {
-            self.learned.insert((bridge, frame.src), port.1);
-        }
-        false
-    }
-
-    /// Why a port does not forward: for want of what it stands on, or since it is told so.
-    fn state_cause(&self, bridge: LinkId, port: LinkId) -> Cause {
-        let up = |id| self.snapshot.link(id).is_some_and(|link| link.up);
-        match self.snapshot.link(port) {
-            _ if !up(bridge) => Cause::Down(bridge),
-            Some(link) if !link.up => Cause::Down(port),
-            Some(link) if !link.carrier => self.root(port, 0),
-            _ => Cause::PortState(port),
-        }
-    }
-
-    /// The ports that a frame is for, and whether it is for the bridge too; `None` is the bridge alone.
-    fn targets(
-        &self,
-        id: LinkId,
-        from: Option<LinkId>,
-        frame: &Frame,
-    ) -> Option<(Vec<LinkId>, bool)> {
-        let space = &self.snapshot.spaces[id.0];
-        let is_port = |link: &&crate::snapshot::Link| link.port.is_some_and(|(of, _)| of == id.1);
-        let all = || space.links.iter().filter(is_port).map(|link| (id.0, link.index)).collect();
-        if frame.dst == Mac::BROADCAST {
-            return Some((all(), true));
-        }
-        let entry = space.fdb.iter().find(|e| e.bridge == id.1 && e.mac == frame.dst);
-        let own = self.has_mac(id, frame.dst) || entry.is_some_and(|entry| entry.own);
-        if own && from.is_some() {
-            return None;
-        }
-        let learned = self.learned.get(&(id, frame.dst)).copied();
-        let lifted =
-            |port| self.lifted.contains(&Cause::Pinned((id.0, port), frame.dst.to_string()));
-        let entry = entry.filter(|e| !e.sticky || !lifted(e.port));
-        let at = entry
-            .filter(|e| e.sticky && !e.own)
-            .map(|e| e.port)
-            .or(learned)
-            .or(entry.map(|e| e.port));
-        match at {
-            Some(port) if port != id.1 => Some((vec![(id.0, port)], false)),
-            _ => Some((all(), false)),
-        }
-    }
-
-    /// `should_deliver`, and the flags of flooding.
-    fn passes(
-        &mut self,
-        bridge: LinkId,
-        from: Option<LinkId>,
-        port: LinkId,
-        frame: &Frame,
-    ) -> bool {
-        let settings =
-            |id: LinkId| self.snapshot.link(id).and_then(|link| link.port).map(|(_, port)| port);
-        let Some(out) = settings(port) else { return false };
-        let isolated =
-            from.and_then(settings).is_some_and(|from: Port| from.isolated) && out.isolated;
-        if from == Some(port) && !out.hairpin && self.stops(Cause::NoHairpin(port)) {
-            return false;
-        }
-        if isolated && from != Some(port) && self.stops(Cause::Isolated(port)) {
-            return false;
-        }
-        if out.state != 3 && self.stops(self.state_cause(bridge, port)) {
-            return false;
-        }
-        if frame.dst == Mac::BROADCAST {
-            return out.bcast_flood || from.is_none() || !self.stops(Cause::NoBroadcast(port));
-        }
-        let entry = |e: &&Entry| e.bridge == bridge.1 && e.mac == frame.dst;
-        let held = self.snapshot.spaces[port.0].fdb.iter().find(entry);
-        let learned = self.learned.get(&(bridge, frame.dst)).copied();
-        if held.is_some_and(|e| e.sticky && e.port == port.1)
-            && learned.is_some_and(|at| at != port.1)
-        {
-            self.stops(Cause::Pinned(port, frame.dst.to_string()));
-        }
-        let known = learned.is_some() || held.is_some();
-        known || out.flood || !self.stops(Cause::NoFlood(port))
-    }
-
-    /// Whether a bridged packet ends in the IP firewall.
-    fn filtered(&mut self, id: LinkId, settings: &Bridge, frame: &Frame, hook: Hook) -> bool {
-        let space = &self.snapshot.spaces[id.0];
-        let Some(packet) = frame.packet else {
-            let called =
-                space.number("bridge/bridge-nf-call-arptables") == 1 || settings.nf_call_arptables;
-            if called && space.chains.iter().any(|c| c.family == "arp" && c.base.is_some()) {
-                self.odd(format!("an ARP firewall in {}", space.name));
-            }
-            return false;
-        };
-        let called =
-            space.number("bridge/bridge-nf-call-iptables") == 1 || settings.nf_call_iptables;
-        if !called {
-            return false;
-        }
-        let name = self.snapshot.link(id).map(|link| link.name.clone());
-        let output = if hook == Hook::Prerouting { None } else { name.as_deref() };
-        let input = if hook == Hook::Postrouting { None } else { name.as_deref() };
-        self.ask(id.0, hook, (input, output), packet, true).is_none()
-    }
-
-    /// Asks a firewall hook; `None` if the packet ends there, else whether it is masqueraded.
-    pub(crate) fn ask(
-        &mut self,
-        space: usize,
-        hook: Hook,
-        links: (Option<&str>, Option<&str>),
-        packet: Packet,
-        bridged: bool,
-    ) -> Option<bool> {
-        let answer = match packet.answer {
-            true if !self.tracked.contains(&space) => None,
-            answer => Some(answer),
-        };
-        if !packet.answer {
-            self.tracked.insert(space);
-        }
-        let look = Look {
-            input: links.0,
-            output: links.1,
-            source: packet.source,
-            destination: packet.destination,
-            answer,
-        };
-        match ruleset::ask(&self.snapshot.spaces[space].chains, hook, &look) {
-            Fate::Pass { masquerade } => Some(masquerade),
-            Fate::Drop { chain, handle } => {
-                let stopped = self.stops(Cause::Filter(space, hook, chain, handle, bridged));
-                (!stopped).then_some(false)
-            }
-            Fate::Unknown(what) => {
-                self.odd(format!("{what} in {}", self.snapshot.spaces[space].name));
-                Some(false)
-            }
         }
     }
 }

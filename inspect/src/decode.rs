@@ -15,7 +15,7 @@ use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourState,
 };
 use netlink_packet_route::route::{RouteAddress, RouteAttribute};
-use netlink_packet_route::rule::{RuleAction, RuleAttribute};
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags};
 use netlink_packet_route::tc::TcAttribute;
 
 /// A link.
@@ -168,6 +168,7 @@ fn port(flags: &[InfoBridgePort], strange: &mut Vec<String>) -> Port {
             InfoBridgePort::ProxyARP(true) | InfoBridgePort::ProxyARPWifi(true) => {
                 strange.push("proxy ARP of a bridge port".into());
             }
+            InfoBridgePort::Mab(true) => strange.push("MAC authentication bypass".into()),
             InfoBridgePort::VlanTunnel(true) => strange.push("VLAN tunnels".into()),
             InfoBridgePort::BackupPort(_) => strange.push("a backup port".into()),
             _ => {}
@@ -296,6 +297,7 @@ pub(crate) fn usual_rule(message: &RouteNetlinkMessage) -> Option<u32> {
     if header.dst_len != 0
         || header.src_len != 0
         || header.tos != 0
+        || header.flags.contains(RuleFlags::Invert)
         || header.action != RuleAction::ToTable
     {
         return None;
@@ -323,6 +325,13 @@ pub(crate) fn queue(message: &RouteNetlinkMessage) -> Option<(u32, String)> {
     })?;
     let index = u32::try_from(message.header.index).ok()?;
     (!PLAIN.contains(&kind.as_str())).then_some((index, kind))
+}
+
+/// Whether a plain queue can have filters on it that drop.
+pub(crate) fn may_filter(message: &RouteNetlinkMessage) -> bool {
+    let RouteNetlinkMessage::NewQueueDiscipline(message) = message else { return false };
+    let is = |attribute: &TcAttribute| matches!(attribute, TcAttribute::Kind(kind) if kind == "fq_codel");
+    message.attributes.iter().any(is)
 }
 
 fn mac(bytes: &[u8]) -> Option<Mac> {

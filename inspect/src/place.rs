@@ -98,7 +98,8 @@ impl Places {
         }
         if closed > 0 {
             self.missing.push(format!(
-                "the namespaces of {closed} processes may not be opened: run as root"
+                "the namespaces of {closed} process{} may not be opened: run as root",
+                if closed == 1 { "" } else { "es" }
             ));
         }
         Ok(())

@@ -6,7 +6,8 @@ use netlink_packet_core::{NLA_HEADER_SIZE, NLM_F_DUMP, NLM_F_REQUEST, NlasIterat
 
 use crate::list::{Kernel, failed};
 
-/// `NFNL_SUBSYS_NFTABLES << 8`, with `NFT_MSG_GETCHAIN` and `NFT_MSG_GETRULE`.
+/// `NFNL_SUBSYS_NFTABLES << 8`, with `NFT_MSG_GETTABLE`, `NFT_MSG_GETCHAIN` and `NFT_MSG_GETRULE`.
+const GET_TABLE: u16 = 0x0a01;
 const GET_CHAIN: u16 = 0x0a04;
 const GET_RULE: u16 = 0x0a07;
 /// The netlink header, and netfilter's own behind it.
@@ -20,16 +21,23 @@ pub(crate) fn read() -> Result<Vec<Chain>, Error> {
     // A kernel without nftables has no rules of it.
     let Some(kernel) = Kernel::netfilter() else { return Ok(Vec::new()) };
     for _ in 0..ATTEMPTS {
-        let chains = match kernel.ask("the firewall's chains", &request(GET_CHAIN)) {
+        let tables = match kernel.ask("the firewall's tables", &request(GET_TABLE)) {
             Err(error) if is_absent(&error) => return Ok(Vec::new()),
             found => found?,
         };
-        let Some(chains) = chains else { continue };
+        let Some(tables) = tables else { continue };
+        let Some(chains) = kernel.ask("the firewall's chains", &request(GET_CHAIN))? else {
+            continue;
+        };
         let Some(rules) = kernel.ask("the firewall's rules", &request(GET_RULE))? else { continue };
         let mut found: Vec<Chain> = chains.iter().filter_map(|message| chain(message)).collect();
         for message in &rules {
             add_rule(&mut found, message);
         }
+        let sleeping: Vec<_> = tables.iter().filter_map(|message| dormant(message)).collect();
+        found.retain(|chain| {
+            !sleeping.iter().any(|(family, table)| chain.family == *family && chain.table == *table)
+        });
         return Ok(found);
     }
     Err(failed("the firewall", "it changed each time that it was read"))
@@ -50,6 +58,27 @@ fn request(kind: u16) -> Vec<u8> {
     bytes
 }
 
+/// The family and the name of a table whose chains are not hooked: it has the flag `dormant`.
+fn dormant(message: &[u8]) -> Option<(&'static str, String)> {
+    const DORMANT: u32 = 1;
+    let attrs = message.get(HEADER + NF_HEADER..)?;
+    let sleeps = number(attrs, 2).is_some_and(|flags| flags & DORMANT != 0);
+    Some((family(message[HEADER]), text(attr(attrs, 1)?)?)).filter(|_| sleeps)
+}
+
+/// The names of links in a chain's hook: `NFTA_HOOK_DEV`, and the list `NFTA_HOOK_DEVS`.
+fn devices(hook: &[u8]) -> Vec<String> {
+    const PREFIX: u16 = 2;
+    let one = attr(hook, 3).and_then(text);
+    let list = attr(hook, 4).map(|list| attrs(list).collect::<Vec<_>>()).unwrap_or_default();
+    let named = |(kind, name): (u16, &[u8])| {
+        text(name).map(|name| if kind == PREFIX { name + "*" } else { name })
+    };
+    let mut all: Vec<String> = one.into_iter().chain(list.into_iter().filter_map(named)).collect();
+    all.dedup();
+    all
+}
+
 fn chain(message: &[u8]) -> Option<Chain> {
     let attrs = message.get(HEADER + NF_HEADER..)?;
     let base = attr(attrs, 4).and_then(|hook| {
@@ -58,6 +87,7 @@ fn chain(message: &[u8]) -> Option<Chain> {
             priority: number(hook, 2)?.cast_signed(),
             kind: text(attr(attrs, 7)?)?,
             policy: if number(attrs, 5) == Some(0) { Policy::Drop } else { Policy::Accept },
+            devices: devices(hook),
         })
     });
     Some(Chain {

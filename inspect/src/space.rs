@@ -8,7 +8,7 @@ use hairpin_explain::snapshot::{Link, Space};
 use hairpin_model::Error;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
-use netlink_packet_route::neighbour::NeighbourMessage;
+use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourMessage};
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::rule::RuleMessage;
@@ -27,7 +27,7 @@ const SYSCTLS: [&str; 3] = [
     "bridge/bridge-nf-call-arptables",
 ];
 /// Those of each link.
-const OF_LINKS: [&str; 7] = [
+const OF_LINKS: [&str; 9] = [
     "forwarding",
     "rp_filter",
     "accept_local",
@@ -35,6 +35,8 @@ const OF_LINKS: [&str; 7] = [
     "arp_filter",
     "proxy_arp",
     "arp_announce",
+    "proxy_arp_pvlan",
+    "ignore_routes_with_linkdown",
 ];
 
 /// Reads everything.
@@ -86,6 +88,11 @@ fn neighbours(kernel: &Kernel, space: &mut Space) -> Result<(), Error> {
     let found =
         kernel.list("the neighbours", RouteNetlinkMessage::GetNeighbour(request.clone()))?;
     space.neighbours = found.iter().filter_map(decode::neighbour).collect();
+    let mut proxies = request.clone();
+    proxies.header.flags = NeighbourFlags::Proxy;
+    let found =
+        kernel.list("the proxied neighbours", RouteNetlinkMessage::GetNeighbour(proxies))?;
+    space.has_proxies = !found.is_empty();
     request.header.family = AddressFamily::Bridge;
     let found =
         kernel.list("the entries of bridges", RouteNetlinkMessage::GetNeighbour(request))?;
@@ -123,6 +130,25 @@ fn queues(kernel: &Kernel, space: &mut Space) {
             link.strange.push(format!("a queue of kind {kind}, which may drop or redirect"));
         }
     }
+    for message in found.iter().filter(|message| decode::may_filter(message)) {
+        filters(kernel, space, message);
+    }
+}
+
+/// Filters on a queue that is itself plain: they may drop as well.
+fn filters(kernel: &Kernel, space: &mut Space, queue: &RouteNetlinkMessage) {
+    let RouteNetlinkMessage::NewQueueDiscipline(queue) = queue else { return };
+    let mut request = TcMessage::default();
+    request.header.index = queue.header.index;
+    request.header.parent = queue.header.handle;
+    let found = kernel.list("the filters", RouteNetlinkMessage::GetTrafficFilter(request));
+    let index = u32::try_from(queue.header.index).ok();
+    let Some(link) = space.links.iter_mut().find(|link| Some(link.index) == index) else { return };
+    match found {
+        Ok(filters) if filters.is_empty() => {}
+        Ok(_) => link.strange.push("filters on its queue (`tc filter`)".into()),
+        Err(error) => link.strange.push(error.what),
+    }
 }
 
 /// Which of the namespaces this one's numbers mean.
@@ -158,9 +184,27 @@ fn sysctls(links: &[Link]) -> BTreeMap<String, String> {
 
 /// What decides over packets and is not asked for here.
 fn others(space: &mut Space) {
-    let legacy = fs::read_to_string("/proc/thread-self/net/ip_tables_names").unwrap_or_default();
-    if !legacy.trim().is_empty() {
+    let tables = |name: &str| {
+        let names = fs::read_to_string(format!("/proc/thread-self/net/{name}_tables_names"));
+        names.is_ok_and(|names| !names.trim().is_empty())
+    };
+    if tables("ip") {
         space.strange.push("rules of the old iptables (`iptables-legacy-save`)".into());
+    }
+    if tables("arp") {
+        let what = "rules of the old arptables (`arptables-legacy-save`)";
+        space.strange.push(what.into());
+        space.strange_on_bridges.push(what.into());
+    }
+    // Which namespaces have such rules no file tells; without one of these modules none has any.
+    let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
+    if modules.lines().any(|line| line.starts_with("ebtable_")) {
+        space.strange_on_bridges.push("perhaps rules of the old ebtables".into());
+    }
+    let number = |name: &str| sysctl(name).and_then(|(_, value)| value.parse::<u64>().ok());
+    let tracked = number("netfilter/nf_conntrack_count").zip(number("netfilter/nf_conntrack_max"));
+    if tracked.is_some_and(|(count, most)| count >= most) {
+        space.strange.push("a full table of connections".into());
     }
     if Kernel::xfrm().is_some_and(|kernel| kernel.has_policies()) {
         space.strange.push("IPsec policies (`ip xfrm policy`)".into());

@@ -27,7 +27,7 @@ Exit codes:
   0  it reaches
   1  it is blocked
   2  could not run: no such host, no privilege
-  4  cannot tell";
+  3  cannot tell: what is not understood is named";
 
 /// The options of `hairpin explain`.
 #[derive(clap::Args)]
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     Ok(match explained.answer {
         Answer::Reaches => Exit::Fine,
         Answer::BlockedByDesign | Answer::BlockedByConfiguration => Exit::Failed,
-        Answer::CannotTell => Exit::NothingRan,
+        Answer::CannotTell => Exit::CannotTell,
     })
 }
 

@@ -284,7 +284,9 @@ impl<'a> Report<'a> {
                     format!("--strict does not allow {n}: {}", ids.join(" "))
                 }
             },
-            Exit::Fine | Exit::CouldNotRun | Exit::Program(_) => return String::new(),
+            Exit::Fine | Exit::CouldNotRun | Exit::CannotTell | Exit::Program(_) => {
+                return String::new();
+            }
         };
         wrap(&words, self.telling.width).join("\n") + "\n"
     }

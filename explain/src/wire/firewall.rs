@@ -1,0 +1,78 @@
+//! The IP firewall: asked by a stack, and by a bridge while `br_netfilter` is on.
+
+use super::{Frame, Packet, Wire};
+use crate::cause::Cause;
+use crate::ruleset::{self, Fate, Hook, Look};
+use crate::snapshot::{Bridge, LinkId};
+
+impl Wire<'_> {
+    /// Whether a bridged packet ends in the IP firewall.
+    pub(super) fn filtered(
+        &mut self,
+        id: LinkId,
+        settings: &Bridge,
+        frame: &Frame,
+        hook: Hook,
+    ) -> bool {
+        let space = &self.snapshot.spaces[id.0];
+        let Some(packet) = frame.packet else {
+            let called =
+                space.number("bridge/bridge-nf-call-arptables") == 1 || settings.nf_call_arptables;
+            if called && space.chains.iter().any(|c| c.family == "arp" && c.base.is_some()) {
+                self.odd(format!("an ARP firewall in {}", space.name));
+            }
+            return false;
+        };
+        let called =
+            space.number("bridge/bridge-nf-call-iptables") == 1 || settings.nf_call_iptables;
+        if !called {
+            return false;
+        }
+        for what in &space.strange {
+            self.odd(format!("{what} in {}", space.name));
+        }
+        if frame.tag.is_some() {
+            self.odd(format!("bridged packets with a VLAN and br_netfilter in {}", space.name));
+        }
+        let name = self.snapshot.link(id).map(|link| link.name.clone());
+        let output = if hook == Hook::Prerouting { None } else { name.as_deref() };
+        let input = if hook == Hook::Postrouting { None } else { name.as_deref() };
+        self.ask(id.0, hook, (input, output), packet, true).is_none()
+    }
+
+    /// Asks a firewall hook; `None` if the packet ends there, else whether it is masqueraded.
+    pub(crate) fn ask(
+        &mut self,
+        space: usize,
+        hook: Hook,
+        links: (Option<&str>, Option<&str>),
+        packet: Packet,
+        bridged: bool,
+    ) -> Option<bool> {
+        let answer = match packet.answer {
+            true if !self.tracked.contains(&space) => None,
+            answer => Some(answer),
+        };
+        if !packet.answer {
+            self.tracked.insert(space);
+        }
+        let look = Look {
+            input: links.0,
+            output: links.1,
+            source: packet.source,
+            destination: packet.destination,
+            answer,
+        };
+        match ruleset::ask(&self.snapshot.spaces[space].chains, hook, &look) {
+            Fate::Pass { masquerade } => Some(masquerade),
+            Fate::Drop { chain, handle } => {
+                let stopped = self.stops(Cause::Filter(space, hook, chain, handle, bridged));
+                (!stopped).then_some(false)
+            }
+            Fate::Unknown(what) => {
+                self.odd(format!("{what} in {}", self.snapshot.spaces[space].name));
+                Some(false)
+            }
+        }
+    }
+}

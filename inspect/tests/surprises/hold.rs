@@ -1,0 +1,108 @@
+//! Reads a lab as a machine is read, and holds what is explained of it against the kernel.
+
+use std::fs::File;
+use std::net::IpAddr;
+
+use hairpin_explain::{Answer, Question, Snapshot, explain};
+use hairpin_harness::{Class, Error, Grid, Lab, Topology, Verdict};
+use hairpin_inspect::{Place, Places, read};
+
+/// Reads a lab as a machine is read.
+pub(crate) fn snapshot(lab: &Lab) -> Result<Snapshot, Error> {
+    let mut places = Places::default();
+    for netns in &lab.topology().netns {
+        let file = lab.inside(&netns.name, || File::open("/proc/thread-self/ns/net"))?;
+        let file =
+            file.map_err(|error| Error::new(error.to_string(), &netns.name, "mount /proc"))?;
+        places.all.push(Place { name: netns.name.clone(), file });
+    }
+    read(&places)
+}
+
+/// The hosts of a grid that have an IPv4 address.
+pub(crate) fn hosts(lab: &Lab, grid: &Grid) -> Vec<String> {
+    let has = |host: &&String| {
+        lab.topology().links_of(host).any(|link| link.addresses.iter().any(|a| a.addr().is_ipv4()))
+    };
+    grid.hosts.iter().filter(has).cloned().collect()
+}
+
+/// What a grid asks: the host's first address.
+pub(crate) fn question(lab: &Lab, snapshot: &Snapshot, from: &str, to: &str) -> Question {
+    let nets = lab.topology().links_of(to).flat_map(|link| link.addresses.clone());
+    let first = nets.map(|net| net.addr()).find_map(|ip| match ip {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    });
+    let at = snapshot.spaces.iter().position(|space| space.name == from);
+    Question { from: at.expect("it was read"), source: None, to: first.expect("it has an address") }
+}
+
+/// How many pairs were explained, and how many could not be.
+#[derive(Default)]
+pub(crate) struct Tally {
+    told: usize,
+    untold: usize,
+}
+
+/// Holds what is explained of all pairs against the kernel, and of some against what is expected.
+pub(crate) async fn hold(
+    lab: &mut Lab,
+    expected: &[(&str, &str, Answer, &str)],
+) -> Result<Tally, Error> {
+    let snapshot = snapshot(lab)?;
+    let grid = lab.observe(Class::Ping4).await?;
+    let mut tally = Tally::default();
+    let all = hosts(lab, &grid);
+    for (from, to) in all.iter().flat_map(|from| all.iter().map(move |to| (from, to))) {
+        if from == to {
+            continue;
+        }
+        let question = question(lab, &snapshot, from, to);
+        let explained = explain(&snapshot, &question);
+        let cell = grid.cell(from, to).expect("the grid has its hosts");
+        let text = hairpin_explain::text::text(&explained);
+        assert!(
+            !matches!(cell.verdict, Verdict::Inconclusive(_)),
+            "{from} -> {to}: {}",
+            cell.verdict
+        );
+        match explained.answer {
+            Answer::CannotTell => tally.untold += 1,
+            answer => {
+                tally.told += 1;
+                let arrives = matches!(cell.verdict, Verdict::Delivered);
+                assert_eq!(
+                    answer == Answer::Reaches,
+                    arrives,
+                    "the kernel: {}\n{text}\n{grid}",
+                    cell.verdict
+                );
+            }
+        }
+        let wanted = expected.iter().find(|wanted| (wanted.0, wanted.1) == (from, to));
+        if let Some((.., answer, rule)) = wanted {
+            assert_eq!(explained.answer, *answer, "{text}");
+            let first = explained.reasons.first().and_then(|reason| reason.rule.clone());
+            assert_eq!(first.unwrap_or_default(), *rule, "{text}");
+        }
+    }
+    println!("{}: {} told, {} not", lab.topology().name, tally.told, tally.untold);
+    Ok(tally)
+}
+
+pub(crate) fn live(body: impl AsyncFnOnce() -> Result<(), Error>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    if let Err(error) = runtime.expect("a runtime can be made").block_on(body()) {
+        panic!("{error}");
+    }
+}
+
+/// Builds, and holds.
+pub(crate) fn surprise(topology: Topology, expected: &[(&str, &str, Answer, &str)]) {
+    live(async || {
+        let mut lab = Lab::build(&topology).await?;
+        hold(&mut lab, expected).await?;
+        Ok(())
+    });
+}
