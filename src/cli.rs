@@ -5,7 +5,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bisect, check, completions, doctor, draw, explain, list, matrix, mutants, report, run, setup,
+    bisect, check, completions, doctor, draw, explain, list, matrix, measure, mutants, report, run,
+    setup,
 };
 use crate::exit::{self, Exit};
 use crate::show;
@@ -20,6 +21,7 @@ Examples:
   hairpin explain pid:4711 host     why can this container not reach its machine?
   hairpin list                      what is promised, by whom, and what it needs
   hairpin mutants macvlan           which case notices which bug in a driver?
+  hairpin measure                   what does each kind of network cost?
   hairpin doctor                    can this machine run it?
   hairpin run --kernel 6.12 -- X    any program on another kernel";
 
@@ -51,6 +53,8 @@ enum Command {
     Draw(draw::Args),
     /// Tell why one host reaches another on this machine, or does not.
     Explain(explain::Args),
+    /// Measure what each kind of network costs, and compare kernels.
+    Measure(measure::Args),
     /// List the rules with their cases, sources and needs.
     List(list::Args),
     /// Tell whether this machine can run the suite, and what to change where it cannot.
@@ -89,6 +93,7 @@ pub(crate) fn main() -> Exit {
         Command::Report(args) => report::run(&args),
         Command::Draw(args) => draw::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Measure(args) => measure::run(&args),
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Run(args) => run::run(&args),

@@ -8,6 +8,7 @@ pub(crate) mod draw;
 pub(crate) mod explain;
 pub(crate) mod list;
 pub(crate) mod matrix;
+pub(crate) mod measure;
 pub(crate) mod mutants;
 pub(crate) mod report;
 pub(crate) mod run;

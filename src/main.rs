@@ -13,6 +13,7 @@
 //! | [`results`] | runs read back from their event files |
 //! | [`captures`] | a pcapng file of each failing case |
 //! | [`observed`] | which kernels have shown which rule |
+//! | [`measure`] | what networks cost, as ratios, tables and pictures |
 //! | [`mutants`] | one-line bugs in the drivers, and which case notices each |
 //! | [`run`] | cases as processes: starting, watching, ending them |
 //! | [`tally`] | what all repetitions of all cases came to |
@@ -27,6 +28,7 @@ mod commands;
 mod exit;
 mod guest;
 mod machine;
+mod measure;
 mod mutants;
 mod observed;
 mod results;

@@ -279,6 +279,8 @@ impl Reading {
                 self.run.guest.clone_from(guest);
                 ends = true;
             }
+            // No case has figures: they are the run's own.
+            Event::Measurement { .. } => ends = true,
             Event::CaseStarted { .. } => self.block.clear(),
             Event::CaseFinished { case, rule, outcome, reason, case_us } => {
                 let printed = self.block.iter().find_map(|record| match &record.event {

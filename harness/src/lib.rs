@@ -21,6 +21,7 @@ mod attrs;
 mod case;
 mod events;
 mod lab;
+pub mod measure;
 mod needs;
 mod netlink;
 pub mod nft;
@@ -47,6 +48,7 @@ pub use observe::{
 };
 pub use version::Kernel;
 
+pub use hairpin_model::event::Quantity;
 pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};
 pub use hairpin_model::grid::{Cell, Grid, Refusal, Verdict};
 pub use hairpin_model::topology::{

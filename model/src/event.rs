@@ -117,6 +117,16 @@ fn is_zero(n: &usize) -> bool {
     *n == 0
 }
 
+/// What can be measured of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantity {
+    /// Bytes a second that one TCP stream carries.
+    Throughput,
+    /// Nanoseconds of a round trip of one byte by TCP: the median of many.
+    Latency,
+}
+
 /// What can happen in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -180,6 +190,15 @@ pub enum Event {
     },
     /// A frame that a tap of the lab saw, told at the end of a case that ended badly.
     Frame(Frame),
+    /// One flow of one network was measured once.
+    Measurement {
+        /// The network: `veth`, `macvlan-bridge`.
+        network: String,
+        /// What was measured.
+        quantity: Quantity,
+        /// How much, in the quantity's unit.
+        value: u64,
+    },
     /// What the case's process printed, added by the runner when the case ended badly.
     Output {
         /// The end of its stdout and stderr together.

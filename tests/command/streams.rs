@@ -36,6 +36,7 @@ fn name(event: &Event) -> &'static str {
         Event::Grid { .. } => "grid",
         Event::Check { .. } => "check",
         Event::Frame(_) => "frame",
+        Event::Measurement { .. } => "measurement",
         Event::Output { .. } => "output",
         Event::CaseFinished { .. } => "case-finished",
         Event::RunFinished { .. } => "run-finished",
@@ -43,7 +44,7 @@ fn name(event: &Event) -> &'static str {
 }
 
 /// All of them, in the order of the description.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "catalogue",
     "run-started",
     "case-started",
@@ -52,6 +53,7 @@ const NAMES: [&str; 11] = [
     "grid",
     "check",
     "frame",
+    "measurement",
     "output",
     "case-finished",
     "run-finished",

@@ -1,9 +1,11 @@
 //! A GitHub job summary: counts, then what went wrong. A summary over the limit is refused whole,
 //! so this one ends before, and says what it left out.
 
+use hairpin_model::Event;
 use hairpin_model::event::Outcome;
 
 use super::reason;
+use crate::measure::{Measured, table};
 use crate::results::{Case, Run};
 
 /// Bytes, of the service's 1 MiB for each step: other tools may write there too.
@@ -63,7 +65,20 @@ fn counts(runs: &[Run]) -> String {
         }
         out.push('\n');
     }
-    out
+    out + &costs(runs)
+}
+
+/// What the runs measured, a line a kernel.
+fn costs(runs: &[Run]) -> String {
+    let has = |run: &&Run| run.records.iter().any(|r| matches!(r.event, Event::Measurement { .. }));
+    let measured = runs.iter().filter(has).filter_map(|run| Measured::of(run).ok());
+    let lines: Vec<String> =
+        measured.map(|m| format!("- {}\n", escaped(&table::line(&m)))).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let head = "\n### What networks cost\n\nThroughput/round trip, in those of a plain veth.\n\n";
+    head.to_owned() + &lines.concat()
 }
 
 fn failure(run: &Run, case: &Case) -> String {

@@ -11,6 +11,7 @@
 //! | [`nat`] | published ports, masquerading, rules that speak of ports |
 //! | [`underlay`] | switch ports that do not take every address |
 //! | [`macvtap`] | children whose frames come out of a file |
+//! | [`measure`] | what each kind of network costs: figures, no cases |
 //! | [`macvlan`] | children, siblings, parents and the switch outside, mode by mode |
 
 mod bridge;
@@ -20,6 +21,7 @@ mod host;
 mod ipvlan;
 mod macvlan;
 mod macvtap;
+mod measure;
 mod nat;
 mod underlay;
 mod veth;

@@ -84,13 +84,17 @@ fn rule_ids_are_well_formed_and_unique() {
     }));
 }
 
+/// Tests that are no cases: the command runs them by their names, and they promise nothing.
+const NO_CASES: [&str; 1] = ["measure::round"];
+
 #[test]
 fn every_rule_has_a_case_and_every_case_its_rule() {
     let suite = suite();
     let tests: Vec<&Function> = suite.functions.iter().filter(|f| f.is_test).collect();
     let is_case = |rule: &str| tests.iter().any(|test| CaseId::of_test(&test.path).is_under(rule));
     let without_case = suite.rules.iter().filter(|rule| !is_case(&rule.id));
-    let of_other_rule = tests.iter().filter(|test| {
+    let of_other_rule = tests.iter().filter(|test| !NO_CASES.contains(&test.path.as_str()));
+    let of_other_rule = of_other_rule.filter(|test| {
         let checked = suite.rules.iter().filter(|rule| {
             test.module.starts_with(&rule.module) && test.mentions.contains(&rule.name)
         });
