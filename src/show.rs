@@ -2,6 +2,7 @@
 
 pub(crate) mod area;
 pub(crate) mod ending;
+pub(crate) mod journey;
 mod palette;
 mod picture;
 pub(crate) mod progress;

@@ -333,7 +333,7 @@ impl CaseLab {
         let differences = grid.differences(expected)?;
         events::emit(Event::Grid {
             title: grid.class.to_string(),
-            observed: grid.clone(),
+            observed: grid.clone().folded(),
             expected: expected.to_string(),
             agrees: differences.is_empty(),
         });

@@ -23,6 +23,7 @@ mod decode;
 mod ears;
 mod flow;
 mod frame;
+mod headers;
 mod losses;
 mod membership;
 mod ping;

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::class::Class;
 use crate::error::Error;
+use crate::journey::{self, Headers};
 
 /// Which refusal came back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +151,17 @@ pub struct Sighting {
     pub direction: Direction,
     /// What the frame was: `frame`, `arp request`, `echo request` …
     pub what: String,
+    /// What it said there; in the stream only where that is not what the sighting of its kind before
+    /// it said, see [`crate::journey`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Headers>,
+}
+
+impl Sighting {
+    /// A frame of that kind on a link, whatever its headers.
+    pub fn new(link: impl Into<String>, direction: Direction, what: impl Into<String>) -> Self {
+        Self { link: link.into(), direction, what: what.into(), headers: None }
+    }
 }
 
 /// One cell of a grid.
@@ -229,6 +241,15 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// The grid as the stream tells it: headers only where they are news.
+    #[must_use]
+    pub fn folded(mut self) -> Self {
+        for cell in self.cells.iter_mut().flatten() {
+            journey::fold(&mut cell.seen);
+        }
+        self
+    }
+
     /// A grid whose cells are all undecided but for the diagonal.
     pub fn undecided(class: Class, hosts: Vec<String>) -> Self {
         let unknown = || Verdict::Inconclusive("not observed".into());
@@ -445,7 +466,7 @@ mod tests {
         for (link, direction) in
             [("c:c0", Direction::Out), ("p:p0", Direction::Out), ("sw:s0", Direction::In)]
         {
-            cell.seen.push(Sighting { link: link.into(), direction, what: "frame".into() });
+            cell.seen.push(Sighting::new(link, direction, "frame"));
         }
         assert_eq!(cell.path("frame"), "c:c0> p:p0> sw:s0<");
         assert!(cell.touches("p:p0") && !cell.touches("sw:s1"));

@@ -10,6 +10,7 @@
 //! | [`firewall`] | what a namespace filters and translates |
 //! | [`class`] | the kinds of traffic that a grid is observed for |
 //! | [`grid`] | who reaches whom: one cell an ordered pair, with its proof |
+//! | [`journey`] | the way of a cell's frames, hop by hop |
 //! | [`rule`] | a promise, who made it, and what a kernel needs to be held to it |
 //! | [`draw`] | topologies as text, Mermaid and SVG |
 //! | [`case`] | the stable dotted names of rules and cases |
@@ -25,6 +26,7 @@ pub mod event;
 pub mod expectation;
 pub mod firewall;
 pub mod grid;
+pub mod journey;
 pub mod rule;
 pub mod topology;
 

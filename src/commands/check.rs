@@ -32,6 +32,7 @@ Examples:
   hairpin check macvlan bridge.l2      an area and a topic
   hairpin check '*.vepa.*' M9          a glob, and a sentence of the article
   hairpin check --verbose macvlan.vepa every grid, and the way that the frames took
+  hairpin check --journeys ID          each cell hop by hop, and how its frames were changed
   hairpin check --keep ID              stop at the first failure; enter its hosts and look around
   hairpin check --repeat 200 --quiet   does it always do the same?
   hairpin check --kernel 6.12          on another kernel, each case in a fresh guest
@@ -70,6 +71,10 @@ pub(crate) struct Args {
     /// Leave a pcapng file of each case that ends badly, with an interface for each of its links.
     #[arg(long, value_name = "DIR")]
     captures: Option<PathBuf>,
+    /// Every case in full, with the journey of each cell: each link that saw a frame of it, what was
+    /// changed there, and where it was last seen.
+    #[arg(long, conflicts_with = "quiet")]
+    journeys: bool,
     /// Run on another kernel, each case in a fresh guest: a series (6.12), a package's version, a
     /// `.deb` or a folder of them, a bzImage, a built tree.
     #[arg(long, value_name = "KERNEL", conflicts_with = "keep")]

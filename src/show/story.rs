@@ -10,6 +10,7 @@ use hairpin_model::rule::RuleEntry;
 use hairpin_model::{Event, Grid};
 
 use crate::run::schedule::Result;
+use crate::show::journey;
 use crate::show::palette::{self, BAD, DIM, GOOD, STRONG, paint};
 use crate::show::picture::{self, Picture};
 use crate::show::text::{LABEL, labelled, paragraph, span};
@@ -31,6 +32,8 @@ pub(crate) struct Telling<'a> {
     pub(crate) command: String,
     /// Whether the way of every traced cell is told.
     pub(crate) verbose: bool,
+    /// Whether the journey of every cell is told, hop by hop.
+    pub(crate) journeys: bool,
 }
 
 impl Telling<'_> {
@@ -85,14 +88,28 @@ impl Telling<'_> {
             Event::Grid { title, observed, expected, agrees: false } => {
                 out.push_str(&labelled("grid", &format!("{title}: {}", paint(BAD, "differs"))));
                 self.compared(out, observed, expected);
+                self.journeys(out, observed);
             }
             Event::Grid { title, observed, agrees: true, .. } => {
                 out.push_str(&labelled("grid", &format!("{title}: {}", paint(GOOD, "as drawn"))));
                 if !outcome.is_bad() || self.verbose {
                     self.agreed(out, observed);
                 }
+                self.journeys(out, observed);
             }
             _ => {}
+        }
+    }
+
+    /// Every cell of a grid with its journey, if that is asked for.
+    fn journeys(&self, out: &mut String, observed: &Grid) {
+        if !self.journeys {
+            return;
+        }
+        for (from, to, cell) in
+            observed.pairs().filter(|(from, to, cell)| from != to || !cell.seen.is_empty())
+        {
+            inset(out, journey::lines(from, to, cell));
         }
     }
 
@@ -104,7 +121,7 @@ impl Telling<'_> {
         } else {
             inset(out, Picture::of(&drawing, &|_, _| false).lines);
         }
-        if self.verbose {
+        if self.verbose && !self.journeys {
             for (from, to, cell) in observed.pairs().filter(|(_, _, cell)| !cell.seen.is_empty()) {
                 self.say(out, "", &format!("{from} -> {to} {}", cell.verdict));
                 for way in way::ways(cell) {

@@ -3,8 +3,11 @@
 //! Made from the sightings alone: what is said here was seen, and what is concluded from two cells
 //! says from which.
 
+use hairpin_model::Grid;
 use hairpin_model::grid::{Cell, Direction, Verdict};
-use hairpin_model::{Grid, grid::Sighting};
+use hairpin_model::journey::{Hop, legs};
+
+use crate::show::journey::verb;
 
 /// The ways of a cell's frames: a line for each kind of frame, in order of first sight.
 pub(crate) fn ways(cell: &Cell) -> Vec<String> {
@@ -13,16 +16,16 @@ pub(crate) fn ways(cell: &Cell) -> Vec<String> {
 
 /// `left c1:c0, left p:p0, reached sw:s0`.
 fn way(cell: &Cell, kind: &str) -> String {
-    let steps: Vec<String> = cell.seen.iter().filter(|s| s.what == kind).map(step).collect();
-    steps.join(", ")
+    let legs = legs(&cell.seen);
+    let hops = legs.iter().filter(|leg| leg.kind == kind).flat_map(|leg| &leg.hops);
+    hops.map(step).collect::<Vec<_>>().join(", ")
 }
 
-fn step(sighting: &Sighting) -> String {
-    let verb = match sighting.direction {
-        Direction::Out => "left",
-        Direction::In => "reached",
-    };
-    format!("{verb} {}", sighting.link)
+/// A hop, and what was changed there by name: a journey in full has the values.
+fn step(hop: &Hop) -> String {
+    let changed: Vec<&str> = hop.changes.iter().map(|change| change.what).collect();
+    let step = format!("{} {}", verb(hop.direction), hop.link);
+    if changed.is_empty() { step } else { format!("{step} (with another {})", changed.join(", ")) }
 }
 
 /// Why a pair does not reach each other, as far as the frames show it: the way of the last kind of
@@ -79,6 +82,7 @@ pub(crate) fn telling(grid: &Grid) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use hairpin_model::Class;
+    use hairpin_model::grid::Sighting;
 
     use super::*;
 
@@ -87,8 +91,7 @@ mod tests {
         for word in path.split_whitespace() {
             let (link, sign) = word.split_at(word.len() - 1);
             let direction = if sign == "<" { Direction::In } else { Direction::Out };
-            let what = "arp request".into();
-            cell.seen.push(Sighting { link: link.into(), direction, what });
+            cell.seen.push(Sighting::new(link, direction, "arp request"));
         }
         cell
     }

@@ -34,6 +34,12 @@ fn verbose_tells_every_way() {
 }
 
 #[test]
+fn journeys_tell_every_hop_of_every_cell() {
+    let case = "macvlan.vepa.reflection-lets-siblings-talk";
+    insta::assert_snapshot!(printed(&["check", "--journeys", case]));
+}
+
+#[test]
 fn quiet_tells_failures_and_the_summary() {
     insta::assert_snapshot!(printed(&["check", "-q", "bridge"]), @r"
     2 passed, 0 failed, 1 skipped (driver `vlan`) in T on KERNEL

@@ -2,8 +2,9 @@
 
 use hairpin_model::event::Frame;
 use hairpin_model::grid::{Direction, Sighting};
+use hairpin_model::journey::{Headers, fold};
 use hairpin_model::rule::RuleEntry;
-use hairpin_model::topology::{Mode, Topology};
+use hairpin_model::topology::{Mac, Mode, Topology};
 use hairpin_model::{CaseId, Cell, Class, Event, Grid, Strength, Verdict};
 
 /// The tests that are cases.
@@ -185,7 +186,7 @@ fn cell(verdict: Verdict, trace: &str) -> Cell {
         for word in links.split(' ') {
             let (link, sign) = word.split_at(word.len() - 1);
             let direction = if sign == "<" { Direction::In } else { Direction::Out };
-            cell.seen.push(Sighting { link: link.into(), direction, what: what.into() });
+            cell.seen.push(Sighting::new(link, direction, what));
         }
     }
     cell
@@ -225,8 +226,27 @@ fn plain() -> Grid {
 fn reflected() -> Grid {
     observed(|from, to| {
         let way = format!("{from}:c0> p:p0> sw:s0< sw:s0> p:p0< {to}:c0<");
-        cell(Verdict::Delivered, &format!("arp request: {way}; echo request: {way}"))
+        let mut cell =
+            cell(Verdict::Delivered, &format!("arp request: {way}; echo request: {way}"));
+        // As if the switch tagged what it sends back.
+        for sighting in cell.seen.iter_mut().filter(|s| s.what == "echo request") {
+            let tagged = sighting.link == "sw:s0" && sighting.direction == Direction::Out;
+            sighting.headers = Some(headers(if tagged { &[10] } else { &[] }));
+        }
+        fold(&mut cell.seen);
+        cell
     })
+}
+
+fn headers(vlan: &[u16]) -> Headers {
+    Headers {
+        from: Mac([2, 0x68, 0x70, 0, 0, 10]),
+        to: Mac([2, 0x68, 0x70, 0, 0, 11]),
+        vlan: vlan.to_vec(),
+        ip: Some(([192, 0, 2, 11].into(), [192, 0, 2, 12].into())),
+        ttl: Some(64),
+        ports: None,
+    }
 }
 
 /// Hosts on one bridge; untraced.

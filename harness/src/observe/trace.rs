@@ -7,6 +7,7 @@ use hairpin_model::topology::{Kind as LinkKind, Link};
 
 use super::decode::{Heard, hear};
 use super::ears::broken;
+use super::headers::headers;
 use super::recording;
 use crate::lab::Lab;
 use crate::sys::{Kind, PacketSocket};
@@ -39,7 +40,8 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
             let Some(heard) = heard else { continue };
             let tag = arrival.tag.or_else(|| in_band(bytes));
             let what = heard.what().into();
-            let sighting = Sighting { link: link.name.to_string(), direction, what };
+            let headers = headers(bytes, arrival.tag);
+            let sighting = Sighting { link: link.name.to_string(), direction, what, headers };
             let height = height(lab.topology(), link);
             seen.push(Seen { heard, sighting, tag, at: arrival.at, height });
         }

@@ -62,15 +62,22 @@ impl<'a> Report<'a> {
         let one_rule = cases.iter().all(|case| case.rule == cases[0].rule);
         let kernel =
             guest.map_or_else(machine::kernel, |guest| guest.guests.booted().ready.release.clone());
-        let telling =
-            Telling { suite, width: width(), command: args.command(), verbose: args.verbose };
+        let telling = Telling {
+            suite,
+            width: width(),
+            command: args.command(),
+            verbose: args.verbose,
+            journeys: args.journeys,
+        };
         let live = std::io::stderr().is_terminal() && !args.keep;
         let mut report = Self {
             args,
             suite,
             cases,
             telling,
-            in_full: args.verbose || (!args.filters.is_empty() && one_rule && !args.quiet),
+            in_full: args.verbose
+                || args.journeys
+                || (!args.filters.is_empty() && one_rule && !args.quiet),
             tally: Tally::new(cases.len()),
             areas: areas(cases).into(),
             symbols: BTreeSet::new(),

@@ -113,7 +113,7 @@ fn told(name: &str, case: &str, words: &str) -> Run {
     let mut grid = Grid::undecided(Class::Unicast, vec!["a".into(), words.into()]);
     grid.cells[0][1] = Cell::new(Verdict::Blocked);
     grid.cells[0][1].proof = Some(words.into());
-    let seen = Sighting { link: words.into(), direction: Direction::Out, what: words.into() };
+    let seen = Sighting::new(words, Direction::Out, words);
     grid.cells[0][1].seen.push(seen);
     let rule = RuleEntry {
         id: "a.b".into(),
@@ -271,7 +271,7 @@ fn many(records: &[Record], case: &str, seed: usize) -> Vec<Record> {
 
 fn sighting(n: usize) -> Sighting {
     let direction = if n.is_multiple_of(2) { Direction::Out } else { Direction::In };
-    Sighting { link: format!("sw{}:port{n}", n % 5), direction, what: "arp request".into() }
+    Sighting::new(format!("sw{}:port{n}", n % 5), direction, "arp request")
 }
 
 fn unpacked(page: &str) -> serde_json::Value {
