@@ -5,8 +5,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bisect, check, completions, doctor, draw, explain, list, matrix, measure, mutants, report, run,
-    setup,
+    bisect, check, completions, diff, doctor, draw, explain, list, matrix, measure, mutants,
+    report, run, setup,
 };
 use crate::exit::{self, Exit};
 use crate::show;
@@ -18,6 +18,7 @@ Examples:
   hairpin check macvlan.vepa        one topic, with the way that the frames took
   hairpin check '*.hairpin-*' M7    globs, and sentences of the article
   hairpin check --keep bridge.l2    stop at the first failure with its lab alive
+  hairpin diff A B CASE             where do the frames of two runs part?
   hairpin explain pid:4711 host     why can this container not reach its machine?
   hairpin list                      what is promised, by whom, and what it needs
   hairpin mutants macvlan           which case notices which bug in a driver?
@@ -49,6 +50,8 @@ enum Command {
     Mutants(mutants::Args),
     /// Tell runs to others: TAP, JUnit, a job summary, JSON, a page; join the shards of a distributed run.
     Report(report::Args),
+    /// Compare the journeys of a case in two runs: the first hop where they part.
+    Diff(diff::Args),
     /// Draw the network of a case: as text, Mermaid or SVG.
     Draw(draw::Args),
     /// Tell why one host reaches another on this machine, or does not.
@@ -91,6 +94,7 @@ pub(crate) fn main() -> Exit {
         Command::Bisect(args) => bisect::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Draw(args) => draw::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Measure(args) => measure::run(&args),

@@ -3,6 +3,7 @@
 pub(crate) mod bisect;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod draw;
 pub(crate) mod explain;

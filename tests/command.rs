@@ -2,6 +2,8 @@
 //!
 //! It runs a fake suite program (`tests/fake_suite`), so nothing here needs a privilege.
 
+#[path = "command/diffs.rs"]
+mod diffs;
 #[path = "command/draws.rs"]
 mod draws;
 #[path = "command/ends.rs"]
