@@ -21,7 +21,7 @@ use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology};
 
 use crate::lab::options::LinkOption;
 use crate::lab::{Lab, Queue};
-use crate::observe::{self, Emerged, Fate, Flow, Passage, Recording, Shot};
+use crate::observe::{self, Asked, Emerged, Fate, Flow, Passage, Recording, Shot};
 use crate::{events, needs, program, report};
 
 /// Why a case ends before its last line.
@@ -470,6 +470,25 @@ impl CaseLab {
         self.claim(&format!("{port} {words} a member of {group}"), seen.is_ok(), what)
     }
 
+    /// Holds that a bridge comes to have a router behind a port, or none any more, within twenty
+    /// seconds.
+    pub async fn expect_router(&self, port: impl Into<LinkName>, is: bool) -> Result<(), Stop> {
+        let port = port.into();
+        let seen = self.lab.await_router(&port, is).await;
+        let words = if is { "comes to be" } else { "is no longer" };
+        let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
+        self.claim(&format!("{port} {words} a router's"), seen.is_ok(), what)
+    }
+
+    /// Holds that a host is asked for memberships, by the next question that it hears, or failed to
+    /// hear in ten seconds: [`crate::Asking::next`] or
+    /// [`crate::Asking::next_for_a_group`].
+    pub fn expect_asked(&self, asked: Result<Asked, Error>, what: &str) -> Result<Asked, Stop> {
+        let seen = asked.as_ref().map_or_else(|error| error.what.clone(), ToString::to_string);
+        self.claim(&format!("it asks: {what}"), seen == what, &seen)?;
+        Ok(asked?)
+    }
+
     /// Holds that what the kernel says of an option of a link becomes a value, within twenty
     /// seconds.
     pub async fn expect_to_become(
@@ -528,6 +547,29 @@ impl CaseLab {
         let claim = format!("{link} has {option} {value}");
         let words = seen.map_or("the kernel does not tell it".into(), |seen| seen.to_string());
         self.claim(&claim, seen == Some(value), words)
+    }
+
+    /// Sets an option, and holds that it is told so thereupon, and that nothing else is told
+    /// otherwise than before but what is named.
+    pub async fn expect_only(
+        &mut self,
+        link: impl Into<LinkName>,
+        (option, value): (LinkOption, u64),
+        besides: &[LinkOption],
+    ) -> Result<(), Stop> {
+        let link = link.into();
+        let before = self.lab.told(&link).await?;
+        let done = self.lab.set_option(&link, option, value).await;
+        self.expect_done(&format!("{option} {value}"), done)?;
+        self.expect_option(&link, option, value).await?;
+        let changes = before.changes(&self.lab.told(&link).await?);
+        let mut wanted = vec![option.spot()];
+        wanted.extend(besides.iter().map(|option| option.spot()));
+        let other: Vec<&String> = changes.iter().filter(|c| !wanted.contains(c)).collect();
+        let claim = format!("{option} {value} changes nothing else of {link}");
+        self.claim(&claim, other.is_empty(), format!("{other:?}"))?;
+        let claim = format!("{option} was something else before");
+        self.claim(&claim, changes.contains(&wanted[0]), format!("{changes:?}"))
     }
 
     /// Holds a list of lines against the entries of a table: of [`Lab::fdb`], [`Lab::mdb`],

@@ -29,11 +29,15 @@ pub use ethtool::{Channels, Offload};
 pub use newborn::Newborn;
 pub use process::Sights;
 pub use queue::Queue;
-pub use tables::{Counters, Fdb, FdbEntry, MdbEntry, PortVlan, Way};
+pub use tables::{
+    Counters, Fdb, FdbEntry, MdbEntry, Notices, PortVlan, Standing, StpCounters, VlanCounters,
+    VlanOption, Way, vlan_option,
+};
 
 use crate::observe::{
-    Emerged, Fate, Flow, Listeners, Message, Passage, Received, Recording, Shot, datagram, emerged,
-    flow, join, observe, ping, say, send_many, shoot, shoot_from,
+    Advert, Asking, Emerged, Fate, Flow, Listeners, Message, Passage, Pieces, Received, Recording,
+    Shot, advertise, datagram, emerged, flow, join, listen, observe, pieces, ping, say, send_many,
+    shoot, shoot_from,
 };
 
 /// One namespace of a lab.
@@ -199,6 +203,29 @@ impl Lab {
     /// kernel is a member of does not change.
     pub async fn say(&mut self, host: &str, messages: &[Message]) -> Result<(), Error> {
         say(self, host, messages).await
+    }
+
+    /// Sends a datagram that may be too long for its way from a host to another, to be cut in pieces.
+    pub async fn pieces(
+        &self,
+        from: &str,
+        to: &str,
+        family: Family,
+        bytes: usize,
+    ) -> Result<Pieces, Error> {
+        pieces(self, (from, to), family, bytes).await
+    }
+
+    /// Has a host tell all on its link something as routers and neighbours of IPv6 do.
+    pub async fn advertise(&mut self, host: &str, advert: Advert) -> Result<(), Error> {
+        advertise(self, host, advert).await?;
+        self.tell(|| format!("{host} tells {advert:?}"));
+        Ok(())
+    }
+
+    /// Has a host listen for questions for memberships from now on.
+    pub async fn listen(&self, host: &str, family: Family) -> Result<Asking, Error> {
+        listen(self, host, family).await
     }
 
     /// A link as the kernel has it now.

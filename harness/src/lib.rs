@@ -37,14 +37,16 @@ mod version;
 
 pub use case::{Case, CaseLab, Stop, check};
 pub use lab::{
-    Channels, Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, Newborn, Offload, PortVlan, Queue,
-    Sights, Way, options, queue,
+    Channels, Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, Newborn, Notices, Offload, PortVlan,
+    Queue, Sights, Standing, StpCounters, VlanCounters, VlanOption, Way, options, queue,
+    vlan_option,
 };
 pub use netlink::LinkState;
 pub use nix::errno::Errno;
 pub use ns::Ns;
 pub use observe::{
-    Emerged, Fate, Flow, Hearing, Message, Passage, Received, Record, Shot, Tag, Taken,
+    Advert, Asked, Asking, Emerged, Fate, Flow, Hearing, Message, Passage, Pieces, Received,
+    Record, Shot, Tag, Taken,
 };
 pub use version::Kernel;
 

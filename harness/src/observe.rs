@@ -16,7 +16,9 @@
 //! `frame` does this for bare Ethernet frames, `ping` for ICMP echo, `flow` for TCP and UDP
 //! ports.
 
+mod advert;
 mod answer;
+mod asked;
 mod checksum;
 mod controls;
 mod decode;
@@ -26,6 +28,7 @@ mod frame;
 mod headers;
 mod losses;
 mod membership;
+mod pieces;
 mod ping;
 mod queue;
 mod recording;
@@ -42,12 +45,18 @@ use crate::lab::{Lab, Queue};
 use crate::ns::Ns;
 use crate::sys::PacketSocket;
 
+pub use advert::Advert;
+pub(crate) use advert::advertise;
+pub(crate) use asked::listen;
+pub use asked::{Asked, Asking};
 pub use checksum::Received;
 pub(crate) use checksum::datagram;
 pub(crate) use ears::{Listeners, wait_readable};
 pub(crate) use flow::flow;
 pub use flow::{Flow, Passage};
 pub use membership::{Message, Record};
+pub use pieces::Pieces;
+pub(crate) use pieces::pieces;
 pub use queue::Emerged;
 pub(crate) use queue::emerged;
 pub(crate) use recording::Recording;

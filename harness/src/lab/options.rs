@@ -3,6 +3,7 @@
 //! The numbers are those of `<linux/if_link.h>`; what they mean is the driver's to say, and a
 //! case's to hold it to. What a topology needs to be built has typed fields of its own.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::Lab;
-use crate::attrs::{Attrs, find};
+use crate::attrs::{Attrs, find, parse};
 use crate::netlink::Refused;
 use crate::netlink::plain::{
     self, ACK, AF_BRIDGE, Answer, EventKind, Events, Question, RTM_GETLINK, RTM_NEWLINK,
@@ -41,7 +42,45 @@ pub struct LinkOption {
     network: bool,
 }
 
+/// All that the kernel says of a bridge, and of the port that a link is, clocks aside: to see that a
+/// change changed one thing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told(BTreeMap<(&'static str, u16), Vec<u8>>);
+
+/// What goes on by itself: timers, what other queriers say, how much was learned.
+const CLOCKS: [(&str, u16); 10] = [
+    ("driver", 16),
+    ("driver", 17),
+    ("driver", 18),
+    ("driver", 19),
+    ("driver", 47),
+    ("driver", 48),
+    ("port", 21),
+    ("port", 22),
+    ("port", 23),
+    ("port", 38),
+];
+
+impl Told {
+    /// What is told otherwise later, in the order of the kernel's numbers: `driver 4`, `port 8`.
+    pub fn changes(&self, later: &Self) -> Vec<String> {
+        let keys: BTreeSet<_> = self.0.keys().chain(later.0.keys()).collect();
+        let other = keys.into_iter().filter(|key| self.0.get(key) != later.0.get(key));
+        other.map(|(place, number)| format!("{place} {number}")).collect()
+    }
+}
+
 impl LinkOption {
+    /// Its place and number, as [`Told::changes`] has them.
+    pub fn spot(self) -> String {
+        let place = match self.place {
+            Place::Link => "link",
+            Place::Driver => "driver",
+            Place::Port => "port",
+        };
+        format!("{place} {}", self.number)
+    }
+
     const fn new(name: &'static str, place: Place, number: u16, bytes: usize) -> Self {
         Self { name, place, number, bytes, network: bytes == 6 }
     }
@@ -149,6 +188,10 @@ pub mod bridge {
         VLAN_FILTERING = 7, 1;
         /// Which of the reserved groups 01:80:c2:00:00:0X are forwarded, a bit each.
         GROUP_FWD_MASK = 9, 2;
+        /// Its own identifier in the spanning tree: priority and address.
+        BRIDGE_ID = 11, 8;
+        /// The root's.
+        ROOT_ID = 10, 8;
         /// The path cost to the root.
         ROOT_PATH_COST = 13, 4;
         /// The port towards the root.
@@ -179,10 +222,26 @@ pub mod bridge {
         MCAST_QUERY_INTERVAL = 33, 8;
         /// Hundredths of a second that answers may take.
         MCAST_QUERY_RESPONSE_INTERVAL = 34, 8;
+        /// Hundredths of a second between the queries at the start.
+        MCAST_STARTUP_QUERY_INTERVAL = 35, 8;
+        /// Whether bridged IPv4 is shown to the IP firewall, whatever the namespace's switch says.
+        NF_CALL_IPTABLES = 36, 1;
+        /// The same for IPv6.
+        NF_CALL_IP6TABLES = 37, 1;
+        /// The same for ARP.
+        NF_CALL_ARPTABLES = 38, 1;
         /// The VLAN of untagged frames at new ports; 0 for none.
         DEFAULT_PVID = 39, 2;
+        /// Forgets what was learned at all ports; bears no value.
+        FDB_FLUSH = 21, 0;
         /// Whether VLANs are counted.
         VLAN_STATS = 41, 1;
+        /// Whether they are counted for each port, too.
+        VLAN_STATS_PER_PORT = 45, 1;
+        /// Whether messages about memberships are counted.
+        MCAST_STATS = 42, 1;
+        /// Switches of one bit each, and in the upper half which of them are meant: see [`switch`].
+        SWITCHES = 46, 8;
         /// The version of IGMP that it speaks.
         MCAST_IGMP_VERSION = 43, 1;
         /// The version of MLD that it speaks.
@@ -191,6 +250,13 @@ pub mod bridge {
         FDB_MAX_LEARNED = 49, 4;
         /// How many it has learned; since 6.7.
         FDB_N_LEARNED = 48, 4;
+    }
+
+    /// The value of [`SWITCHES`] that sets one of them: 0 nothing is learned of reserved groups, 1
+    /// memberships by VLAN, 2 port states by spanning tree instance.
+    pub const fn switch(number: u32, on: bool) -> u64 {
+        let (bit, mask) = (if on { 1 << number } else { 0 }, 1 << number);
+        if cfg!(target_endian = "big") { bit << 32 | mask } else { mask << 32 | bit }
     }
 
     /// The ethertype of its VLAN tags.
@@ -221,6 +287,12 @@ pub mod port {
         UNICAST_FLOOD = 9, 1;
         /// Whether the bridge answers ARP for others here.
         PROXYARP = 10, 1;
+        /// The same, without a forwarding entry at a port that is told to.
+        PROXYARP_WIFI = 12, 1;
+        /// Forgets what was learned here; bears no value.
+        FLUSH = 24, 0;
+        /// Whether VLANs are mapped to tunnels.
+        VLAN_TUNNEL = 29, 1;
         /// Whether a router is behind it: 0 no, 1 learned, 2 always, 3 learned and told.
         MCAST_ROUTER = 25, 1;
         /// Whether unregistered groups leave here.
@@ -245,8 +317,18 @@ pub mod port {
         MCAST_N_GROUPS = 41, 4;
         /// How many may be; since 6.3.
         MCAST_MAX_GROUPS = 42, 4;
+        /// How many hosts are told apart that ask for senders.
+        MCAST_EHT_HOSTS_LIMIT = 37, 4;
+        /// Whether [`NEIGH_SUPPRESS`] is a matter of each VLAN; since 6.3.
+        NEIGH_VLAN_SUPPRESS = 43, 1;
+        /// The next hop that frames get when the backup port takes over; since 6.5.
+        BACKUP_NHID = 44, 4;
         /// The index of the port within the bridge.
         NUMBER = 18, 2;
+        /// Its identifier in the spanning tree: priority and number.
+        ID = 17, 2;
+        /// The identifier of the port that leads to the root from here.
+        DESIGNATED_PORT = 15, 2;
     }
 }
 
@@ -422,6 +504,18 @@ impl Lab {
         let attrs = self.link_attributes(&link.into())?;
         let name = find(&attrs, IFLA_QDISC).unwrap_or_default();
         Ok(String::from_utf8_lossy(name).trim_end_matches('\0').to_owned())
+    }
+
+    /// All that the kernel says of a link that is a bridge or a port, clocks aside.
+    pub async fn told(&self, link: impl Into<LinkName>) -> Result<Told, Error> {
+        let attrs = self.link_attributes(&link.into())?;
+        let info = find(&attrs, IFLA_LINKINFO).unwrap_or_default();
+        let of = |place: &'static str, number: u16| {
+            let told = parse(find(info, number).unwrap_or_default());
+            told.map(move |(kind, value)| ((place, kind), value.to_vec()))
+        };
+        let all = of("driver", INFO_DATA).chain(of("port", INFO_SLAVE_DATA));
+        Ok(Told(all.filter(|(key, _)| !CLOCKS.contains(key)).collect()))
     }
 
     /// Waits until an option of a link has a value, woken by the kernel's own events.

@@ -4,17 +4,25 @@
 //! Entries print as one line each, the same on every kernel, so that a case can hold a table
 //! against a list of lines.
 
+mod addresses;
 mod counters;
 mod fdb;
 mod mdb;
 mod neighbours;
+mod notices;
 mod priorities;
+mod stats;
+mod vlan_options;
 mod vlans;
 
+pub use addresses::Standing;
 pub use counters::Counters;
 pub use fdb::{Fdb, FdbEntry};
 pub use mdb::MdbEntry;
+pub use notices::Notices;
 pub use priorities::Way;
+pub use stats::{StpCounters, VlanCounters};
+pub use vlan_options::{VlanOption, vlan_option};
 pub use vlans::PortVlan;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {

@@ -31,12 +31,17 @@ pub(crate) const RTM_NEWLINK: u16 = 16;
 pub(crate) const RTM_DELLINK: u16 = 17;
 pub(crate) const RTM_GETLINK: u16 = 18;
 pub(crate) const RTM_SETLINK: u16 = 19;
+pub(crate) const RTM_NEWADDR: u16 = 20;
 pub(crate) const RTM_NEWNEIGH: u16 = 28;
 pub(crate) const RTM_DELNEIGH: u16 = 29;
 pub(crate) const RTM_GETNEIGH: u16 = 30;
 pub(crate) const RTM_NEWMDB: u16 = 84;
 pub(crate) const RTM_DELMDB: u16 = 85;
 pub(crate) const RTM_GETMDB: u16 = 86;
+pub(crate) const RTM_GETSTATS: u16 = 94;
+pub(crate) const RTM_NEWVLAN: u16 = 112;
+
+pub(crate) const RTM_GETVLAN: u16 = 114;
 
 /// The family of what concerns bridges (`PF_BRIDGE`).
 pub(crate) const AF_BRIDGE: u8 = 7;
@@ -108,6 +113,48 @@ pub(crate) enum EventKind {
     Mdb = 26,
 }
 
+/// The kernel's events of one namespace, kept to be read.
+#[derive(Debug)]
+pub(crate) struct Kept(Socket);
+
+impl Kept {
+    /// Keeps what is told from now on.
+    pub(crate) fn subscribe(ns: &Ns, kinds: &[EventKind]) -> Result<Self, Error> {
+        let listen = || -> io::Result<Socket> {
+            let socket = open()?;
+            kinds.iter().try_for_each(|kind| socket.add_membership(*kind as u32))?;
+            Ok(socket)
+        };
+        ns.enter(listen).map(Self).map_err(|error| deaf(&error))
+    }
+
+    /// What has been told so far and was not read yet, oldest first. That messages were lost is an
+    /// error: what is missing proves nothing then.
+    pub(crate) fn take(&self) -> Result<Vec<Answer>, Error> {
+        let mut told = Vec::new();
+        loop {
+            let datagram = match self.0.recv_from_full() {
+                Ok((datagram, _)) => datagram,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(told),
+                Err(error) => return Err(deaf(&error)),
+            };
+            let mut rest = datagram.as_slice();
+            while let Some((kind, body, after)) = split(rest) {
+                rest = after;
+                told.push((kind, body.to_vec()));
+            }
+        }
+    }
+}
+
+fn deaf(error: &io::Error) -> Error {
+    Error::new(
+        format!("cannot listen for the kernel's events: {error}"),
+        "this machine",
+        "see `hairpin doctor`",
+    )
+}
+
 /// The kernel's events of one namespace, as a thing to wait for: what they say is not read.
 pub(crate) struct Events(TokioSocket);
 
@@ -122,13 +169,7 @@ impl Events {
             }
             Ok(socket)
         };
-        ns.enter(listen).map(Self).map_err(|error| {
-            Error::new(
-                format!("cannot listen for the kernel's events: {error}"),
-                "this machine",
-                "see `hairpin doctor`",
-            )
-        })
+        ns.enter(listen).map(Self).map_err(|error| deaf(&error))
     }
 
     /// Waits for the next event. That the queue overran is news, too.

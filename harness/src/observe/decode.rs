@@ -44,7 +44,8 @@ pub(super) fn number(payload: &[u8]) -> Option<u32> {
 
 /// The number of one of our frames or datagrams, as a socket without tags hands it over.
 pub(super) fn number_in(frame: &[u8]) -> Option<u32> {
-    // Behind Ethernet's header, a tag that was left in its place, or those of IPv4 or IPv6 and UDP.
+    // Behind Ethernet's header, a tag that was left in its place, or those of IPv4 or IPv6 and UDP;
+    // ARP is as long as IPv4 and UDP.
     [14, 14 + 4, 14 + 20 + 8, 14 + 40 + 8].into_iter().find_map(|at| number(frame.get(at..)?))
 }
 

@@ -32,6 +32,8 @@ pub struct Message {
     to: IpAddr,
     body: Vec<u8>,
     sound: bool,
+    /// The protocol, if it is not IGMP or ICMPv6.
+    protocol: Option<u8>,
 }
 
 const IGMP_QUERY: u8 = 0x11;
@@ -42,6 +44,7 @@ const MLD_QUERY: u8 = 130;
 const MLD_REPORT: u8 = 131;
 const MLD_DONE: u8 = 132;
 const MLD_RECORDS: u8 = 143;
+const PIM: u8 = 103;
 
 /// Who speaks unless it is said: MLD asks for a link-local address.
 const SPEAKER: (Ipv4Addr, Ipv6Addr) =
@@ -94,6 +97,15 @@ impl Message {
         Self::new(to, body)
     }
 
+    /// Says hello as routers of PIM do (RFC 7761, 4.3.1).
+    pub fn router_hello(family: Family) -> Self {
+        let to: IpAddr = match family {
+            Family::V4 => Ipv4Addr::new(224, 0, 0, 13).into(),
+            Family::V6 => Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xd).into(),
+        };
+        Self { protocol: Some(PIM), ..Self::new(to, vec![0x20, 0, 0, 0, 0, 1, 0, 2, 0, 105]) }
+    }
+
     /// As if of that address.
     #[must_use]
     pub fn from(mut self, speaker: IpAddr) -> Self {
@@ -115,7 +127,7 @@ impl Message {
 
     fn new(to: IpAddr, body: Vec<u8>) -> Self {
         let from = if to.is_ipv4() { SPEAKER.0.into() } else { SPEAKER.1.into() };
-        Self { from, to, body, sound: true }
+        Self { from, to, body, sound: true, protocol: None }
     }
 
     /// One of the old versions, which have a fixed form: type, and the time for an answer.
@@ -146,7 +158,8 @@ impl Message {
     fn ipv4(&self, from: Ipv4Addr, to: Ipv4Addr) -> Vec<u8> {
         const HEADER: usize = 24;
         let length = u16::try_from(HEADER + self.body.len()).unwrap_or_default().to_be_bytes();
-        let mut header = vec![0x46, 0xc0, length[0], length[1], 0, 0, 0x40, 0, 1, 2, 0, 0];
+        let protocol = self.protocol.unwrap_or(2);
+        let mut header = vec![0x46, 0xc0, length[0], length[1], 0, 0, 0x40, 0, 1, protocol, 0, 0];
         header.extend(from.octets());
         header.extend(to.octets());
         header.extend([0x94, 4, 0, 0]);
@@ -157,14 +170,15 @@ impl Message {
 
     /// Ethertype, header, the router alert option (RFC 2711), message.
     fn ipv6(&self) -> Vec<u8> {
-        const OPTION: [u8; 8] = [58, 0, 5, 2, 0, 0, 1, 0];
+        let protocol = self.protocol.unwrap_or(58);
+        let option = [protocol, 0, 5, 2, 0, 0, 1, 0];
         let long = |length: usize| u16::try_from(length).unwrap_or_default().to_be_bytes();
-        let length = long(OPTION.len() + self.body.len());
+        let length = long(option.len() + self.body.len());
         let addresses = [octets(self.from), octets(self.to)].concat();
         let pseudo = Sum16BitWords::new().add_slice(&addresses);
-        let pseudo = pseudo.add_2bytes(long(self.body.len())).add_2bytes([0, 58]);
+        let pseudo = pseudo.add_2bytes(long(self.body.len())).add_2bytes([0, protocol]);
         let header = [0x60, 0, 0, 0, length[0], length[1], 0, 1];
-        [&[0x86, 0xdd], &header[..], &addresses, &OPTION, &self.summed(pseudo)].concat()
+        [&[0x86, 0xdd], &header[..], &addresses, &option, &self.summed(pseudo)].concat()
     }
 
     /// The message with its check sum, which is in the same place in both families.

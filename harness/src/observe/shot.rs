@@ -6,7 +6,7 @@
 //! are in no host.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hairpin_model::grid::{Direction, Sighting, path};
 use hairpin_model::{Error, Mac};
@@ -96,6 +96,8 @@ pub struct Shot {
     urgency: u8,
     /// Sender and group, if it is a datagram.
     datagram: Option<(IpAddr, IpAddr)>,
+    /// Operation, sender and target, if it is ARP.
+    arp: Option<(u16, Ipv4Addr, Ipv4Addr)>,
 }
 
 /// The shortest frame of ours: its header, and what it is known by.
@@ -113,7 +115,16 @@ impl Shot {
             ethertype: None,
             urgency: 0,
             datagram: None,
+            arp: None,
         }
+    }
+
+    /// ARP to all: 1 asks for the target, 2 tells of the sender. Sender and target being the same,
+    /// it is gratuitous (RFC 5944, 4.6).
+    pub const fn arp(operation: u16, sender: Ipv4Addr, target: Ipv4Addr) -> Self {
+        let mut shot = Self::broadcast();
+        shot.arp = Some((operation, sender, target));
+        shot
     }
 
     /// A UDP datagram to an IP group, as if that address had sent it. Both are of one family.
@@ -176,6 +187,9 @@ impl Shot {
 
     /// The ethertype that it is heard by.
     pub(super) const fn heard_as(&self) -> u16 {
+        if self.arp.is_some() {
+            return 0x0806;
+        }
         match (self.ethertype, self.datagram) {
             (Some(other), _) => other,
             (None, None) => ETHERTYPE,
@@ -226,6 +240,9 @@ impl Shot {
             body.extend(datagram(addresses, number));
             return body;
         }
+        if let Some(asked) = self.arp {
+            body.extend(arp(asked, self.from));
+        }
         body.extend(payload(number));
         // A pattern in which no two neighbours are alike.
         let fill = |at: usize| u8::try_from(at * 7 % 251).unwrap_or_default();
@@ -262,6 +279,18 @@ fn datagram(addresses: (IpAddr, IpAddr), number: u32) -> Vec<u8> {
     bytes
 }
 
+/// An ARP message of Ethernet and IPv4 (RFC 826). Whose Ethernet address it tells is the frame's
+/// affair where no other is given.
+fn arp((operation, sender, target): (u16, Ipv4Addr, Ipv4Addr), from: Option<Mac>) -> Vec<u8> {
+    let mut bytes = vec![0, 1, 8, 0, 6, 4];
+    bytes.extend(operation.to_be_bytes());
+    bytes.extend(from.unwrap_or(Mac([0; 6])).0);
+    bytes.extend(sender.octets());
+    bytes.extend([0; 6]);
+    bytes.extend(target.octets());
+    bytes
+}
+
 pub(super) fn mapped(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
@@ -271,7 +300,11 @@ pub(super) fn mapped(address: IpAddr) -> [u8; 16] {
 
 impl fmt::Display for Shot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((operation, sender, target)) = self.arp {
+            write!(f, "ARP {operation} of {sender} for {target}")?;
+        }
         match self.datagram {
+            None if self.arp.is_some() => {}
             None => write!(f, "a frame to {}", self.to)?,
             Some((from, group)) => write!(f, "a datagram of {from} to {group}")?,
         }
@@ -448,6 +481,19 @@ mod tests {
             assert_eq!(hear(&frame), Some(Heard::Frame(9)));
             assert!(shot.is(A, 9, &frame));
         }
+    }
+
+    #[test]
+    fn a_question_is_known_by_its_number() {
+        use super::super::decode::{Heard, hear, number_in};
+        let (sender, target) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+        let shot = Shot::arp(1, sender, target).from(B);
+        let frame = shot.frame(A, 9);
+        assert_eq!(frame.len(), 60);
+        assert_eq!(number_in(&frame), Some(9));
+        assert!(shot.is(A, 9, &frame));
+        let Some(Heard::Resolution { from, about, .. }) = hear(&frame) else { panic!("{frame:?}") };
+        assert_eq!((from, about), (Some(sender.into()), target.into()));
     }
 
     #[test]

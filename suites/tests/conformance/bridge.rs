@@ -1,17 +1,25 @@
 //! Bridges: Docker's default network, and the flags of a port.
 
+pub(crate) mod access;
+pub(crate) mod asking;
+pub(crate) mod byhand;
+pub(crate) mod byvlan;
 pub(crate) mod device;
 pub(crate) mod docker;
 pub(crate) mod election;
 pub(crate) mod flooding;
 pub(crate) mod groups;
 pub(crate) mod learning;
+pub(crate) mod netfilter;
+pub(crate) mod notices;
 pub(crate) mod port;
 pub(crate) mod querier;
 pub(crate) mod senders;
+pub(crate) mod settings;
 pub(crate) mod snooping;
 pub(crate) mod stations;
 pub(crate) mod suppression;
+pub(crate) mod tagged;
 pub(crate) mod tree;
 pub(crate) mod vlan;
 

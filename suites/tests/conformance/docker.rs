@@ -3,6 +3,8 @@
 //! The picture is at the head of `hairpin_fixtures::docker`. Rules are stated for nftables, which is
 //! what the kernel knows; that Docker says them by iptables changes nothing in them.
 
+pub(crate) mod advertised;
+pub(crate) mod flux;
 pub(crate) mod mtu;
 pub(crate) mod policy;
 pub(crate) mod published;

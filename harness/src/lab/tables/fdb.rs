@@ -60,17 +60,51 @@ pub struct Fdb {
     own: bool,
     ages: bool,
     sticky: bool,
+    /// Whether one that is there is left alone, or one that is not is made; both unless it is said.
+    only: Option<Only>,
+}
+
+/// What an entry that is made by hand must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Only {
+    /// No entry of that address.
+    New,
+    /// One that it replaces.
+    Old,
 }
 
 impl Fdb {
     /// Stays until it is deleted; frames to it leave by the port.
-    pub const STATIC: Self = Self { vlan: None, own: false, ages: false, sticky: false };
+    pub const STATIC: Self =
+        Self { vlan: None, own: false, ages: false, sticky: false, only: None };
     /// Ages as if it had been learned.
-    pub const DYNAMIC: Self = Self { vlan: None, own: false, ages: true, sticky: false };
+    pub const DYNAMIC: Self =
+        Self { vlan: None, own: false, ages: true, sticky: false, only: None };
     /// The bridge's own: frames to it go up.
-    pub const OWN: Self = Self { vlan: None, own: true, ages: false, sticky: false };
+    pub const OWN: Self = Self { vlan: None, own: true, ages: false, sticky: false, only: None };
     /// Static, and not moved when its address is seen elsewhere.
-    pub const STICKY: Self = Self { vlan: None, own: false, ages: false, sticky: true };
+    pub const STICKY: Self = Self { vlan: None, own: false, ages: false, sticky: true, only: None };
+
+    /// Not moved when its address is seen elsewhere.
+    #[must_use]
+    pub const fn sticky(mut self) -> Self {
+        self.sticky = true;
+        self
+    }
+
+    /// Refused where there is one already.
+    #[must_use]
+    pub const fn only_new(mut self) -> Self {
+        self.only = Some(Only::New);
+        self
+    }
+
+    /// Refused where there is none to replace.
+    #[must_use]
+    pub const fn only_old(mut self) -> Self {
+        self.only = Some(Only::Old);
+        self
+    }
 
     /// In this VLAN.
     #[must_use]
@@ -184,7 +218,7 @@ impl Lab {
     }
 
     /// An entry, if it is a bridge's.
-    fn fdb_entry(&self, netns: &str, body: &[u8]) -> Option<FdbEntry> {
+    pub(super) fn fdb_entry(&self, netns: &str, body: &[u8]) -> Option<FdbEntry> {
         let attrs = body.get(12..)?;
         let link = self.topology.link_at(netns, u32_at(body, 4))?.name.link.clone();
         find(attrs, NDA_MASTER)?;
@@ -216,7 +250,11 @@ impl Lab {
         };
         let flags = NTF_MASTER | if entry.sticky { NTF_STICKY } else { 0 };
         let header = neighbour_header(self.index(&port)?, state, flags);
-        let flags = CREATE | REPLACE;
+        let flags = match entry.only {
+            None => CREATE | REPLACE,
+            Some(Only::New) => CREATE | EXCL,
+            Some(Only::Old) => REPLACE,
+        };
         let attrs = fdb_attrs(mac, entry.vlan);
         let asked = Question { kind: RTM_NEWNEIGH, flags, header: &header, attrs };
         self.command(&port, &asked, &format!("add the forwarding entry {mac}"))?;

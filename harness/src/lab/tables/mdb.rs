@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use hairpin_model::topology::LinkName;
-use hairpin_model::{Error, Mac};
+use hairpin_model::{Error, Family, Mac};
 
 use super::super::Lab;
 use super::{u16_at, u32_at};
@@ -43,6 +43,11 @@ impl fmt::Display for MdbEntry {
 }
 
 const MDBA_MDB: u16 = 1;
+const MDBA_ROUTER: u16 = 2;
+const MDBA_ROUTER_PORT: u16 = 1;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_BR_MCAST_QUERIER_STATE: u16 = 47;
 const MDBA_MDB_ENTRY: u16 = 1;
 const MDBA_MDB_ENTRY_INFO: u16 = 1;
 const MDBA_SET_ENTRY: u16 = 1;
@@ -53,10 +58,10 @@ const MDB_PERMANENT: u8 = 1;
 const REPORTED: Duration = Duration::from_secs(20);
 
 /// `br_mdb_entry`: 28 bytes.
-fn mdb_entry(port: u32, group: &str, vlan: u16) -> Option<[u8; 28]> {
+fn mdb_entry(port: u32, group: &str, vlan: u16, state: u8) -> Option<[u8; 28]> {
     let mut entry = [0; 28];
     entry[..4].copy_from_slice(&port.to_ne_bytes());
-    entry[4] = MDB_PERMANENT;
+    entry[4] = state;
     entry[6..8].copy_from_slice(&vlan.to_ne_bytes());
     let protocol: u16 = match (group.parse(), group.parse::<Mac>()) {
         (Ok(IpAddr::V4(ip)), _) => {
@@ -87,14 +92,19 @@ impl Lab {
         let answers = answers.map_err(|refused| refused.error("show the memberships", netns))?;
         let mut found = Vec::new();
         for (_, body) in &answers {
-            let all = find(body.get(8..).unwrap_or_default(), MDBA_MDB).unwrap_or_default();
-            let entries = parse(all).filter(|(kind, _)| *kind == MDBA_MDB_ENTRY);
-            let infos = entries.flat_map(|(_, entry)| parse(entry));
-            let infos = infos.filter(|(kind, _)| *kind == MDBA_MDB_ENTRY_INFO);
-            found.extend(infos.filter_map(|(_, info)| self.membership(netns, info)));
+            found.extend(self.memberships(netns, body));
         }
         found.sort();
         Ok(found)
+    }
+
+    /// The memberships that a message of the kernel tells.
+    pub(super) fn memberships(&self, netns: &str, body: &[u8]) -> Vec<MdbEntry> {
+        let all = find(body.get(8..).unwrap_or_default(), MDBA_MDB).unwrap_or_default();
+        let entries = parse(all).filter(|(kind, _)| *kind == MDBA_MDB_ENTRY);
+        let infos = entries.flat_map(|(_, entry)| parse(entry));
+        let infos = infos.filter(|(kind, _)| *kind == MDBA_MDB_ENTRY_INFO);
+        infos.filter_map(|(_, info)| self.membership(netns, info)).collect()
     }
 
     fn membership(&self, netns: &str, info: &[u8]) -> Option<MdbEntry> {
@@ -116,6 +126,71 @@ impl Lab {
             vlan: (vlan != 0).then_some(vlan),
             permanent: info.get(4) == Some(&MDB_PERMANENT),
         })
+    }
+
+    /// The ports of a namespace's bridges behind which routers are, in order.
+    pub async fn router_ports(&self, netns: &str) -> Result<Vec<String>, Error> {
+        let header = [AF_BRIDGE, 0, 0, 0, 0, 0, 0, 0];
+        let attrs = Attrs::new();
+        let asked = Question { kind: RTM_GETMDB, flags: DUMP, header: &header, attrs };
+        let answers = self.ask(netns, &asked)?;
+        let answers = answers.map_err(|refused| refused.error("show the routers", netns))?;
+        let mut found = Vec::new();
+        for (_, body) in &answers {
+            let all = find(body.get(8..).unwrap_or_default(), MDBA_ROUTER).unwrap_or_default();
+            let ports = parse(all).filter(|(kind, _)| *kind == MDBA_ROUTER_PORT);
+            let links = ports.filter_map(|(_, port)| self.topology.link_at(netns, u32_at(port, 0)));
+            found.extend(links.map(|link| link.name.link.clone()));
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Waits until a port is one behind which a router is, or is no more, woken by the kernel's own
+    /// events.
+    pub async fn await_router(&self, port: impl Into<LinkName>, is: bool) -> Result<(), Error> {
+        let port = port.into();
+        let mut events = Events::subscribe(&self.node(&port.netns)?.ns, &[EventKind::Mdb])?;
+        let watch = async {
+            while self.router_ports(&port.netns).await?.contains(&port.link) != is {
+                events.next().await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(REPORTED, watch).await.unwrap_or_else(|_| {
+            let still = if is { "not" } else { "still" };
+            Err(Error::new(
+                format!("`{port}` was {still} a router's after {} s", REPORTED.as_secs()),
+                format!("namespace `{}`", port.netns),
+                "does the bridge follow memberships, and did a router ask behind the port?",
+            ))
+        })
+    }
+
+    /// Who asks for memberships in the eyes of a bridge: its address, and the port that it is behind,
+    /// if it is not the bridge itself. `None` where nobody does; told since 5.15.
+    pub async fn querier(
+        &self,
+        bridge: impl Into<LinkName>,
+        family: Family,
+    ) -> Result<Option<(IpAddr, Option<String>)>, Error> {
+        let bridge = bridge.into();
+        let attrs = self.link_attributes(&bridge)?;
+        let data = find(&attrs, IFLA_LINKINFO).and_then(|info| find(info, IFLA_INFO_DATA));
+        let state = data.and_then(|data| find(data, IFLA_BR_MCAST_QUERIER_STATE));
+        let Some(state) = state else { return Ok(None) };
+        let (address, port) = match family {
+            Family::V4 => (1, 2),
+            Family::V6 => (5, 6),
+        };
+        let address = find(state, address).and_then(|bytes| match bytes.len() {
+            4 => bytes.first_chunk::<4>().map(|b| IpAddr::from(*b)),
+            _ => bytes.first_chunk::<16>().map(|b| IpAddr::from(*b)),
+        });
+        let port = find(state, port).map(|bytes| u32_at(bytes, 0));
+        let link = port.and_then(|index| self.topology.link_at(&bridge.netns, index));
+        Ok(address.map(|address| (address, link.map(|link| link.name.link.clone()))))
     }
 
     /// Waits until a port is a member of a group, or is no more, woken by the kernel's own events:
@@ -157,7 +232,17 @@ impl Lab {
         group: &str,
         vlan: Option<u16>,
     ) -> Result<(), Error> {
-        self.change_mdb(RTM_NEWMDB, &bridge.into(), &port.into(), group, vlan)
+        self.change_mdb((RTM_NEWMDB, MDB_PERMANENT), &bridge.into(), &port.into(), group, vlan)
+    }
+
+    /// Makes a port a member of a group for as long as if it had been reported, or the bridge itself.
+    pub async fn add_mdb_for_a_time(
+        &mut self,
+        bridge: impl Into<LinkName>,
+        port: impl Into<LinkName>,
+        group: &str,
+    ) -> Result<(), Error> {
+        self.change_mdb((RTM_NEWMDB, 0), &bridge.into(), &port.into(), group, None)
     }
 
     /// Ends a membership.
@@ -168,12 +253,12 @@ impl Lab {
         group: &str,
         vlan: Option<u16>,
     ) -> Result<(), Error> {
-        self.change_mdb(RTM_DELMDB, &bridge.into(), &port.into(), group, vlan)
+        self.change_mdb((RTM_DELMDB, MDB_PERMANENT), &bridge.into(), &port.into(), group, vlan)
     }
 
     fn change_mdb(
         &mut self,
-        kind: u16,
+        (kind, state): (u16, u8),
         bridge: &LinkName,
         port: &LinkName,
         group: &str,
@@ -181,13 +266,14 @@ impl Lab {
     ) -> Result<(), Error> {
         let mut header = vec![AF_BRIDGE, 0, 0, 0];
         header.extend(self.index(bridge)?.to_ne_bytes());
-        let entry = mdb_entry(self.index(port)?, group, vlan.unwrap_or(0)).ok_or_else(|| {
-            Error::new(
-                format!("`{group}` is no group"),
-                port.to_string(),
-                "write an IP or an Ethernet address",
-            )
-        })?;
+        let entry =
+            mdb_entry(self.index(port)?, group, vlan.unwrap_or(0), state).ok_or_else(|| {
+                Error::new(
+                    format!("`{group}` is no group"),
+                    port.to_string(),
+                    "write an IP or an Ethernet address",
+                )
+            })?;
         let attrs = Attrs::new().bytes(MDBA_SET_ENTRY, &entry);
         let create = if kind == RTM_NEWMDB { CREATE | EXCL } else { 0 };
         let verb = if kind == RTM_NEWMDB { "add" } else { "end" };

@@ -50,6 +50,8 @@ const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
 const BRIDGE_FLAGS_SELF: u16 = 2;
 const VLAN_PVID: u16 = 2;
 const VLAN_UNTAGGED: u16 = 4;
+const VLAN_RANGE_BEGIN: u16 = 8;
+const VLAN_RANGE_END: u16 = 16;
 /// `RTEXT_FILTER_BRVLAN`: tell the VLANs one by one.
 const WITH_VLANS: u32 = 2;
 
@@ -80,25 +82,57 @@ impl Lab {
         link: impl Into<LinkName>,
         vlan: PortVlan,
     ) -> Result<(), Error> {
-        self.change_vlan(RTM_SETLINK, &link.into(), vlan)
+        self.change_vlan(RTM_SETLINK, &link.into(), (vlan.id, vlan.id), vlan)
+    }
+
+    /// Makes a bridge port, or the bridge itself, a member of a range of VLANs in one request, each
+    /// as `vlan` says.
+    pub async fn add_vlans(
+        &mut self,
+        link: impl Into<LinkName>,
+        range: (u16, u16),
+        vlan: PortVlan,
+    ) -> Result<(), Error> {
+        self.change_vlan(RTM_SETLINK, &link.into(), range, vlan)
+    }
+
+    /// Takes a bridge port, or the bridge itself, out of a range of VLANs in one request.
+    pub async fn delete_vlans(
+        &mut self,
+        link: impl Into<LinkName>,
+        range: (u16, u16),
+    ) -> Result<(), Error> {
+        self.change_vlan(RTM_DELLINK, &link.into(), range, PortVlan::tagged(0))
     }
 
     /// Takes a bridge port, or the bridge itself, out of a VLAN.
     pub async fn delete_vlan(&mut self, link: impl Into<LinkName>, id: u16) -> Result<(), Error> {
-        self.change_vlan(RTM_DELLINK, &link.into(), PortVlan::tagged(id))
+        self.change_vlan(RTM_DELLINK, &link.into(), (id, id), PortVlan::tagged(id))
     }
 
-    fn change_vlan(&mut self, kind: u16, link: &LinkName, vlan: PortVlan) -> Result<(), Error> {
+    fn change_vlan(
+        &mut self,
+        kind: u16,
+        link: &LinkName,
+        (first, last): (u16, u16),
+        vlan: PortVlan,
+    ) -> Result<(), Error> {
         let header = link_header(AF_BRIDGE, self.index(link)?, 0, 0);
         let flag = |on: bool, bit: u16| if on { bit } else { 0 };
         let flags = flag(vlan.pvid, VLAN_PVID) | flag(vlan.untagged, VLAN_UNTAGGED);
-        let info = [flags.to_ne_bytes(), vlan.id.to_ne_bytes()].concat();
+        let info = |id: u16, more: u16| [(flags | more).to_ne_bytes(), id.to_ne_bytes()].concat();
         let is_port = self.topology.link(link).is_some_and(|link| link.port.is_some());
         let mut spec = Attrs::new();
         if !is_port {
             spec = spec.bytes(IFLA_BRIDGE_FLAGS, &BRIDGE_FLAGS_SELF.to_ne_bytes());
         }
-        let spec = spec.bytes(IFLA_BRIDGE_VLAN_INFO, &info);
+        let spec = if first == last {
+            spec.bytes(IFLA_BRIDGE_VLAN_INFO, &info(first, 0))
+        } else {
+            spec.bytes(IFLA_BRIDGE_VLAN_INFO, &info(first, VLAN_RANGE_BEGIN))
+                .bytes(IFLA_BRIDGE_VLAN_INFO, &info(last, VLAN_RANGE_END))
+        };
+        let vlan = PortVlan { id: first, ..vlan };
         let attrs = Attrs::new().nest(IFLA_AF_SPEC, &spec);
         let asked = Question { kind, flags: 0, header: &header, attrs };
         self.command(link, &asked, &format!("change VLAN {vlan}"))?;

@@ -14,7 +14,7 @@ use hairpin_harness::{Bridge, Case, CaseLab, Rule, Shot, Source, Stop, Strength,
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ONE_WAY, CHEAPER, GUARDED];
+pub(crate) const RULES: &[Rule] = &[ONE_WAY, CHEAPER, GUARDED, COUNTED];
 
 fn ring() -> Topology {
     let silent = || Bridge::default().mcast_snooping(false);
@@ -144,5 +144,38 @@ fn a_guarded_port_hears_no_bridge() {
         lab.expect_to_become("two:y2", port::STATE, 0).await?;
         lab.expect_option("two:y1", port::STATE, FORWARDING).await?;
         expect_way(&mut lab, "x1", "y1").await
+    });
+}
+
+const COUNTED: Rule = Rule {
+    id: "bridge.tree.what-is-said-is-counted",
+    promise: "a port counts the messages of other bridges that it gets and those that it sends, and \
+              how often it came to block and to forward",
+    source: Source {
+        cite: "bridge_stp_xstats; br_stp_rcv, br_send_config_bpdu and br_set_state",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_is_said_is_counted() {
+    check(&COUNTED, async |case| {
+        let lab = grown(case).await?;
+        let sends = lab.stp_counters("one:x1").await?;
+        let opened = lab.stp_counters("one:x2").await?;
+        let blocks = lab.stp_counters("two:y2").await?;
+        let silent = lab.stp_counters("two:2").await?;
+        for (claim, holds, seen) in [
+            ("the root's port sends", sends.tx_bpdu > 0, &sends),
+            ("another came to forward", opened.forwarded > 0, &opened),
+            ("the blocked port hears", blocks.rx_bpdu > 0, &blocks),
+            ("it came to block", blocks.blocked > 0, &blocks),
+            ("a host says nothing", silent.rx_bpdu == 0 && silent.tx_bpdu > 0, &silent),
+        ] {
+            lab.claim(claim, holds, seen)?;
+        }
+        Ok(())
     });
 }

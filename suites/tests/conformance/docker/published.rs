@@ -18,7 +18,7 @@ use rstest::rstest;
 
 use super::FILTERED;
 
-pub(crate) const RULES: &[Rule] = &[OUTSIDE, HOST, OTHER_BRIDGE, LOOPBACK];
+pub(crate) const RULES: &[Rule] = &[OUTSIDE, HOST, OTHER_BRIDGE, LOOPBACK, LOCALNET, BRIDGED];
 
 const OUTSIDE: Rule = Rule {
     id: "docker.published.outside-reaches-it",
@@ -178,6 +178,82 @@ fn loopback_needs_masquerade_not_hairpin(
         };
         lab.expect_flow(&flow, passage).await?;
         lab.set_firewall("r", masqueraded)?;
+        lab.expect_flow(&flow, '+').await?;
+        Ok(())
+    });
+}
+
+const LOCALNET: Rule = Rule {
+    id: "docker.published.at-the-machines-loopback",
+    promise: "a port that is published at 127.0.0.1 is reached by the machine's own processes only \
+              while route_localnet is on and what leaves with that address is masqueraded",
+    source: Source { cite: "ip-sysctl.rst, route_localnet", strength: Strength::Documented },
+    article: &[],
+    needs: FILTERED,
+};
+
+#[rstest]
+#[case::neither("0", false, '#')]
+#[case::masqueraded("0", true, '#')]
+#[case::routed("1", false, '#')]
+#[case::both("1", true, '+')]
+fn at_the_machines_loopback(#[case] routed: &str, #[case] masqueraded: bool, #[case] symbol: char) {
+    check(&LOCALNET, async |case| {
+        let published = |masqueraded: bool| {
+            let own = "127.0.0.0/8".parse().expect("a network");
+            let asked = Match::any().to(own).port(Protocol::Tcp, 8080);
+            let rules = Firewall::new().local_dnat(asked, ([192, 0, 2, 11], 80).into());
+            if masqueraded {
+                rules.masquerade(Match::any().from(own).to_link("br1"))
+            } else {
+                rules
+            }
+        };
+        let switch = "ipv4.conf.all.route_localnet";
+        let topology = |routed, masqueraded| {
+            docker_lan().sysctl("r", switch, routed).firewall("r", published(masqueraded))
+        };
+        let mut lab = case.lab(&topology(routed, masqueraded)).await?;
+        let flow = Flow::new(Protocol::Tcp, Family::V4).port(80);
+        let flow = flow.between("r", "c1").asking(([127, 0, 0, 1], 8080).into());
+        let flow = flow.aside("c2", 81).control("c2");
+        lab.expect_flow(&flow, symbol).await?;
+        // A machine that has followed nothing yet.
+        let mut lab = case.lab(&topology("1", true)).await?;
+        lab.expect_flow(&flow, '+').await?;
+        Ok(())
+    });
+}
+
+const BRIDGED: Rule = Rule {
+    id: "docker.published.loopback-while-bridged-packets-are-shown",
+    promise: "with br_netfilter NAT loopback is as without it where it is masqueraded; where it is \
+              not, the answer that a neighbour sends straight back is translated on the bridge, so \
+              that neighbours reach each other by a published port",
+    source: Source {
+        cite: "br_nf_pre_routing, net/bridge/br_netfilter_hooks.c; RFC 4787, 6",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[
+        hairpin_harness::Need::Driver("veth"),
+        hairpin_harness::Need::Driver("bridge"),
+        hairpin_harness::Need::Nftables,
+        hairpin_harness::Need::BrNetfilter,
+    ],
+};
+
+#[rstest]
+#[case::v4(Family::V4, "bridge.bridge-nf-call-iptables")]
+#[case::v6(Family::V6, "bridge.bridge-nf-call-ip6tables")]
+fn loopback_while_bridged_packets_are_shown(#[case] family: Family, #[case] switch: &str) {
+    check(&BRIDGED, async |case| {
+        let rules = publish(forward(Policy::Accept), Protocol::Tcp, family);
+        let topology = docker_lan().firewall("r", rules.clone()).sysctl("r", switch, "1");
+        let mut lab = case.lab(&topology).await?;
+        let flow = asking(Protocol::Tcp, family).between("c2", "c1").control("c3");
+        lab.expect_flow(&flow, '+').await?;
+        lab.set_firewall("r", loopback(rules))?;
         lab.expect_flow(&flow, '+').await?;
         Ok(())
     });

@@ -1,0 +1,75 @@
+//! What the kernel tells of its tables unasked: an entry, a membership, a link or a VLAN that came or
+//! went.
+//!
+//! A change is told before the call that makes it returns, and an address that a frame teaches before
+//! the frame goes on. So what was not told when that is over was never told: no time is waited.
+
+use hairpin_model::Error;
+
+use super::super::Lab;
+use super::super::options::LINK_HEADER;
+use super::u32_at;
+use crate::attrs::find;
+use crate::netlink::plain::{
+    AF_BRIDGE, Answer, EventKind, Kept, RTM_DELLINK, RTM_DELMDB, RTM_DELNEIGH, RTM_NEWLINK,
+    RTM_NEWMDB, RTM_NEWNEIGH,
+};
+
+/// What the kernel has told in one namespace since it was asked to.
+#[derive(Debug)]
+pub struct Notices {
+    netns: String,
+    kept: Kept,
+}
+
+const IFLA_PROTINFO: u16 = 12;
+const IFLA_BRPORT_STATE: u16 = 1;
+
+impl Lab {
+    /// Has what the kernel tells of the bridges of a namespace kept from now on.
+    pub fn notices(&self, netns: &str) -> Result<Notices, Error> {
+        let kinds = [EventKind::Link, EventKind::Neighbour, EventKind::Mdb];
+        let kept = Kept::subscribe(&self.node(netns)?.ns, &kinds)?;
+        Ok(Notices { netns: netns.to_owned(), kept })
+    }
+
+    /// What has been told since it was last asked for, oldest first, a line each: `new ENTRY` and
+    /// `gone ENTRY` of the forwarding table and of memberships, `port p1 state 3` and `no port p1`.
+    /// Neighbours of the namespace itself and changes of links as such are left out.
+    pub fn told_of(&self, notices: &Notices) -> Result<Vec<String>, Error> {
+        let told = notices.kept.take()?;
+        Ok(told.iter().flat_map(|message| self.notice(&notices.netns, message)).collect())
+    }
+
+    fn notice(&self, netns: &str, (kind, body): &Answer) -> Vec<String> {
+        let verb = match *kind {
+            RTM_DELNEIGH | RTM_DELMDB => "gone",
+            _ => "new",
+        };
+        if body.first() != Some(&AF_BRIDGE) {
+            return Vec::new();
+        }
+        match *kind {
+            RTM_NEWNEIGH | RTM_DELNEIGH => {
+                let entry = self.fdb_entry(netns, body);
+                entry.map(|entry| format!("{verb} {entry}")).into_iter().collect()
+            }
+            RTM_NEWMDB | RTM_DELMDB => {
+                let entries = self.memberships(netns, body);
+                entries.into_iter().map(|entry| format!("{verb} {entry}")).collect()
+            }
+            RTM_NEWLINK | RTM_DELLINK => self.port_notice(netns, *kind, body).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn port_notice(&self, netns: &str, kind: u16, body: &[u8]) -> Option<String> {
+        let link = &self.topology.link_at(netns, u32_at(body, 4))?.name.link;
+        if kind == RTM_DELLINK {
+            return Some(format!("no port {link}"));
+        }
+        let port = find(body.get(LINK_HEADER..)?, IFLA_PROTINFO)?;
+        let state = find(port, IFLA_BRPORT_STATE)?.first()?;
+        Some(format!("port {link} state {state}"))
+    }
+}

@@ -1,0 +1,111 @@
+//! What a bridge counts beside what every link does: by VLAN, and of its spanning tree
+//! (`RTM_GETSTATS`).
+
+use std::fmt;
+
+use hairpin_model::Error;
+use hairpin_model::topology::LinkName;
+
+use super::super::Lab;
+use super::u16_at;
+use crate::attrs::{Attrs, find, parse};
+use crate::netlink::plain::{Question, RTM_GETSTATS};
+
+/// What was counted of one VLAN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VlanCounters {
+    /// The VLAN.
+    pub id: u16,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Frames received.
+    pub rx_packets: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Frames sent.
+    pub tx_packets: u64,
+}
+
+/// What a port has counted of its spanning tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StpCounters {
+    /// How often it came to block.
+    pub blocked: u64,
+    /// How often it came to forward.
+    pub forwarded: u64,
+    /// Messages of other bridges received.
+    pub rx_bpdu: u64,
+    /// Messages sent.
+    pub tx_bpdu: u64,
+}
+
+impl fmt::Display for StpCounters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { blocked, forwarded, rx_bpdu, tx_bpdu } = self;
+        write!(f, "blocked {blocked}, forwarded {forwarded}, received {rx_bpdu}, sent {tx_bpdu}")
+    }
+}
+
+const OF_A_DEVICE: u16 = 2;
+const OF_A_PORT: u16 = 3;
+const TYPE_BRIDGE: u16 = 1;
+const XSTATS_VLAN: u16 = 1;
+const XSTATS_STP: u16 = 4;
+
+impl Lab {
+    /// What a bridge, or a port, has counted by VLAN, in order of VLAN.
+    pub async fn vlan_counters(
+        &self,
+        link: impl Into<LinkName>,
+    ) -> Result<Vec<VlanCounters>, Error> {
+        let stats = self.bridge_stats(&link.into())?;
+        let of_vlans = parse(&stats).filter(|(kind, _)| *kind == XSTATS_VLAN);
+        let mut all: Vec<VlanCounters> = of_vlans
+            .map(|(_, value)| VlanCounters {
+                id: u16_at(value, 32),
+                rx_bytes: u64_at(value, 0),
+                rx_packets: u64_at(value, 8),
+                tx_bytes: u64_at(value, 16),
+                tx_packets: u64_at(value, 24),
+            })
+            .collect();
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// What a port has counted of its spanning tree.
+    pub async fn stp_counters(&self, port: impl Into<LinkName>) -> Result<StpCounters, Error> {
+        let stats = self.bridge_stats(&port.into())?;
+        let value = find(&stats, XSTATS_STP).unwrap_or_default();
+        Ok(StpCounters {
+            blocked: u64_at(value, 0),
+            forwarded: u64_at(value, 8),
+            rx_bpdu: u64_at(value, 16),
+            tx_bpdu: u64_at(value, 24),
+        })
+    }
+
+    fn bridge_stats(&self, link: &LinkName) -> Result<Vec<u8>, Error> {
+        let is_port = self.topology.link(link).is_some_and(|link| link.port.is_some());
+        let which = if is_port { OF_A_PORT } else { OF_A_DEVICE };
+        let filter = 1_u32 << (which - 1);
+        let mut header = vec![0; 4];
+        header.extend(self.index(link)?.to_ne_bytes());
+        header.extend(filter.to_ne_bytes());
+        let asked = Question {
+            kind: RTM_GETSTATS,
+            flags: crate::netlink::plain::ACK,
+            header: &header,
+            attrs: Attrs::new(),
+        };
+        let answers = self.ask(&link.netns, &asked)?;
+        let answers = answers.map_err(|refused| refused.error("show what it counted", link))?;
+        let body = answers.first().and_then(|(_, body)| body.get(header.len()..));
+        let of_type = body.and_then(|body| find(find(body, which)?, TYPE_BRIDGE));
+        Ok(of_type.unwrap_or_default().to_vec())
+    }
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u64::from_ne_bytes(*b))
+}

@@ -1,0 +1,191 @@
+//! Options of a VLAN at a port, and of a VLAN of a whole bridge (`RTM_NEWVLAN`, since 5.7 and 5.15).
+
+use std::fmt;
+
+use hairpin_model::Error;
+use hairpin_model::topology::LinkName;
+
+use super::super::Lab;
+use super::super::options::link_header;
+use super::u16_at;
+use crate::attrs::{Attrs, find, parse};
+use crate::netlink::plain::{AF_BRIDGE, DUMP, Question, RTM_GETVLAN, RTM_NEWVLAN, RTM_SETLINK};
+
+/// An option of a VLAN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VlanOption {
+    name: &'static str,
+    number: u16,
+    bytes: usize,
+    /// Whether it is of the VLAN on the whole bridge.
+    global: bool,
+}
+
+impl fmt::Display for VlanOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What can be set of a VLAN.
+pub mod vlan_option {
+    use super::VlanOption;
+
+    const fn at_port(name: &'static str, number: u16, bytes: usize) -> VlanOption {
+        VlanOption { name, number, bytes, global: false }
+    }
+
+    const fn of_all(name: &'static str, number: u16, bytes: usize) -> VlanOption {
+        VlanOption { name, number, bytes, global: true }
+    }
+
+    /// The state of a port in this VLAN: 0 disabled to 3 forwarding, 4 blocking.
+    pub const STATE: VlanOption = at_port("state", 3, 1);
+    /// Whether a router is behind the port in this VLAN: 0 no, 1 learned, 2 always; since 5.15.
+    pub const MCAST_ROUTER: VlanOption = at_port("mcast_router", 6, 1);
+    /// How many groups may be followed there; since 6.3.
+    pub const MCAST_MAX_GROUPS: VlanOption = at_port("mcast_max_groups", 8, 4);
+    /// Whether questions for known neighbours are kept from the port in this VLAN; since 6.3.
+    pub const NEIGH_SUPPRESS: VlanOption = at_port("neigh_suppress", 9, 1);
+    /// Whether memberships are followed in this VLAN; since 5.15, as all below.
+    pub const MCAST_SNOOPING: VlanOption = of_all("mcast_snooping", 3, 1);
+    /// The version of IGMP that is spoken.
+    pub const MCAST_IGMP_VERSION: VlanOption = of_all("mcast_igmp_version", 4, 1);
+    /// The version of MLD that is spoken.
+    pub const MCAST_MLD_VERSION: VlanOption = of_all("mcast_mld_version", 5, 1);
+    /// How many queries follow a leave.
+    pub const MCAST_LAST_MEMBER_COUNT: VlanOption = of_all("mcast_last_member_count", 6, 4);
+    /// How many queries at the start.
+    pub const MCAST_STARTUP_QUERY_COUNT: VlanOption = of_all("mcast_startup_query_count", 7, 4);
+    /// Hundredths of a second that a leave waits for others.
+    pub const MCAST_LAST_MEMBER_INTERVAL: VlanOption = of_all("mcast_last_member_interval", 8, 8);
+    /// Hundredths of a second that a membership is kept.
+    pub const MCAST_MEMBERSHIP_INTERVAL: VlanOption = of_all("mcast_membership_interval", 10, 8);
+    /// Hundredths of a second that another querier is believed.
+    pub const MCAST_QUERIER_INTERVAL: VlanOption = of_all("mcast_querier_interval", 11, 8);
+    /// Hundredths of a second between queries.
+    pub const MCAST_QUERY_INTERVAL: VlanOption = of_all("mcast_query_interval", 12, 8);
+    /// Hundredths of a second that answers may take.
+    pub const MCAST_QUERY_RESPONSE_INTERVAL: VlanOption =
+        of_all("mcast_query_response_interval", 13, 8);
+    /// Hundredths of a second between the queries at the start.
+    pub const MCAST_STARTUP_QUERY_INTERVAL: VlanOption =
+        of_all("mcast_startup_query_interval", 14, 8);
+    /// Whether the bridge asks for memberships there.
+    pub const MCAST_QUERIER: VlanOption = of_all("mcast_querier", 15, 1);
+    /// The spanning tree instance that it belongs to; since 5.18.
+    pub const MSTI: VlanOption = of_all("msti", 18, 2);
+}
+
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_BRIDGE_MST: u16 = 6;
+const MST_ENTRY: u16 = 1;
+const MST_INSTANCE: u16 = 1;
+const MST_STATE: u16 = 2;
+const ENTRY: u16 = 1;
+const GLOBAL: u16 = 2;
+const ENTRY_INFO: u16 = 1;
+const ENTRY_RANGE: u16 = 2;
+const GLOBAL_ID: u16 = 1;
+const GLOBAL_RANGE: u16 = 2;
+const DUMP_FLAGS: u16 = 1;
+const DUMP_GLOBAL: u32 = 2;
+
+/// `br_vlan_msg`: 8 bytes.
+fn vlan_header(index: u32) -> Vec<u8> {
+    let mut header = vec![AF_BRIDGE, 0, 0, 0];
+    header.extend(index.to_ne_bytes());
+    header
+}
+
+impl Lab {
+    /// Sets an option of a VLAN: at a port, or at the bridge for one that is of the whole bridge.
+    pub async fn set_vlan_option(
+        &mut self,
+        link: impl Into<LinkName>,
+        id: u16,
+        option: VlanOption,
+        value: u64,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let header = vlan_header(self.index(&link)?);
+        let value_bytes = &value.to_ne_bytes();
+        let value_bytes = if cfg!(target_endian = "big") {
+            &value_bytes[8 - option.bytes..]
+        } else {
+            &value_bytes[..option.bytes]
+        };
+        let entry = if option.global {
+            Attrs::new().bytes(GLOBAL_ID, &id.to_ne_bytes())
+        } else {
+            // `BRIDGE_VLAN_INFO_ONLY_OPTS`: the membership itself stays as it is.
+            const ONLY_OPTIONS: u16 = 1 << 6;
+            let info = [ONLY_OPTIONS.to_ne_bytes(), id.to_ne_bytes()].concat();
+            Attrs::new().bytes(ENTRY_INFO, &info)
+        };
+        let entry = entry.bytes(option.number, value_bytes);
+        let attrs = Attrs::new().nest(if option.global { GLOBAL } else { ENTRY }, &entry);
+        let asked = Question { kind: RTM_NEWVLAN, flags: 0, header: &header, attrs };
+        self.command(&link, &asked, &format!("set {option} {value} of VLAN {id}"))?;
+        self.tell(|| format!("{link} VLAN {id} {option} {value}"));
+        Ok(())
+    }
+
+    /// Sets the state of a port in all VLANs of a spanning tree instance; since 5.18.
+    pub async fn set_instance_state(
+        &mut self,
+        port: impl Into<LinkName>,
+        instance: u16,
+        state: u8,
+    ) -> Result<(), Error> {
+        let port = port.into();
+        let header = link_header(AF_BRIDGE, self.index(&port)?, 0, 0);
+        let entry = Attrs::new().bytes(MST_INSTANCE, &instance.to_ne_bytes());
+        let entry = entry.bytes(MST_STATE, &[state]);
+        let all = Attrs::new().nest(MST_ENTRY, &entry);
+        let attrs = Attrs::new().nest(IFLA_AF_SPEC, &Attrs::new().nest(IFLA_BRIDGE_MST, &all));
+        let asked = Question { kind: RTM_SETLINK, flags: 0, header: &header, attrs };
+        self.command(&port, &asked, &format!("set state {state} of instance {instance}"))?;
+        self.tell(|| format!("{port} instance {instance} state {state}"));
+        Ok(())
+    }
+
+    /// Reads an option of a VLAN back; `None` if it is not told.
+    pub async fn vlan_option(
+        &self,
+        link: impl Into<LinkName>,
+        id: u16,
+        option: VlanOption,
+    ) -> Result<Option<u64>, Error> {
+        let link = link.into();
+        let header = vlan_header(self.index(&link)?);
+        let flags = if option.global { DUMP_GLOBAL } else { 0 };
+        let attrs = Attrs::new().bytes(DUMP_FLAGS, &flags.to_ne_bytes());
+        let asked = Question { kind: RTM_GETVLAN, flags: DUMP, header: &header, attrs };
+        let answers = self.ask(&link.netns, &asked)?;
+        let answers = answers.map_err(|refused| refused.error("show the VLANs' options", &link))?;
+        let bodies = answers.iter().filter_map(|(_, body)| body.get(header.len()..));
+        let mut entries = bodies.flat_map(parse).map(|(_, entry)| entry);
+        let entry = entries.find(|entry| is_of(entry, option.global, id));
+        let bytes = entry.and_then(|entry| find(entry, option.number));
+        Ok(bytes.map(|bytes| {
+            let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+            if cfg!(target_endian = "big") {
+                bytes.iter().fold(0, fold)
+            } else {
+                bytes.iter().rev().fold(0, fold)
+            }
+        }))
+    }
+}
+
+/// Whether an entry, which may be told for a range of VLANs alike, is that VLAN's.
+fn is_of(entry: &[u8], global: bool, id: u16) -> bool {
+    let (first, last) = if global {
+        (find(entry, GLOBAL_ID).map(|b| u16_at(b, 0)), find(entry, GLOBAL_RANGE))
+    } else {
+        (find(entry, ENTRY_INFO).map(|b| u16_at(b, 2)), find(entry, ENTRY_RANGE))
+    };
+    let Some(first) = first else { return false };
+    (first..=last.map_or(first, |b| u16_at(b, 0))).contains(&id)
+}

@@ -1,0 +1,202 @@
+//! Entries and memberships by hand, in their corner cases: what must be there already, what must not,
+//! and what a bridge does not take in the state that it is in.
+//!
+//! ```text
+//!   a --- p1 +----+ p3 --- c
+//!            | br |               br's own stack is the host `sw`
+//!   b --- p2 +----+
+//! ```
+
+use hairpin_fixtures::switch::{switch, switch_with};
+use hairpin_harness::options::{bridge, port};
+use hairpin_harness::{
+    Bridge, CaseLab, Errno, Fdb, Mac, Need, Rule, Shot, Source, Stop, Strength, check,
+};
+
+use super::NEEDS;
+
+pub(crate) const RULES: &[Rule] = &[NEW_OR_OLD, UNLEARNED, TEMPORARY, HOST, UNFIT];
+
+/// An address that no link of the topology has.
+const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x17]);
+
+const NEW_OR_OLD: Rule = Rule {
+    id: "bridge.byhand.new-or-old-as-asked",
+    promise: "an entry that is to be new is refused where there is one, also a learned one, and one \
+              that is to replace another where there is none; neither changes anything",
+    source: Source {
+        cite: "rtnetlink(7), NLM_F_EXCL and NLM_F_REPLACE; fdb_add_entry",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+async fn expect_entry(lab: &CaseLab, when: &str, lines: &[&str]) -> Result<(), Stop> {
+    let entries = lab.fdb("sw").await?.into_iter();
+    let ours = entries.filter(|entry| entry.mac == ROAMER && entry.vlan.is_none());
+    let seen = ours.map(|entry| entry.to_string().replace(&format!("{ROAMER} "), ""));
+    lab.expect_lines(when, seen, lines)
+}
+
+#[test]
+fn new_or_old_as_asked() {
+    check(&NEW_OR_OLD, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        let done = lab.add_fdb("sw:p1", ROAMER, Fdb::STATIC.only_old()).await;
+        lab.expect_refusal("to replace nothing", done, Errno::ENOENT)?;
+        expect_entry(&lab, "still none", &[]).await?;
+        lab.shoot("a", &Shot::broadcast().from(ROAMER)).await?;
+        let done = lab.add_fdb("sw:p2", ROAMER, Fdb::STATIC.only_new()).await;
+        lab.expect_refusal("a new one beside a learned one", done, Errno::EEXIST)?;
+        expect_entry(&lab, "as learned", &["p1"]).await?;
+        // Where a port has VLANs there is one to replace in each of them only now.
+        lab.add_fdb("sw:p1", ROAMER, Fdb::STATIC).await?;
+        lab.add_fdb("sw:p2", ROAMER, Fdb::STATIC.only_old()).await?;
+        expect_entry(&lab, "replaced", &["p2 static"]).await?;
+        lab.delete_fdb("sw:p2", ROAMER, None).await?;
+        lab.add_fdb("sw:p3", ROAMER, Fdb::STATIC.only_new()).await?;
+        expect_entry(&lab, "new", &["p3 static"]).await
+    });
+}
+
+const UNLEARNED: Rule = Rule {
+    id: "bridge.byhand.no-learned-entry-at-a-port-that-does-not-learn",
+    promise: "an entry as if it were learned is refused at a port that neither forwards nor learns, \
+              a static one is not; an own one is not sticky",
+    source: Source { cite: "fdb_add_entry, net/bridge/br_fdb.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn no_learned_entry_at_a_port_that_does_not_learn() {
+    check(&UNLEARNED, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        for state in [0, 1] {
+            lab.set_option("sw:p1", port::STATE, state).await?;
+            let done = lab.add_fdb("sw:p1", ROAMER, Fdb::DYNAMIC).await;
+            lab.expect_refusal("a dynamic one", done, Errno::EPERM)?;
+            expect_entry(&lab, "none", &[]).await?;
+        }
+        lab.add_fdb("sw:p1", ROAMER, Fdb::STATIC).await?;
+        expect_entry(&lab, "a static one", &["p1 static"]).await?;
+        lab.set_option("sw:p1", port::STATE, 2).await?;
+        lab.add_fdb("sw:p1", ROAMER, Fdb::DYNAMIC).await?;
+        expect_entry(&lab, "a dynamic one", &["p1"]).await?;
+        let done = lab.add_fdb("sw:p1", ROAMER, Fdb::OWN.sticky()).await;
+        lab.expect_refusal("an own one that is sticky", done, Errno::EINVAL)
+    });
+}
+
+const SNOOPS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 13)];
+
+const NAME: &str = "01:68:70:00:00:01";
+
+fn snooping() -> hairpin_harness::Topology {
+    switch_with(Bridge::default().mcast_snooping(true))
+}
+
+const TEMPORARY: Rule = Rule {
+    id: "bridge.byhand.a-membership-for-a-time-ends",
+    promise: "a membership that is made for a time is told as such and ends when nobody reports it; \
+              one of an Ethernet group is for good only",
+    source: Source {
+        cite: "bridge(8), mdb temp; br_mdb_add_group",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: SNOOPS,
+};
+
+#[test]
+fn a_membership_for_a_time_ends() {
+    check(&TEMPORARY, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        lab.set_option("sw:br", bridge::MCAST_MEMBERSHIP_INTERVAL, 300).await?;
+        let done = lab.add_mdb_for_a_time("sw:br", "sw:p2", NAME).await;
+        lab.expect_refusal("an Ethernet group for a time", done, Errno::EINVAL)?;
+        for group in ["239.1.2.3", "ff0e::77"] {
+            lab.add_mdb("sw:br", "sw:p3", group, None).await?;
+            lab.add_mdb_for_a_time("sw:br", "sw:p2", group).await?;
+            let told = lab.mdb("sw").await?.into_iter().filter(|entry| entry.group == group);
+            let (p2, p3) = (format!("{group} p2"), format!("{group} p3 permanent"));
+            lab.expect_lines("told", told, &[&p2, &p3])?;
+        }
+        for group in ["239.1.2.3", "ff0e::77"] {
+            lab.expect_member("sw:p2", group, false).await?;
+            lab.expect_member("sw:p3", group, true).await?;
+        }
+        Ok(())
+    });
+}
+
+const HOST: Rule = Rule {
+    id: "bridge.byhand.the-bridge-itself-joins",
+    promise: "the bridge itself can be made a member, once, and hears the group then, with the other \
+              members; not a member it does not",
+    source: Source {
+        cite: "bridge(8), mdb; br_multicast_host_join",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: SNOOPS,
+};
+
+#[test]
+fn the_bridge_itself_joins() {
+    check(&HOST, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let shot = Shot::to(Mac([0x01, 0x68, 0x70, 0, 0, 1]));
+        lab.add_mdb("sw:br", "sw:p2", NAME, None).await?;
+        lab.expect_shot("a", &shot, "b multicast").await?;
+        lab.add_mdb("sw:br", "sw:br", NAME, None).await?;
+        lab.expect_shot("a", &shot, "b multicast, sw multicast").await?;
+        let done = lab.add_mdb("sw:br", "sw:br", NAME, None).await;
+        lab.expect_refusal("again", done, Errno::EEXIST)?;
+        let done = lab.add_mdb("sw:br", "sw:br", "239.1.2.3", None).await;
+        lab.expect_refusal("an IP group for good", done, Errno::EINVAL)?;
+        lab.add_mdb_for_a_time("sw:br", "sw:br", "239.1.2.3").await?;
+        let done = lab.add_mdb_for_a_time("sw:br", "sw:br", "239.1.2.3").await;
+        lab.expect_refusal("an IP group again", done, Errno::EEXIST)?;
+        lab.delete_mdb("sw:br", "sw:br", NAME, None).await?;
+        lab.expect_shot("a", &shot, "b multicast").await?;
+        Ok(())
+    });
+}
+
+const UNFIT: Rule = Rule {
+    id: "bridge.byhand.no-membership-of-a-bridge-that-is-unfit",
+    promise: "no membership is made at a bridge that is down or follows none, at a link that is none \
+              of its ports, nor for a time at a port that is disabled",
+    source: Source { cite: "br_mdb_add, net/bridge/br_mdb.c", strength: Strength::Code },
+    article: &[],
+    needs: SNOOPS,
+};
+
+#[test]
+fn no_membership_of_a_bridge_that_is_unfit() {
+    check(&UNFIT, async |case| {
+        let topology = snooping().bridge("sw:other").cable("sw:p4", "a:eth1");
+        let topology = topology.cable("sw:p5", "a:eth2").port("sw:p5", "other");
+        let mut lab = case.lab(&topology).await?;
+        for link in ["sw:p4", "sw:p5"] {
+            let done = lab.add_mdb("sw:br", link, NAME, None).await;
+            lab.expect_refusal(link, done, Errno::EINVAL)?;
+        }
+        lab.set_option("sw:p1", port::STATE, 0).await?;
+        let done = lab.add_mdb_for_a_time("sw:br", "sw:p1", "239.1.2.3").await;
+        lab.expect_refusal("for a time at a disabled port", done, Errno::EINVAL)?;
+        lab.add_mdb("sw:br", "sw:p1", "239.1.2.3", None).await?;
+        lab.set_option("sw:br", bridge::MCAST_SNOOPING, 0).await?;
+        let done = lab.add_mdb("sw:br", "sw:p2", NAME, None).await;
+        lab.expect_refusal("without snooping", done, Errno::EINVAL)?;
+        lab.set_option("sw:br", bridge::MCAST_SNOOPING, 1).await?;
+        lab.set_up("sw:br", false).await?;
+        let done = lab.add_mdb("sw:br", "sw:p2", NAME, None).await;
+        lab.expect_refusal("while it is down", done, Errno::EINVAL)?;
+        lab.set_up("sw:br", true).await?;
+        let done = lab.add_mdb("sw:br", "sw:p2", NAME, None).await;
+        lab.expect_done("up again", done)
+    });
+}
