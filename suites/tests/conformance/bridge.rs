@@ -12,6 +12,7 @@ pub(crate) mod senders;
 pub(crate) mod snooping;
 pub(crate) mod stations;
 pub(crate) mod suppression;
+pub(crate) mod time;
 pub(crate) mod tree;
 pub(crate) mod vlan;
 

@@ -42,6 +42,7 @@ hairpin_harness::suite!(
     bridge::stations::RULES,
     bridge::suppression::RULES,
     bridge::tree::RULES,
+    bridge::time::RULES,
     bridge::vlan::RULES,
     docker::mtu::RULES,
     docker::policy::RULES,
