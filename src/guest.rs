@@ -4,6 +4,7 @@
 //! once, of [`crate::run::schedule`].
 
 mod case;
+mod fleet;
 mod seed;
 
 use std::num::NonZero;
@@ -19,6 +20,7 @@ use hairpin_vm::{BootSpec, Guests, Profile};
 use crate::show;
 
 pub(crate) use case::{Ward, folder, job, keep, state};
+pub(crate) use fleet::Fleet;
 pub(crate) use seed::Seeds;
 
 /// Drivers of virtual networks, loaded where the kernel has them as modules: in a guest, nothing

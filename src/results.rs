@@ -89,10 +89,18 @@ impl Run {
     }
 }
 
+/// The word for a case that failed, and passed in another turn.
+pub(crate) const FLAKY: &str = "flaky";
+
 impl Case {
     /// How it ended, in a word.
     pub(crate) fn word(&self) -> &'static str {
         word(self.outcome, self.reason.as_deref())
+    }
+
+    /// As the matrix says it: a flake has a word of its own.
+    pub(crate) fn cell_word(&self) -> &'static str {
+        if self.is_mere_flake() { FLAKY } else { self.word() }
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hairpin_model::rule::RuleEntry;
-use hairpin_model::{CaseId, Error, Event};
+use hairpin_model::{CaseId, Error, Event, Need};
 
 use crate::run::process::{self, End, Ended, Job};
 use crate::run::stop::Stop;
@@ -65,6 +65,11 @@ impl Suite {
     /// The rule of a case.
     pub(crate) fn rule_of(&self, case: &Case) -> &RuleEntry {
         &self.rules[case.rule]
+    }
+
+    /// Whether a case waits for kernel timers of minutes, and so needs a guest of that profile.
+    pub(crate) fn waits_for_minutes(&self, case: &Case) -> bool {
+        self.rule_of(case).needs.iter().any(|need| need == Need::VIRTUAL_TIME)
     }
 }
 

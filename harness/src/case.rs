@@ -5,6 +5,8 @@
 //! (we cannot tell), and at the end refuses a case that showed something blocked and never showed
 //! the same pair reachable.
 
+mod patience;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +25,8 @@ use crate::lab::options::LinkOption;
 use crate::lab::{Lab, Queue};
 use crate::observe::{self, Asked, Emerged, Fate, Flow, Passage, Recording, Shot};
 use crate::{events, needs, program, report};
+
+pub use patience::Since;
 
 /// Why a case ends before its last line.
 #[derive(Debug)]

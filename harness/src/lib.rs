@@ -35,7 +35,7 @@ mod sys;
 pub mod sysctl;
 mod version;
 
-pub use case::{Case, CaseLab, Stop, check};
+pub use case::{Case, CaseLab, Since, Stop, check};
 pub use lab::{
     Channels, Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, Newborn, Notices, Offload, PortVlan,
     Queue, Sights, Standing, StpCounters, VlanCounters, VlanOption, Way, options, queue,

@@ -84,7 +84,15 @@ async fn probe(netlink: &Netlink, here: &Ns, need: Need) -> Result<Result<(), St
             let there = Path::new(switch).exists();
             Ok(if there { Ok(()) } else { Err(format!("there is no {switch}")) })
         }
+        Need::VirtualTime => Ok(virtual_time()),
     }
+}
+
+/// The kernel was told by who booted it. A machine that cannot be asked is none.
+fn virtual_time() -> Result<(), String> {
+    let told = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let is = told.split_whitespace().any(|word| word == Need::IN_VIRTUAL_TIME);
+    if is { Ok(()) } else { Err("the clock of this machine does not jump".into()) }
 }
 
 fn birth((name, index): (&str, u32)) -> Birth<'_> {

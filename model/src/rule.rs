@@ -58,6 +58,15 @@ pub enum Need {
     MacvtapDevice,
     /// `br_netfilter` with its per-namespace switches.
     BrNetfilter,
+    /// A guest whose clock jumps when it only waits (profile `virtual-time`): for kernel timers of minutes.
+    VirtualTime,
+}
+
+impl Need {
+    /// The words of [`Need::VirtualTime`], by which a runner knows the cases for such a guest.
+    pub const VIRTUAL_TIME: &str = "virtual time";
+    /// What such a guest's kernel is told, so that the cases know where they are.
+    pub const IN_VIRTUAL_TIME: &str = "hairpin.time=virtual";
 }
 
 impl fmt::Display for Need {
@@ -71,6 +80,7 @@ impl fmt::Display for Need {
             Self::AllmultiCount => f.write_str("the count of those that ask for all groups"),
             Self::MacvtapDevice => f.write_str("macvtap character devices"),
             Self::BrNetfilter => f.write_str("br_netfilter"),
+            Self::VirtualTime => f.write_str(Self::VIRTUAL_TIME),
         }
     }
 }

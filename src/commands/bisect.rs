@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use hairpin_model::Error;
-use hairpin_vm::Guests;
 use hairpin_vm::kernels::{Candidate, Catalogue, Store};
+use hairpin_vm::{Guests, Profile};
 
 use crate::commands::check::{seconds, unknown};
 use crate::exit::Exit;
@@ -142,7 +142,10 @@ impl Search<'_> {
     /// Boots a package and gives it the cases, each in a guest of its own.
     fn look(&self, package: &Candidate) -> Result<Seen, Error> {
         let image = self.store.fetch(package)?;
-        let spec = GuestArgs::default().spec(image, &self.suite.program)?;
+        let mut spec = GuestArgs::default().spec(image, &self.suite.program)?;
+        if self.cases.iter().any(|case| self.suite.waits_for_minutes(case)) {
+            spec.profile = Profile::VirtualTime;
+        }
         let seen = match Guests::prepare(&spec) {
             Ok(guests) => self.ask(&guests),
             Err(failure) => Seen::Unknown(failure.error.what),

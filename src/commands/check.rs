@@ -9,11 +9,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 use hairpin_model::event::Outcome;
 use hairpin_model::{Error, event};
-use hairpin_vm::Guests;
 
 use crate::captures::Captures;
 use crate::exit::Exit;
-use crate::guest::{self, GuestArgs, Seeds, Ward};
+use crate::guest::{self, Fleet, GuestArgs, Seeds, Ward};
 use crate::machine::privilege::Facts;
 use crate::run::judge::judge;
 use crate::run::process::{self, End, Job};
@@ -144,7 +143,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
 
 /// The guests of a run, and what is told of them.
 struct Guest {
-    guests: Guests,
+    guests: Fleet,
     entry: event::Guest,
     seeds: Seeds,
     consoles: PathBuf,
@@ -154,9 +153,9 @@ impl Guest {
     fn prepare(args: &Args, kernel: &str, program: &Path) -> Result<Self, Error> {
         let image = args.guest.image(&guest::store()?, kernel)?;
         let spec = args.guest.spec(image, program)?;
-        let guests = Guests::prepare(&spec)?;
+        let guests = Fleet::prepare(&spec)?;
         let seeds = Seeds::new(args.seed);
-        let entry = guest::entry(kernel, &spec, &guests, &seeds);
+        let entry = guest::entry(kernel, &spec, guests.usual(), &seeds);
         let consoles = guest::folder(args.events.as_deref(), kernel);
         Ok(Self { guests, entry, seeds, consoles })
     }

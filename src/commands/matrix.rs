@@ -4,6 +4,7 @@ mod cell;
 mod column;
 mod earlier;
 mod table;
+mod times;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -27,6 +28,7 @@ use crate::suite::{Case, Suite};
 use cell::Cell;
 use column::{Column, Kernel};
 use table::Table;
+use times::Times;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -119,9 +121,13 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let out = args.folder()?;
     let began = Instant::now();
     let seed = args.seed.unwrap_or_else(|| Seeds::new(None).run());
-    let columns =
-        Matrix { args, suite: &suite, cases: &cases, out: &out, stop: &stop, began, seed }
-            .run(&kernels)?;
+    let times = Times::read(&times::file());
+    let matrix =
+        Matrix { args, suite: &suite, cases: &cases, out: &out, stop: &stop, began, seed, times };
+    let columns = matrix.run(&kernels)?;
+    if let Err(error) = matrix.times.write(&times::file()) {
+        guest::tell(&format!("the times of cases cannot be kept for the next run: {error}"));
+    }
     let mut told = Out::stdout();
     told.text(&format!("run kept in {}\n\n", out.display()));
     for column in &columns {
@@ -232,6 +238,7 @@ pub(super) struct Matrix<'a> {
     stop: &'a Stop,
     began: Instant,
     seed: u32,
+    times: Times,
 }
 
 impl Matrix<'_> {
@@ -243,7 +250,7 @@ impl Matrix<'_> {
         let workers = jobs.min(kernels.len()).max(1);
         let next = AtomicUsize::new(0);
         let done: Mutex<BTreeMap<usize, Column>> = Mutex::default();
-        let progress = Line::new(self, kernels.len() * self.cases.len());
+        let progress = Line::new(self, kernels.len());
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
@@ -266,7 +273,8 @@ impl Matrix<'_> {
     fn column(&self, store: &Store, name: &str, jobs: usize, progress: &Line) -> Column {
         let jobs = NonZero::new(jobs).unwrap_or(NonZero::<usize>::MIN);
         let kernel = Kernel { name, store, jobs, guest: self.args.guest() };
-        let column = column::run(self, &kernel, &|cell: &Cell| progress.finished(cell.is_bad()));
+        let told = |case: &Case, cell: &Cell| progress.finished(self.times.expected(case), cell);
+        let column = column::run(self, &kernel, &told);
         if !column.has_run() {
             progress.skip(self.cases.len());
         }
@@ -274,43 +282,64 @@ impl Matrix<'_> {
     }
 }
 
-/// The live line: how much is done, and how long the rest will take.
+/// The live line: how much is done, and how long the rest will take. It counts in the time that cases are
+/// expected to take, for the longest come first.
 struct Line {
     bar: indicatif::ProgressBar,
-    bad: AtomicUsize,
+    /// What all cases are expected to take on one kernel.
+    column: u64,
+    counts: Mutex<Counts>,
+}
+
+/// How many runs of cases there are.
+struct Counts {
+    all: usize,
+    done: usize,
+    bad: usize,
 }
 
 impl Line {
-    fn new(matrix: &Matrix<'_>, runs: usize) -> Self {
+    fn new(matrix: &Matrix<'_>, kernels: usize) -> Self {
         let target = if std::io::stderr().is_terminal() {
             indicatif::ProgressDrawTarget::stderr()
         } else {
             indicatif::ProgressDrawTarget::hidden()
         };
-        let bar = indicatif::ProgressBar::with_draw_target(Some(runs as u64), target);
+        let column = matrix.cases.iter().map(|case| matrix.times.expected(case)).sum::<u64>();
+        let bar = indicatif::ProgressBar::with_draw_target(Some(column * kernels as u64), target);
         let style = indicatif::ProgressStyle::with_template(
-            "{bar:20.green} {pos}/{len} {elapsed}, {eta} to go  {wide_msg}",
+            "{bar:20.green} {msg}{elapsed}, about {eta} to go",
         );
         bar.set_style(style.expect("the template is a constant").progress_chars("=> "));
         bar.set_elapsed(matrix.began.elapsed());
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, bad: AtomicUsize::new(0) }
+        let counts = Counts { all: kernels * matrix.cases.len(), done: 0, bad: 0 };
+        Self { bar, column, counts: Mutex::new(counts) }
     }
 
-    fn finished(&self, bad: bool) {
-        self.bar.inc(1);
-        let bad = self.bad.fetch_add(usize::from(bad), Ordering::Relaxed) + usize::from(bad);
-        if bad > 0 {
-            self.bar.set_message(format!("{bad} bad"));
-        }
+    fn finished(&self, expected: u64, cell: &Cell) {
+        let mut counts = self.counts.lock().expect("nobody panics with the lock");
+        counts.done += 1;
+        counts.bad += usize::from(cell.is_bad());
+        self.bar.set_message(counts.text());
+        self.bar.inc(expected);
     }
 
-    fn skip(&self, runs: usize) {
-        self.bar.set_length(self.bar.length().unwrap_or_default().saturating_sub(runs as u64));
+    /// A kernel that runs none of so many cases.
+    fn skip(&self, cases: usize) {
+        self.counts.lock().expect("nobody panics with the lock").all -= cases;
+        self.bar.set_length(self.bar.length().unwrap_or_default().saturating_sub(self.column));
     }
 
     fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+impl Counts {
+    fn text(&self) -> String {
+        let bad = if self.bad > 0 { format!("{} bad, ", self.bad) } else { String::new() };
+        format!("{} of {}, {bad}", self.done, self.all)
     }
 }
 

@@ -164,7 +164,15 @@ struct JsonRun<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     guest: Option<&'a hairpin_model::event::Guest>,
     whole: bool,
-    cases: &'a [Case],
+    cases: Vec<JsonCase<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonCase<'a> {
+    /// As the matrix says it: the outcome, or `fixed` or `flaky`.
+    word: &'static str,
+    #[serde(flatten)]
+    case: &'a Case,
 }
 
 impl<'a> JsonRun<'a> {
@@ -174,7 +182,7 @@ impl<'a> JsonRun<'a> {
             kernel: &run.kernel,
             guest: run.guest.as_ref(),
             whole: run.is_whole,
-            cases: &run.cases,
+            cases: run.cases.iter().map(|case| JsonCase { word: case.cell_word(), case }).collect(),
         }
     }
 }
@@ -205,6 +213,17 @@ mod tests {
         assert!(tell(cut(), Format::Junit).unwrap().contains("hairpin.run-was-cut-short"));
         assert!(tell(cut(), Format::Markdown).unwrap().contains("(cut short)"));
         assert!(tell(cut(), Format::Json).unwrap().contains("\"whole\":false"));
+    }
+
+    #[test]
+    fn json_has_a_word_for_every_end() {
+        let mut run = testing::run();
+        let fixed = "passes, but a failure is expected: delete `x` in y".to_owned();
+        run.cases[3].reason = Some(fixed);
+        let told: serde_json::Value = serde_json::from_str(&json(&[run])).unwrap();
+        let cases = told["runs"][0]["cases"].as_array().unwrap();
+        let words: Vec<&str> = cases.iter().map(|case| case["word"].as_str().unwrap()).collect();
+        assert_eq!(words, ["pass", "skip", "known", "fixed", "error", "crash", "hang", "flaky"]);
     }
 }
 

@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hairpin_model::{CaseId, Error};
+use hairpin_model::Error;
 use hairpin_vm::console::Console;
-use hairpin_vm::{Guests, Job, JobResult};
+use hairpin_vm::{Job, JobResult};
 
-use super::Seeds;
+use super::{Fleet, Seeds};
 use crate::run::schedule::Result as CaseResult;
+use crate::suite::Case;
 
 /// Where cases run in guests, and where the consoles of those that end badly are kept.
 pub(crate) struct Ward<'g> {
     /// The guests.
-    pub(crate) guests: &'g Guests,
+    pub(crate) guests: &'g Fleet,
     /// What their random numbers are made from.
     pub(crate) seeds: &'g Seeds,
     /// The folder of the consoles, made when there is one to keep.
@@ -24,14 +25,16 @@ impl Ward<'_> {
     /// Runs one case of the guest's init.
     pub(crate) fn run(
         &self,
-        (index, id): (usize, &CaseId),
-        test: &str,
+        (index, case): (usize, &Case),
+        waits_for_minutes: bool,
         deadline: Duration,
         began: Duration,
     ) -> Result<CaseResult, Error> {
+        let guests = self.guests.of(waits_for_minutes)?;
         let start = Instant::now();
+        let id = &case.id;
         let seed = self.seeds.next(id);
-        let ended = self.guests.run(&Job { seed, ..job(test, deadline) })?;
+        let ended = guests.run(&Job { seed, ..job(&case.test, deadline) })?;
         let (outcome, reason) = ended.outcome();
         let mut output = printed(&ended);
         if outcome.is_bad() {

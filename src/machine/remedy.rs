@@ -53,6 +53,9 @@ impl Modules {
         if missing.starts_with("Linux ") {
             return Some(format!("run on {missing} or a later kernel"));
         }
+        if missing == hairpin_model::Need::VIRTUAL_TIME {
+            return Some("run in a guest: `hairpin check --kernel 6.12` has such guests".into());
+        }
         let (_, modules, options) =
             PARTS.iter().find(|(words, _, _)| missing.starts_with(words))?;
         if !modules.is_empty() && modules.iter().all(|module| self.has(module)) {
@@ -107,6 +110,7 @@ mod tests {
             Need::BrNetfilter,
             Need::AllmultiCount,
             Need::MacvtapDevice,
+            Need::VirtualTime,
             Need::Since(6, 4),
         ];
         for need in needs {

@@ -206,7 +206,8 @@ fn in_guest(
     let tell = |item| news.send(item).expect("the receiver outlives the threads");
     let began = shared.began.elapsed();
     tell(News::Started(index));
-    let item = match ward.run((index, &case.id), &case.test, shared.options.deadline, began) {
+    let waits = shared.suite.waits_for_minutes(case);
+    let item = match ward.run((index, case), waits, shared.options.deadline, began) {
         Ok(result) => News::Finished(index, Some(result)),
         Err(error) => {
             shared.halted.store(true, Ordering::SeqCst);

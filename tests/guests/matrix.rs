@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{Ended, hairpin, ran};
+use crate::{Ended, SERIES, hairpin, ran};
 
 /// A rule with few cases.
 const RULE: &str = "macvlan.vepa.siblings-need-reflection";
@@ -76,4 +76,21 @@ fn a_driver_for_another_kernel_is_refused() {
     let ended = ran(command);
     assert_eq!(ended.code, Some(2), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stderr.contains("macvlan.ko"), "{}", ended.stderr);
+}
+
+/// Minutes of the guest's clock in a guest of its own kind, beside a case in a usual one.
+#[test]
+fn a_case_that_waits_for_minutes_is_not_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("run.jsonl");
+    for series in SERIES {
+        let mut command =
+            hairpin(&["check", "bridge.time", "macvlan.private.reflected-unicast-passes"]);
+        command.args(["--kernel", series, "--events"]).arg(&events);
+        let ended = ran(command);
+        assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+        let text = fs::read_to_string(&events).unwrap();
+        let passed = |line: &&str| line.contains("\"outcome\":\"pass\"");
+        assert_eq!(text.lines().filter(passed).count(), 4, "{}", ended.stdout);
+    }
 }

@@ -525,6 +525,16 @@ impl Lab {
         option: LinkOption,
         value: u64,
     ) -> Result<(), Error> {
+        self.await_option_within(link, option, value, BECOME).await
+    }
+
+    pub(crate) async fn await_option_within(
+        &self,
+        link: impl Into<LinkName>,
+        option: LinkOption,
+        value: u64,
+        limit: Duration,
+    ) -> Result<(), Error> {
         let link = link.into();
         let mut events = Events::subscribe(&self.node(&link.netns)?.ns, &[EventKind::Link])?;
         let watch = async {
@@ -533,9 +543,9 @@ impl Lab {
             }
             Ok(())
         };
-        tokio::time::timeout(BECOME, watch).await.unwrap_or_else(|_| {
+        tokio::time::timeout(limit, watch).await.unwrap_or_else(|_| {
             Err(Error::new(
-                format!("`{link}` did not come to have {option} {value} in {} s", BECOME.as_secs()),
+                format!("`{link}` did not come to have {option} {value} in {} s", limit.as_secs()),
                 format!("lab of topology `{}`", self.topology.name),
                 "does the kernel tell of that option's changes?",
             ))

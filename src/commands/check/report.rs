@@ -60,8 +60,9 @@ impl<'a> Report<'a> {
     ) -> Result<Self, Error> {
         let runs = cases.len() * args.repeat.get();
         let one_rule = cases.iter().all(|case| case.rule == cases[0].rule);
-        let kernel =
-            guest.map_or_else(machine::kernel, |guest| guest.guests.booted().ready.release.clone());
+        let kernel = guest.map_or_else(machine::kernel, |guest| {
+            guest.guests.usual().booted().ready.release.clone()
+        });
         let telling = Telling {
             suite,
             width: width(),
@@ -88,7 +89,7 @@ impl<'a> Report<'a> {
             began: Instant::now(),
             kept: None,
             broken: None,
-            complained: guest.is_some_and(|guest| !guest.guests.evidence().is_empty()),
+            complained: guest.is_some_and(|guest| !guest.guests.usual().evidence().is_empty()),
             is_guest: guest.is_some(),
         };
         let program = suite.program.display().to_string();

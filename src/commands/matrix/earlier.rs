@@ -48,7 +48,8 @@ pub(super) fn compare(before: &Cells, now: &Cells, kernels: &[String]) -> Change
         let place = format!("{kernel} {case}");
         let old = before.get(&(kernel.clone(), case.clone()));
         let was = old.map_or("new", Cell::word);
-        if results::got_worse(old.map(|old| old.outcome), cell.outcome) {
+        let is_steady_now = old.is_some_and(Cell::is_flaky) && cell.is_bad() && !cell.is_flaky();
+        if is_steady_now || results::got_worse(old.map(|old| old.outcome), cell.outcome) {
             changes.regressed.push(format!("{place}: {was} -> {}", cell.word()));
         } else if old.is_none() {
             changes.new.push(format!("{place}: {}", cell.word()));
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     fn cells(all: &[(&str, &str, Outcome)]) -> Cells {
-        let cell = |outcome| Cell { outcome, reason: None };
+        let cell = |outcome| Cell::new(outcome, None);
         all.iter().map(|&(k, c, outcome)| ((k.into(), c.into()), cell(outcome))).collect()
     }
 
@@ -122,5 +123,17 @@ mod tests {
         assert_eq!(changes.fixed, ["6.1 b: fail -> pass"]);
         assert_eq!(changes.new, ["6.1 e: pass"]);
         assert_eq!(changes.gone, ["6.1 d: pass"]);
+    }
+
+    #[test]
+    fn a_flake_that_always_fails_now_got_worse_and_a_new_flake_too() {
+        let one = |cell: Cell| Cells::from([(("6.1".into(), "a".into()), cell)]);
+        let flaky = || one(Cell::new(Outcome::Fail, None).again(Outcome::Pass, None));
+        let fails = one(Cell::new(Outcome::Fail, None));
+        let passes = one(Cell::new(Outcome::Pass, None));
+        let worse = |before: &Cells, now: &Cells| compare(before, now, &["6.1".into()]).regressed;
+        assert_eq!(worse(&flaky(), &fails), ["6.1 a: flaky -> fail"]);
+        assert_eq!(worse(&passes, &flaky()), ["6.1 a: pass -> flaky"]);
+        assert!(worse(&flaky(), &flaky()).is_empty());
     }
 }

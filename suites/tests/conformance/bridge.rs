@@ -20,6 +20,7 @@ pub(crate) mod snooping;
 pub(crate) mod stations;
 pub(crate) mod suppression;
 pub(crate) mod tagged;
+pub(crate) mod time;
 pub(crate) mod tree;
 pub(crate) mod vlan;
 

@@ -50,6 +50,7 @@ hairpin_harness::suite!(
     bridge::suppression::RULES,
     bridge::tagged::RULES,
     bridge::tree::RULES,
+    bridge::time::RULES,
     bridge::vlan::RULES,
     docker::advertised::RULES,
     docker::flux::RULES,

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use hairpin_model::Need;
+
 use super::Memory;
 use crate::accel::Accel;
 use crate::machine::Profile;
@@ -15,6 +17,8 @@ const ALWAYS: &str = "console=ttyS0 panic=-1 oops=panic unknown_nmi_panic=1 pani
 /// What makes it start sooner, and changes nothing of networking. The printed level leaves warnings in.
 const SOONER: &str = "loglevel=5 nokaslr no_timer_check mitigations=off \
     random.trust_cpu=on reboot=t";
+/// What tells programs that a minute of waiting is nothing.
+const JUMPS: &str = Need::IN_VIRTUAL_TIME;
 /// Sooner still, but Debian's kernels find no second processor without ACPI.
 const WITHOUT_ACPI: &str = "acpi=off";
 
@@ -102,7 +106,8 @@ impl Line {
         let sooner = if self.profile.is_plain() { "" } else { SOONER };
         let acpi = if self.has_acpi() { "" } else { WITHOUT_ACPI };
         let clock = self.clock();
-        let parts = [ALWAYS, sooner, acpi, &clock, &self.append];
+        let jumps = if self.profile == Profile::VirtualTime { JUMPS } else { "" };
+        let parts = [ALWAYS, sooner, acpi, &clock, jumps, &self.append];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
@@ -211,5 +216,6 @@ mod tests {
     fn virtual_time_counts_instructions() {
         let args = args(Profile::VirtualTime, Begin::Boot);
         assert!(args.contains("-icount shift=1,sleep=off") && args.contains("-rtc clock=vm"));
+        assert!(args.contains(" hairpin.time=virtual "), "{args}");
     }
 }

@@ -303,6 +303,15 @@ impl Lab {
     /// Waits until the bridges of a namespace have forgotten these addresses, woken by the kernel's
     /// own events.
     pub async fn await_forgotten(&self, netns: &str, macs: &[Mac]) -> Result<(), Error> {
+        self.await_forgotten_within(netns, macs, FORGOTTEN).await
+    }
+
+    pub(crate) async fn await_forgotten_within(
+        &self,
+        netns: &str,
+        macs: &[Mac],
+        limit: Duration,
+    ) -> Result<(), Error> {
         let mut events = Events::subscribe(&self.node(netns)?.ns, &[EventKind::Neighbour])?;
         let watch = async {
             while self.fdb(netns).await?.iter().any(|entry| macs.contains(&entry.mac)) {
@@ -310,9 +319,9 @@ impl Lab {
             }
             Ok(())
         };
-        tokio::time::timeout(FORGOTTEN, watch).await.unwrap_or_else(|_| {
+        tokio::time::timeout(limit, watch).await.unwrap_or_else(|_| {
             Err(Error::new(
-                format!("{macs:?} were not forgotten within {} s", FORGOTTEN.as_secs()),
+                format!("{macs:?} were not forgotten within {} s", limit.as_secs()),
                 format!("namespace `{netns}`"),
                 "set a short ageing time first, and have them be silent",
             ))

@@ -201,7 +201,16 @@ impl Lab {
         group: &str,
         member: bool,
     ) -> Result<(), Error> {
-        let port = port.into();
+        self.await_member_within(&port.into(), group, member, REPORTED).await
+    }
+
+    pub(crate) async fn await_member_within(
+        &self,
+        port: &LinkName,
+        group: &str,
+        member: bool,
+        limit: Duration,
+    ) -> Result<(), Error> {
         let mut events = Events::subscribe(&self.node(&port.netns)?.ns, &[EventKind::Mdb])?;
         let watch = async {
             loop {
@@ -213,10 +222,10 @@ impl Lab {
                 events.next().await;
             }
         };
-        tokio::time::timeout(REPORTED, watch).await.unwrap_or_else(|_| {
+        tokio::time::timeout(limit, watch).await.unwrap_or_else(|_| {
             let still = if member { "not" } else { "still" };
             Err(Error::new(
-                format!("`{port}` was {still} a member of {group} after {} s", REPORTED.as_secs()),
+                format!("`{port}` was {still} a member of {group} after {} s", limit.as_secs()),
                 format!("namespace `{}`", port.netns),
                 "does the bridge follow memberships, and did a host behind the port join or leave?",
             ))

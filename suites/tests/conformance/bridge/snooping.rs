@@ -23,7 +23,7 @@ const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge")];
 const GROUP4: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 const GROUP6: Ipv6Addr = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 0x77);
 
-fn group(family: Family) -> String {
+pub(super) fn group(family: Family) -> String {
     match family {
         Family::V4 => GROUP4.to_string(),
         Family::V6 => GROUP6.to_string(),
@@ -31,7 +31,7 @@ fn group(family: Family) -> String {
 }
 
 /// The switch with addresses at its hosts, following memberships. Ports believe a leave at once.
-fn snooping() -> Topology {
+pub(super) fn snooping() -> Topology {
     let switch = switch_with(Bridge::default().mcast_snooping(true));
     ["a", "b", "c", "sw"].iter().enumerate().fold(switch, |topology, (place, host)| {
         let link = if *host == "sw" { "sw:br".to_owned() } else { format!("{host}:eth0") };
@@ -43,7 +43,7 @@ fn snooping() -> Topology {
 }
 
 /// Has a host join the group; it leaves when what is returned is dropped.
-fn join(lab: &CaseLab, host: &str, family: Family) -> Result<UdpSocket, Error> {
+pub(super) fn join(lab: &CaseLab, host: &str, family: Family) -> Result<UdpSocket, Error> {
     let link = LinkName::new(host, "eth0");
     let index = lab.topology().ifindex(&link);
     let address = lab.topology().address_of(host, Family::V4);

@@ -1,0 +1,48 @@
+//! The guests of one kernel: those of the run's own profile, and those in which kernel timers of minutes pass in seconds.
+
+use std::sync::OnceLock;
+
+use hairpin_model::Error;
+use hairpin_vm::{BootSpec, Guests, Profile};
+
+/// Fresh guests of one kernel.
+pub(crate) struct Fleet {
+    usual: Guests,
+    spec: BootSpec,
+    /// Booted when the first case asks for them, which few runs have.
+    patient: OnceLock<Result<Guests, Error>>,
+}
+
+impl Fleet {
+    /// Boots what most cases run in.
+    pub(crate) fn prepare(spec: &BootSpec) -> Result<Self, Error> {
+        let usual = Guests::prepare(spec)?;
+        Ok(Self { usual, spec: spec.clone(), patient: OnceLock::new() })
+    }
+
+    /// Those of the run's own profile.
+    pub(crate) fn usual(&self) -> &Guests {
+        &self.usual
+    }
+
+    /// Those for a case: of a profile of their own if it waits for minutes.
+    pub(crate) fn of(&self, waits_for_minutes: bool) -> Result<&Guests, Error> {
+        if !waits_for_minutes || self.spec.profile == Profile::VirtualTime {
+            return Ok(&self.usual);
+        }
+        let patient = self.patient.get_or_init(|| patient(&self.spec));
+        patient.as_ref().map_err(Clone::clone)
+    }
+}
+
+fn patient(spec: &BootSpec) -> Result<Guests, Error> {
+    let guests = Guests::prepare(&BootSpec { profile: Profile::VirtualTime, ..spec.clone() })?;
+    match guests.evidence().first() {
+        None => Ok(guests),
+        Some(evidence) => Err(Error::new(
+            format!("the kernel complained before any case in virtual time: {evidence}"),
+            spec.image.title(),
+            "`hairpin run --profile virtual-time --console FILE` keeps all that it says",
+        )),
+    }
+}

@@ -1,0 +1,80 @@
+//! What a bridge does after minutes, with the times that it has when nobody sets any.
+//!
+//! ```text
+//!   a --- p1 +----+ p3 --- c
+//!            | br |
+//!   b --- p2 +----+
+//! ```
+//!
+//! In guests whose clock jumps when they only wait, see `Need::VirtualTime`.
+
+use std::time::Duration;
+
+use hairpin_fixtures::switch::switch;
+use hairpin_harness::options::bridge;
+use hairpin_harness::{Family, Mac, Need, Rule, Shot, Source, Strength, check};
+use rstest::rstest;
+
+use super::snooping::{group, join, snooping};
+
+pub(crate) const RULES: &[Rule] = &[AGEING, MEMBERSHIP];
+
+const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VirtualTime];
+
+/// An address that no link of the topology has.
+const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x0d]);
+
+const AGEING: Rule = Rule {
+    id: "bridge.time.forgets-after-five-minutes",
+    promise: "a bridge that was told no ageing time forgets an address that has been silent for \
+              300 seconds, not sooner, and floods what is for it from then on",
+    source: Source {
+        cite: "IEEE 802.1D-1998, 7.9.2; BR_DEFAULT_AGEING_TIME; br_fdb_cleanup",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn forgets_after_five_minutes() {
+    check(&AGEING, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        lab.expect_option("sw:br", bridge::AGEING_TIME, 30_000).await?;
+        let spoke = lab.now();
+        lab.shoot("a", &Shot::broadcast().from(ROAMER)).await?;
+        lab.expect_shot("c", &Shot::to(ROAMER), "a other").await?;
+        let time = Duration::from_secs(300);
+        lab.expect_forgotten_after("sw", ROAMER, spoke, time).await?;
+        lab.expect_shot("c", &Shot::to(ROAMER), "a other, b other").await?;
+        Ok(())
+    });
+}
+
+const MEMBERSHIP: Rule = Rule {
+    id: "bridge.time.members-expire-by-default",
+    promise: "a membership that nobody reports again ends after 260 seconds on a bridge that was \
+              told no other interval, and not sooner",
+    source: Source {
+        cite: "RFC 3376, 8.4; RFC 3810, 9.4; br_multicast_ctx_init",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn members_expire_by_default(#[case] family: Family) {
+    check(&MEMBERSHIP, async |case| {
+        let lab = case.lab(&snooping()).await?;
+        lab.expect_option("sw:br", bridge::MCAST_MEMBERSHIP_INTERVAL, 26_000).await?;
+        let joined = lab.now();
+        let _member = join(&lab, "b", family)?;
+        lab.expect_member("sw:p2", &group(family), true).await?;
+        // A host reports unasked once or twice only, within seconds.
+        let time = Duration::from_secs(260);
+        lab.expect_no_member_after("sw:p2", &group(family), joined, time).await
+    });
+}
