@@ -98,8 +98,12 @@ impl std::fmt::Display for Heard {
 pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     match (&packet.net, &packet.transport) {
-        (None, _) => own_frame(frame, &packet),
+        (None, _) => own_frame(frame, &packet, 0),
         (Some(NetSlice::Arp(arp)), _) => {
+            // A case's own carries its number behind the message.
+            if let Some(own) = own_frame(frame, &packet, arp.slice().len()) {
+                return Some(own);
+            }
             let sender = ipv4(arp.sender_protocol_addr())?;
             let target = ipv4(arp.target_protocol_addr())?;
             let (what, about, to) = match arp.operation().0 {
@@ -144,9 +148,10 @@ fn is_to_group(net: &NetSlice<'_>) -> bool {
     }
 }
 
-fn own_frame(frame: &[u8], packet: &SlicedPacket<'_>) -> Option<Heard> {
+/// A frame of ours by the number that it carries so far behind its ethertype.
+fn own_frame(frame: &[u8], packet: &SlicedPacket<'_>, behind: usize) -> Option<Heard> {
     let tags = packet.link_exts.iter().filter(|ext| matches!(ext, LinkExtSlice::Vlan(_))).count();
-    let body = frame.get(14 + 4 * tags..)?;
+    let body = frame.get(14 + 4 * tags + behind..)?;
     number(body).map(Heard::Frame)
 }
 
@@ -194,6 +199,20 @@ mod tests {
         let mut sent = frame(Mac::BROADCAST, A, 7);
         sent.splice(12..12, [0x81, 0x00, 0x00, 0x0a]);
         assert_eq!(hear(&sent), Some(Heard::Frame(7)));
+    }
+
+    #[test]
+    fn an_arp_message_of_ours_is_a_frame_tagged_or_not_and_anothers_is_a_question() {
+        let message = [0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 192, 0, 2, 1];
+        let about = [0, 0, 0, 0, 0, 0, 192, 0, 2, 2];
+        let header = [&Mac::BROADCAST.0[..], &A.0, &[0x08, 0x06]].concat();
+        let asked = [&header[..], &message, &about].concat();
+        let mut own = [&asked[..], &payload(7)].concat();
+        assert_eq!(hear(&own), Some(Heard::Frame(7)));
+        own.splice(12..12, [0x81, 0x00, 0x00, 0x0a]);
+        assert_eq!(hear(&own), Some(Heard::Frame(7)));
+        let padded = [&asked[..], &[0; 18]].concat();
+        assert!(matches!(hear(&padded), Some(Heard::Resolution { what: "arp request", .. })));
     }
 
     #[test]
