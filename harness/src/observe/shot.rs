@@ -492,8 +492,7 @@ mod tests {
         assert_eq!(frame.len(), 60);
         assert_eq!(number_in(&frame), Some(9));
         assert!(shot.is(A, 9, &frame));
-        let Some(Heard::Resolution { from, about, .. }) = hear(&frame) else { panic!("{frame:?}") };
-        assert_eq!((from, about), (Some(sender.into()), target.into()));
+        assert_eq!(hear(&frame), Some(Heard::Frame(9)));
     }
 
     #[test]
