@@ -9,7 +9,7 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_settime};
 
 use crate::channel::Channel;
-use crate::wire::{MARKER, Run, ToGuest, ToHost, VERSION};
+use crate::wire::{MARKER, Prepared, Run, ToGuest, ToHost, VERSION};
 use crate::{job, setup, sys};
 
 /// Becomes the guest's init when this is the first process of a Hairpin guest, and then never returns.
@@ -36,10 +36,18 @@ fn serve() -> io::Result<Never> {
     let ready = setup::guest();
     let mut channel = Channel::open()?;
     channel.send(&ToHost::Ready(ready))?;
+    let mut waiting = None;
     loop {
         match channel.receive()? {
+            ToGuest::Prepare(run) => {
+                // So that the first random numbers, for which a kernel changes its own code, are behind us.
+                sys::reseed(run.seed).unwrap_or_default();
+                waiting = job::prepare(run);
+                let (waits, uptime_us) = (waiting.is_some(), setup::uptime_us());
+                channel.send(&ToHost::Prepared(Prepared { waits, uptime_us }))?;
+            }
             ToGuest::Run(run) => {
-                if let Err(error) = execute(&run, &mut channel) {
+                if let Err(error) = execute(&run, waiting.take(), &mut channel) {
                     channel.send(&ToHost::Trouble(error))?;
                 }
                 setup::end_console()?;
@@ -54,10 +62,10 @@ fn serve() -> io::Result<Never> {
     }
 }
 
-fn execute(run: &Run, channel: &mut Channel) -> Result<(), String> {
+fn execute(run: &Run, waiting: Option<job::Waiting>, channel: &mut Channel) -> Result<(), String> {
     sys::reseed(run.seed).map_err(|error| format!("random numbers cannot be seeded: {error}"))?;
     set_clock(run.clock_ns).map_err(|error| format!("the clock cannot be set: {error}"))?;
-    let exit = job::run(run, channel)?;
+    let exit = job::run(run, waiting, channel)?;
     channel.send(&ToHost::Exit(exit)).map_err(|error| error.to_string())?;
     // The kernel takes networks down after the last program that used them is gone; it may complain then.
     std::thread::sleep(Duration::from_millis(run.linger_ms));

@@ -1,20 +1,23 @@
 //! One program in the guest: started, listened to, seen to its end.
+//!
+//! It may be started before it is known what it will be asked, and then waits ([`crate::await_args`]) while the guest
+//! is frozen: no woken guest has to start it.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::process::{Command, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe, pipe2};
 
 use crate::channel::Channel;
 use crate::setup;
-use crate::wire::{ENVIRONMENT, Exit, RECORDS_FD, Run, Stream, ToGuest};
+use crate::wire::{ENVIRONMENT, Exit, ORDER_FDS, RECORDS_FD, Run, SLOT, Stream, ToGuest};
 
 /// Bytes read of a pipe at once: what a pipe holds.
 const PIECE: usize = 64 * 1024;
@@ -22,12 +25,81 @@ const PIECE: usize = 64 * 1024;
 const TURN: usize = 16;
 
 /// Runs the program and passes on all that it writes. Errors say why it did not run.
-pub(crate) fn run(run: &Run, channel: &mut Channel) -> Result<Exit, String> {
+pub(crate) fn run(
+    run: &Run,
+    waiting: Option<Waiting>,
+    channel: &mut Channel,
+) -> Result<Exit, String> {
     let children = children().map_err(|error| format!("children cannot be watched: {error}"))?;
+    let started = match waiting {
+        Some(waiting) if waiting.is_for(run) => waiting.go(&run.args),
+        other => {
+            if let Some(unfit) = other {
+                unfit.end();
+            }
+            start(run, &run.args, None)
+        }
+    };
     let (child, mut pipes) =
-        start(run).map_err(|error| format!("`{}` cannot be started: {error}", run.program))?;
+        started.map_err(|error| format!("`{}` cannot be started: {error}", run.program))?;
     let ended = listen(child, &children, &mut pipes, channel);
     ended.map_err(|error| format!("`{}` was lost: {error}", run.program))
+}
+
+/// A program that has been started, and its ways out.
+type Started = (Pid, [Pipe; 3]);
+
+/// A program that has been started and waits for its arguments.
+pub(crate) struct Waiting {
+    run: Run,
+    started: Started,
+    order: File,
+}
+
+/// Starts the program up to where it waits for its arguments. None if it does not get there: not every program does.
+pub(crate) fn prepare(run: Run) -> Option<Waiting> {
+    let ((its_order, order), (said, its_word)) = (pipe().ok()?, pipe().ok()?);
+    for ours in [&order, &said] {
+        fcntl(ours, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
+    }
+    let slots = vec!["-".repeat(SLOT - 1); run.args.len()];
+    let fds = format!("{},{}", its_order.as_raw_fd(), its_word.as_raw_fd());
+    let started = start(&run, &slots, Some((ORDER_FDS, &fds))).ok()?;
+    // Its own ends are its alone: if it ends, so does what is read here.
+    drop((its_order, its_word));
+    let waiting = Waiting { run, started, order: order.into() };
+    match File::from(said).read(&mut [0]) {
+        Ok(1) => Some(waiting),
+        _ => {
+            waiting.end();
+            None
+        }
+    }
+}
+
+impl Waiting {
+    /// Whether it is what this asks for, but for the words of its arguments.
+    fn is_for(&self, run: &Run) -> bool {
+        let fits = |arg: &String| arg.len() < SLOT && !arg.contains('\0');
+        (&self.run.program, &self.run.env, self.run.args.len())
+            == (&run.program, &run.env, run.args.len())
+            && run.args.iter().all(fits)
+    }
+
+    /// Gives it its arguments, with which it goes on.
+    fn go(mut self, args: &[String]) -> io::Result<Started> {
+        let words: Vec<u8> = args.iter().flat_map(|arg| [arg.as_bytes(), &[0]].concat()).collect();
+        self.order.write_all(&words)?;
+        Ok(self.started)
+    }
+
+    /// Ends it: it is not what is asked for.
+    fn end(self) {
+        // It may have ended by itself, which is as good.
+        let (child, _) = self.started;
+        kill(child, Signal::SIGKILL).unwrap_or_default();
+        let _ = waitpid(child, None);
+    }
 }
 
 /// One of the program's ways out.
@@ -44,18 +116,20 @@ fn children() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
 
-fn start(run: &Run) -> io::Result<(Pid, [Pipe; 3])> {
+/// Starts it with these arguments, and one more variable in its environment if there is one.
+fn start(run: &Run, args: &[String], more: Option<(&str, &str)>) -> io::Result<Started> {
     let (out, out_end) = pipe2(OFlag::O_CLOEXEC)?;
     let (err, err_end) = pipe2(OFlag::O_CLOEXEC)?;
     // Its writing end is inherited under its own number. Nothing else is started meanwhile that could get it too.
     let (records, records_end) = pipe()?;
     fcntl(&records, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     let child = Command::new(&run.program)
-        .args(&run.args)
+        .args(args)
         .env_clear()
         .envs(ENVIRONMENT)
         .envs(run.env.iter().map(|(name, value)| (name, value)))
         .env(RECORDS_FD, records_end.as_raw_fd().to_string())
+        .envs(more)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(out_end)

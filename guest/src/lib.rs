@@ -9,6 +9,8 @@ mod init;
 mod job;
 mod setup;
 mod sys;
+mod waiting;
 pub mod wire;
 
 pub use init::init_if_pid1;
+pub use waiting::await_args;

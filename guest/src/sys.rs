@@ -1,5 +1,5 @@
-//! The two requests to the kernel that no safe crate offers. All `unsafe` of this crate is here.
-#![expect(unsafe_code, reason = "ioctls take raw pointers")]
+//! The requests to the kernel that no safe crate offers, and one to the C library. All `unsafe` of this crate is here.
+#![expect(unsafe_code, reason = "ioctls take raw pointers, and the environment has no lock")]
 
 use std::fs::OpenOptions;
 use std::io;
@@ -50,6 +50,12 @@ pub(crate) fn loopback_up() -> io::Result<()> {
     // SAFETY: the descriptor is open, and the request lives and is of the type that this ioctl reads.
     unsafe { set_flags(socket.as_raw_fd(), &raw const request) }?;
     Ok(())
+}
+
+/// Takes a variable out of this program's environment, before `main`.
+pub(crate) fn forget_variable(name: &str) {
+    // SAFETY: there is one thread as yet, so nobody reads the environment meanwhile.
+    unsafe { std::env::remove_var(name) };
 }
 
 /// Makes the kernel's random numbers those of this guest alone.

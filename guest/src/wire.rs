@@ -13,13 +13,18 @@ use serde::{Deserialize, Serialize};
 pub use frame::{Damage, Decoder, Encoder, Frame, MAX_PAYLOAD};
 
 /// The version of this language. Host and guest are one version, or do not talk.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The file in the guest that says "you are in a Hairpin guest"; it holds [`VERSION`].
 pub const MARKER: &str = "/hairpin/guest";
 /// The serial port in the guest that carries the frames.
 pub const PORT: &str = "/dev/ttyS1";
 /// The environment variable that names the descriptor for a program's records.
 pub const RECORDS_FD: &str = "HAIRPIN_EVENTS_FD";
+/// The environment variable that names the descriptors of a program that waits for its arguments: where they come
+/// from, and where it says that it waits (`5,7`).
+pub const ORDER_FDS: &str = "HAIRPIN_ORDER_FDS";
+/// Bytes that such a program has room for in each of its arguments, with the NUL behind it.
+pub const SLOT: usize = 512;
 
 /// What every program in a guest finds in its environment, unless its job says otherwise.
 pub const ENVIRONMENT: [(&str, &str); 3] = [
@@ -37,6 +42,8 @@ pub const END_OF_JOB: &str = "hairpin: the job has ended";
 pub enum ToHost {
     /// The guest is set up and waits for a job.
     Ready(Ready),
+    /// What was to be prepared is, as far as it can be.
+    Prepared(Prepared),
     /// The program wrote this, in pieces of any size.
     Output(Stream, Vec<u8>),
     /// The program has ended.
@@ -50,6 +57,8 @@ pub enum ToHost {
 /// What the host says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToGuest {
+    /// Start this, up to where it waits for its arguments: it will be run, with as many others.
+    Prepare(Run),
     /// Run this.
     Run(Run),
     /// Have the kernel print what all tasks do.
@@ -84,6 +93,15 @@ pub struct Ready {
     pub modules: usize,
     /// What did not go as it should and may not matter: one sentence each.
     pub notes: Vec<String>,
+}
+
+/// What came of preparing a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Whether it waits now. One that cannot wait is started when it is to run.
+    pub waits: bool,
+    /// Microseconds since the kernel started.
+    pub uptime_us: u64,
 }
 
 /// A program to run, and what makes this guest differ from its twins. Its names are short on the line, where each
@@ -130,15 +148,18 @@ const RECORDS: u8 = 4;
 const EXIT: u8 = 5;
 const DONE: u8 = 6;
 const TROUBLE: u8 = 7;
+const PREPARED: u8 = 8;
 const RUN: u8 = 16;
 const ACK: u8 = 17;
 const SHOW_TASKS: u8 = 18;
+const PREPARE: u8 = 19;
 
 impl ToHost {
     /// The kind and the payload of the frame that carries this.
     pub fn parts(&self) -> (u8, Vec<u8>) {
         match self {
             Self::Ready(ready) => (READY, json(ready)),
+            Self::Prepared(prepared) => (PREPARED, json(prepared)),
             Self::Output(Stream::Stdout, bytes) => (STDOUT, bytes.clone()),
             Self::Output(Stream::Stderr, bytes) => (STDERR, bytes.clone()),
             Self::Output(Stream::Records, bytes) => (RECORDS, bytes.clone()),
@@ -152,6 +173,7 @@ impl ToHost {
     pub fn of(frame: Frame) -> Result<Self, Damage> {
         Ok(match frame.kind {
             READY => Self::Ready(parse(&frame)?),
+            PREPARED => Self::Prepared(parse(&frame)?),
             STDOUT => Self::Output(Stream::Stdout, frame.payload),
             STDERR => Self::Output(Stream::Stderr, frame.payload),
             RECORDS => Self::Output(Stream::Records, frame.payload),
@@ -167,6 +189,7 @@ impl ToGuest {
     /// The kind and the payload of the frame that carries this.
     pub fn parts(&self) -> (u8, Vec<u8>) {
         match self {
+            Self::Prepare(run) => (PREPARE, json(run)),
             Self::Run(run) => (RUN, json(run)),
             Self::ShowTasks => (SHOW_TASKS, Vec::new()),
             Self::Ack => (ACK, Vec::new()),
@@ -176,6 +199,7 @@ impl ToGuest {
     /// What a frame from the host means.
     pub fn of(frame: Frame) -> Result<Self, Damage> {
         match frame.kind {
+            PREPARE => Ok(Self::Prepare(parse(&frame)?)),
             RUN => Ok(Self::Run(parse(&frame)?)),
             SHOW_TASKS => Ok(Self::ShowTasks),
             ACK => Ok(Self::Ack),
@@ -219,6 +243,7 @@ mod tests {
             there_and_back(ToHost::Output(stream, vec![0, 255, b'\n']));
         }
         there_and_back(ToHost::Exit(Exit { signal: Some(11), ..Exit::default() }));
+        there_and_back(ToHost::Prepared(Prepared { waits: true, uptime_us: 7 }));
         there_and_back(ToHost::Done);
         there_and_back(ToHost::Trouble("no `/init`".into()));
     }
@@ -226,7 +251,8 @@ mod tests {
     #[test]
     fn every_message_of_the_host_comes_back() {
         let run = Run { args: vec!["--exact".into()], seed: u64::MAX, ..Run::default() };
-        for message in [ToGuest::Run(run), ToGuest::ShowTasks, ToGuest::Ack] {
+        let prepare = ToGuest::Prepare(run.clone());
+        for message in [prepare, ToGuest::Run(run), ToGuest::ShowTasks, ToGuest::Ack] {
             let (kind, payload) = message.parts();
             assert_eq!(ToGuest::of(Frame { kind, seq: 3, payload }), Ok(message));
         }

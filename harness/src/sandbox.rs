@@ -23,6 +23,8 @@ static STATUS: OnceLock<Result<(), Error>> = OnceLock::new();
 pub fn enter() {
     hairpin_guest::init_if_pid1();
     STATUS.get_or_init(try_enter);
+    // A guest's suite program is in its sandbox before it knows which case it will run.
+    hairpin_guest::await_args();
 }
 
 /// Whether the process is in its sandbox.

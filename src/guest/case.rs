@@ -54,7 +54,9 @@ impl Ward<'_> {
 /// One case as a guest is asked for it: its init is the suite program.
 pub(crate) fn job(test: &str, deadline: Duration) -> Job {
     let args = ["--exact", test, "--nocapture"].map(str::to_owned);
-    Job { deadline, ..Job::new("/init", args) }
+    // One case needs one thread, and nobody has to find out how many there could be.
+    let env = vec![("RUST_TEST_THREADS".into(), "1".into())];
+    Job { deadline, env, ..Job::new("/init", args) }
 }
 
 /// Keeps what a kernel said; makes the folder if need be.

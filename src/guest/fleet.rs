@@ -1,9 +1,15 @@
 //! The guests of one kernel: those of the run's own profile, and those in which kernel timers of minutes pass in seconds.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use hairpin_model::Error;
 use hairpin_vm::{BootSpec, Guests, Profile};
+
+use super::case;
+
+/// How long the suite program may take to come to where it waits for its case.
+const BEFOREHAND: Duration = Duration::from_secs(60);
 
 /// Fresh guests of one kernel.
 pub(crate) struct Fleet {
@@ -16,8 +22,9 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Boots what most cases run in.
     pub(crate) fn prepare(spec: &BootSpec) -> Result<Self, Error> {
-        let usual = Guests::prepare(spec)?;
-        Ok(Self { usual, spec: spec.clone(), patient: OnceLock::new() })
+        let spec = BootSpec { beforehand: Some(case::job("", BEFOREHAND)), ..spec.clone() };
+        let usual = Guests::prepare(&spec)?;
+        Ok(Self { usual, spec, patient: OnceLock::new() })
     }
 
     /// Those of the run's own profile.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hairpin_model::Error;
 use hairpin_model::event::Outcome;
 use hairpin_vm::kernels::Image;
-use hairpin_vm::{Guests, Job};
+use hairpin_vm::{BootSpec, Guests, Job};
 
 use super::verdict::{Kill, Verdict};
 use crate::guest::{GuestArgs, Seeds, job};
@@ -76,6 +76,7 @@ impl Bench<'_> {
     fn guests(&self, modules: &[PathBuf]) -> Result<Guests, Error> {
         let args = self.guest.clone().with_modules(modules);
         let spec = args.spec(self.image.clone(), self.program)?;
+        let spec = BootSpec { beforehand: Some(job("", self.deadline)), ..spec };
         Ok(Guests::prepare(&spec)?)
     }
 

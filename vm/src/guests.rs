@@ -26,13 +26,18 @@ impl Guests {
     /// [`Guests::notes`] says so.
     pub fn prepare(spec: &BootSpec) -> Result<Self, BootFailure> {
         let built = Built::new(spec)?;
-        let machine = Machine::boot_built(&built)?;
+        let mut machine = Machine::boot_built(&built)?;
+        let mut notes = Vec::new();
+        if let Some(job) = &spec.beforehand
+            && !machine.prepare(job)?
+        {
+            notes.push(format!("`{}` is started anew for each job", job.program));
+        }
         let booted = machine.booted().clone();
         let evidence = machine.evidence().to_vec();
-        let (snapshot, notes) = match machine.snapshot() {
-            Ok(snapshot) => (Some(snapshot), Vec::new()),
-            Err(error) => (None, vec![error.what]),
-        };
+        let snapshot = machine.snapshot();
+        notes.extend(snapshot.as_ref().err().map(|error| error.what.clone()));
+        let snapshot = snapshot.ok();
         Ok(Self { built, booted, evidence, snapshot, notes: Mutex::new(notes) })
     }
 

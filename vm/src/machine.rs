@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hairpin_guest::wire::{Ready, Run, Stream, ToHost, VERSION};
+use hairpin_guest::wire::{Ready, Run, Stream, ToGuest, ToHost, VERSION};
 use hairpin_model::Error;
 
 use crate::accel::{Accel, Choice, Chosen};
 use crate::console::{Console, Evidence};
 use crate::kernels::{Image, ModuleFile};
 use crate::program::{Packed, Program};
-use crate::qemu::{Begin, Guest, Heard, Line, Memory};
+use crate::qemu::{Begin, Due, Guest, Heard, Line, Memory};
 use crate::result::JobResult;
 
 pub use snapshot::Snapshot;
@@ -85,6 +85,9 @@ pub struct BootSpec {
     pub memory_mib: Option<u32>,
     /// More for the kernel's command line.
     pub append: String,
+    /// A job whose program is started before the guest is frozen and waits there for its arguments. Jobs with as many
+    /// arguments of the same program then need not start it.
+    pub beforehand: Option<Job>,
     /// How long the boot may take.
     pub deadline: Duration,
     /// The QEMU to use; by default the one that HAIRPIN_QEMU names, or else the one in PATH.
@@ -104,6 +107,7 @@ impl BootSpec {
             accel: Choice::default(),
             memory_mib: None,
             append: String::new(),
+            beforehand: None,
             deadline: Duration::from_secs(60),
             qemu: None,
         }
@@ -281,6 +285,25 @@ impl Machine {
         Snapshot::take(self)
     }
 
+    /// Has the job's program started up to where it waits for its arguments, so that a guest that is woken need not
+    /// start it. Says whether it waits: not every program does.
+    pub fn prepare(&mut self, job: &Job) -> Result<bool, Error> {
+        let begin = Instant::now();
+        self.guest.say(&ToGuest::Prepare(job.order()));
+        match self.guest.hear(begin + job.deadline) {
+            Heard::Message(ToHost::Prepared(prepared)) => {
+                self.booted.took += begin.elapsed();
+                self.booted.ready.uptime_us = prepared.uptime_us;
+                Ok(prepared.waits)
+            }
+            heard => Err(Error::new(
+                format!("the guest cannot start `{}` beforehand: {heard:?}", job.program),
+                format!("kernel {}", self.booted.ready.release),
+                "`hairpin run --console FILE` keeps all that the kernel says",
+            )),
+        }
+    }
+
     pub(crate) fn boot_built(built: &build::Built) -> Result<Self, BootFailure> {
         let chosen = built.chosen.clone();
         let doubtful = chosen.accel == Accel::Kvm && built.measured;
@@ -302,7 +325,7 @@ impl Machine {
     fn boot_with(line: &Arc<Line>, accel: Chosen, limit: Duration) -> Result<Self, BootFailure> {
         let begin = Instant::now();
         let ram = Memory::sized("hairpin-ram", u64::from(line.memory_mib) << 20)?;
-        let mut guest = Guest::start(line, Begin::Boot, &ram, 0)?;
+        let mut guest = Guest::start(line, Begin::Boot, &ram, Due::default())?;
         // A QEMU that does not like its command line is gone by now; what it said comes up below.
         let greeted = guest.greet();
         match (greeted, guest.hear(begin + limit)) {

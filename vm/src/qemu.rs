@@ -11,7 +11,7 @@ mod process;
 mod stub;
 
 pub(crate) use control::Refused;
-pub(crate) use guest::{Guest, Heard};
+pub(crate) use guest::{Due, Guest, Heard};
 pub(crate) use line::{Begin, Line};
 pub(crate) use memory::Memory;
 pub(crate) use process::find;

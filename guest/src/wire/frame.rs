@@ -89,6 +89,16 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// One that goes on where another stopped.
+    pub const fn starting_at(next: u32) -> Self {
+        Self { next }
+    }
+
+    /// The number of the next frame.
+    pub const fn next(&self) -> u32 {
+        self.next
+    }
+
     /// One frame's bytes.
     ///
     /// # Panics

@@ -107,7 +107,7 @@ fn listen(
                 said.done = true;
                 return said;
             }
-            Heard::Message(ToHost::Ready(_)) => {
+            Heard::Message(ToHost::Ready(_) | ToHost::Prepared(_)) => {
                 said.failed = Some(End::Failed("the guest started anew in mid-job".into()));
                 return said;
             }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::drive::{self, Leaves};
 use super::{Booted, Job, Listener, Machine};
 use crate::console::{Console, Evidence};
-use crate::qemu::{Begin, Guest, Line, Memory, Refused};
+use crate::qemu::{Begin, Due, Guest, Line, Memory, Refused};
 use crate::result::JobResult;
 
 /// A frozen guest.
@@ -23,7 +23,7 @@ pub struct Snapshot {
     state: Memory,
     booted: Booted,
     console: Console,
-    due: u32,
+    due: Due,
 }
 
 impl Snapshot {

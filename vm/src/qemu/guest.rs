@@ -37,6 +37,13 @@ const CONTROL: usize = 0;
 const CONSOLE: usize = 1;
 const EVENTS: usize = 2;
 
+/// The numbers of the next frames: the guest's, and ours.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Due {
+    its: u32,
+    ours: u32,
+}
+
 /// What waiting for the guest came to.
 #[derive(Debug)]
 pub(crate) enum Heard {
@@ -51,16 +58,16 @@ pub(crate) enum Heard {
 }
 
 impl Guest {
-    /// Starts a machine; frames are counted from `due`.
-    pub(crate) fn start(line: &Line, begin: Begin, ram: &Memory, due: u32) -> Result<Self, Error> {
+    /// Starts a machine; the frames of both ways are counted from `due`.
+    pub(crate) fn start(line: &Line, begin: Begin, ram: &Memory, due: Due) -> Result<Self, Error> {
         let (process, ends) = Process::start(line, begin, ram)?;
         Ok(Self {
             process,
             lines: [Some(ends.control), Some(ends.console), Some(ends.events)],
             control: Control::default(),
             console: Console::default(),
-            decoder: Decoder::starting_at(due),
-            encoder: Encoder::default(),
+            decoder: Decoder::starting_at(due.its),
+            encoder: Encoder::starting_at(due.ours),
         })
     }
 
@@ -188,9 +195,9 @@ impl Guest {
         }
     }
 
-    /// The number of the next frame of the guest.
-    pub(crate) fn due(&self) -> u32 {
-        self.decoder.due()
+    /// The numbers of the next frames.
+    pub(crate) fn due(&self) -> Due {
+        Due { its: self.decoder.due(), ours: self.encoder.next() }
     }
 
     /// Whether the guest stopped in the middle of a frame.

@@ -1,7 +1,7 @@
 //! What a guest gives to a job, and what it does not pass on to the next.
 
 use hairpin_model::event::Outcome;
-use hairpin_vm::{End, Guests, JobResult};
+use hairpin_vm::{BootSpec, End, Guests, Job, JobResult};
 
 use crate::common::{GUESTS, SERIES, job, run, spec, stdout};
 
@@ -73,11 +73,45 @@ fn what_a_program_writes_comes_whole_and_as_it_is() {
 fn exit_codes_and_signals_are_told() {
     assert_eq!(run(&["exit", "7"]).end, End::Exited(7));
     assert_eq!(run(&["abort"]).end, End::Killed(6));
-    let result = GUESTS.run(&hairpin_vm::Job::new("/nothing", [])).unwrap();
+    let result = GUESTS.run(&Job::new("/nothing", [])).unwrap();
     assert!(
         matches!(&result.end, End::Failed(why) if why.contains("`/nothing` cannot be started"))
     );
     assert_eq!(result.outcome().0, Outcome::Error);
+}
+
+#[test]
+fn a_program_that_was_started_beforehand_does_what_each_job_asks() {
+    for series in SERIES {
+        let beforehand = Some(job(&["", ""]));
+        let spec = BootSpec { beforehand, ..spec(series) };
+        let guests = Guests::prepare(&spec).unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(guests.notes(), [""; 0], "{series}");
+        let run = |words: &[&str]| guests.run(&job(words)).unwrap();
+        assert_eq!(stdout(&run(&["say", "one"])), "one\n", "{series}");
+        assert_eq!(stdout(&run(&["say", "a longer one"])), "a longer one\n", "{series}");
+        assert_eq!(run(&["exit", "7"]).end, End::Exited(7));
+        assert_eq!(run(&["abort", ""]).end, End::Killed(6));
+        let said = stdout(&run(&["environment", ""]));
+        assert!(!said.contains("ORDER") && said.contains("HAIRPIN_EVENTS_FD="), "{said}");
+        let numbers: Vec<String> = (0..2).map(|_| stdout(&run(&["random", ""]))).collect();
+        assert_ne!(numbers[0], numbers[1]);
+        // What it was not started for starts it anew.
+        let long = "l".repeat(600);
+        assert_eq!(stdout(&run(&["say", &long])), format!("{long}\n"));
+        assert_eq!(stdout(&run(&["say", "three", "words"])), "three\n");
+        let mut other = job(&["environment", ""]);
+        other.env = vec![("ONE".into(), "1".into())];
+        assert!(stdout(&guests.run(&other).unwrap()).contains("ONE=1\n"));
+    }
+}
+
+#[test]
+fn a_program_that_cannot_be_started_beforehand_is_noted_and_asked_for_again() {
+    let spec = BootSpec { beforehand: Some(Job::new("/nothing", [])), ..spec("6.1") };
+    let guests = Guests::prepare(&spec).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(guests.notes(), ["`/nothing` is started anew for each job"]);
+    assert_eq!(stdout(&guests.run(&job(&["say", "one"])).unwrap()), "one\n");
 }
 
 #[test]

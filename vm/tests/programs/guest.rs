@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 fn main() -> ExitCode {
     hairpin_guest::init_if_pid1();
+    hairpin_guest::await_args();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let word = |at: usize| args.get(at).map_or("", String::as_str);
     match act(word(0), word(1), &args) {
