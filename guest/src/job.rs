@@ -98,7 +98,7 @@ impl Waiting {
         // It may have ended by itself, which is as good.
         let (child, _) = self.started;
         kill(child, Signal::SIGKILL).unwrap_or_default();
-        let _ = waitpid(child, None);
+        waitpid(child, None).ok();
     }
 }
 

@@ -56,6 +56,29 @@ pub(crate) async fn settled(lab: &mut CaseLab) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Holds that links count broadcasts from outside as so many frames to a group, with all of their bytes.
+pub(crate) async fn expect_groups(
+    lab: &mut CaseLab,
+    from: &str,
+    links: &[&str],
+) -> Result<(), Stop> {
+    const TIMES: u64 = 5;
+    let links: Vec<_> = links.iter().map(|link| (*link, 0, 0)).collect();
+    let before = counters(lab, &links).await?;
+    // The grid behind it is counted, too: as much as the one behind nothing.
+    let nothing = counters(lab, &links).await?;
+    lab.send_many(from, &Shot::broadcast().bytes(BYTES[0]), TIMES as usize)?;
+    let after = counters(lab, &links).await?;
+    for (at, (link, ..)) in links.iter().enumerate() {
+        let seen = (after[at] - nothing[at]) - (nothing[at] - before[at]);
+        let seen = (seen.rx_packets, seen.multicast, seen.rx_bytes);
+        let wanted = (TIMES, TIMES, TIMES * BYTES[0] as u64);
+        let claim = format!("{link} counts {wanted:?} frames, groups and bytes");
+        lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
+    }
+    Ok(())
+}
+
 /// Holds that a datagram with a broken check sum is counted and thrown away, and a sound one not.
 pub(crate) fn expect_sums(lab: &CaseLab, family: Family, from: &str, to: &str) -> Result<(), Stop> {
     for sound in [true, false, true] {

@@ -8,6 +8,7 @@
 
 pub(crate) mod birth;
 pub(crate) mod counters;
+pub(crate) mod groups;
 pub(crate) mod layer3;
 pub(crate) mod paths;
 
@@ -21,7 +22,7 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
-use crate::counted::{MORE, expect_bytes};
+use crate::counted::{MORE, expect_bytes, expect_groups};
 
 pub(crate) const RULES: &[Rule] = &[
     TALKS,
@@ -468,7 +469,7 @@ fn broadcast_comes_to_each_once(#[case] flag: IpvlanFlag) {
 const COUNTED: Rule = Rule {
     id: "ipvlan.bytes-of-broadcast",
     promise: "each byte of a broadcast is counted once, by the child that sends it and by each \
-              that gets it",
+              that gets it, and there as one to a group",
     source: Source {
         cite: "ipvlan_count_rx and ipvlan_start_xmit, drivers/net/ipvlan",
         strength: Strength::Code,
@@ -488,7 +489,7 @@ fn bytes_of_broadcast() {
         let own = ("c1", &Shot::broadcast(), "c2 broadcast, e broadcast");
         let wanted = [("c1:i0", 0, MORE), ("c2:i0", MORE, 0), ("p:p0", 0, MORE)];
         expect_bytes(&mut lab, own, &wanted).await?;
-        Ok(())
+        expect_groups(&mut lab, "e:e0", &["c1:i0", "c2:i0"]).await
     });
 }
 

@@ -17,6 +17,7 @@
 mod bridge;
 mod counted;
 mod docker;
+mod filtered;
 mod host;
 mod ipvlan;
 mod macvlan;
@@ -65,6 +66,7 @@ hairpin_harness::suite!(
     ipvlan::layer3::RULES,
     ipvlan::birth::RULES,
     ipvlan::counters::RULES,
+    ipvlan::groups::RULES,
     ipvlan::paths::RULES,
     macvlan::address::RULES,
     macvlan::birth::RULES,

@@ -12,6 +12,7 @@ use hairpin_harness::{CaseLab, Filter, Mac, Mode, Rule, Shot, Source, Stop, Stre
 use rstest::rstest;
 
 use super::NEEDS;
+use crate::filtered::{BY_CHANCE, expect_filtered, expect_unfiltered, strange_groups_heard};
 
 pub(crate) const RULES: &[Rule] = &[
     OWN_ADDRESS,
@@ -141,31 +142,6 @@ fn a_child_that_is_down_is_nobody() {
         lab.expect_shot("e", &Shot::broadcast(), all).await?;
         Ok(())
     });
-}
-
-/// How many of eight groups that nobody joined a host hears from another.
-async fn strange_groups_heard(lab: &mut CaseLab, from: &str, host: &str) -> Result<usize, Stop> {
-    let mut heard = 0;
-    for last in 0x10..0x18 {
-        let fate = lab.shoot(from, &Shot::to(Mac([0x01, 0x00, 0x5e, 0x7c, 0x01, last]))).await?;
-        fate.proved()?;
-        heard += usize::from(fate.heard.iter().any(|hearing| hearing.at == host));
-    }
-    Ok(heard)
-}
-
-/// A child's filter has 256 places, found by a hash with a key of the namespace's own: now and then
-/// a group falls on the place of one that was joined. Five of eight do not.
-const BY_CHANCE: usize = 4;
-
-async fn expect_filtered(lab: &mut CaseLab, host: &str) -> Result<(), Stop> {
-    let heard = strange_groups_heard(lab, "e", host).await?;
-    lab.claim(&format!("{host} hears few groups that it has not joined"), heard <= BY_CHANCE, heard)
-}
-
-async fn expect_unfiltered(lab: &mut CaseLab, host: &str) -> Result<(), Stop> {
-    let heard = strange_groups_heard(lab, "e", host).await?;
-    lab.claim(&format!("{host} hears all groups"), heard == 8, heard)
 }
 
 const GROUPS: Rule = Rule {

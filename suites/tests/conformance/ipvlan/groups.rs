@@ -1,0 +1,86 @@
+//! Which frames to groups ipvlan children take, and which nobody hands to them.
+//!
+//! ```text
+//!     c1   c2
+//!       \ /
+//!        p0 --- s0 [br0] s1 --- e
+//! ```
+
+use hairpin_fixtures::ipvlan_lan;
+use hairpin_fixtures::lan::quiet;
+use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
+use hairpin_harness::{Mac, Rule, Shot, Source, Strength, check};
+
+use super::NEEDS;
+use crate::filtered::{BY_CHANCE, expect_filtered, expect_unfiltered, strange_groups_heard};
+
+pub(crate) const RULES: &[Rule] = &[MEMBERS, PAUSE];
+
+const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x05]);
+
+const MEMBERS: Rule = Rule {
+    id: "ipvlan.groups.by-membership",
+    promise: "a child takes a group once it has joined it, from outside and from a sibling, and not \
+              before (but for a few that share a place in its filter); its parent sees all of them",
+    source: Source {
+        cite: "ipvlan_process_multicast and ipvlan_set_multicast_mac_filter, drivers/net/ipvlan",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn by_membership() {
+    check(&MEMBERS, async |case| {
+        let mut lab = case.lab(&quiet(ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge))).await?;
+        for host in ["c1", "c2"] {
+            expect_filtered(&mut lab, host).await?;
+        }
+        expect_unfiltered(&mut lab, "p").await?;
+        let heard = strange_groups_heard(&mut lab, "c1", "c2").await?;
+        lab.claim("c2 hears few groups of c1", heard <= BY_CHANCE, heard)?;
+        for host in ["c1", "c2"] {
+            lab.join(host, GROUP).await?;
+        }
+        let all = "c1 multicast, c2 multicast, p multicast";
+        lab.expect_shot("e", &Shot::to(GROUP), all).await?;
+        lab.expect_shot("c1", &Shot::to(GROUP), "c2 multicast, e multicast").await?;
+        Ok(())
+    });
+}
+
+const PAUSE: Rule = Rule {
+    id: "ipvlan.groups.pause-is-no-childs",
+    promise: "a frame that asks a link to pause reaches no child, and what a child sends as one \
+              reaches nobody",
+    source: Source {
+        cite: "ipvlan_multicast_enqueue, drivers/net/ipvlan/ipvlan_core.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// IEEE 802.3, 31B: MAC control.
+const MAC_CONTROL: u16 = 0x8808;
+/// IEEE 802's "local experimental ethertype 2": the same frame, and no pause.
+const ANY_OTHER: u16 = 0x88b6;
+
+#[test]
+fn pause_is_no_childs() {
+    check(&PAUSE, async |case| {
+        let mut lab = case.lab(&quiet(ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge))).await?;
+        let (pause, other) = (MAC_CONTROL, ANY_OTHER);
+        let shot = |ethertype| Shot::broadcast().ethertype(ethertype);
+        let all = "c1 broadcast, c2 broadcast, p broadcast";
+        for (ethertype, heard) in [(pause, "p broadcast"), (other, all)] {
+            lab.expect_shot("e", &shot(ethertype), heard).await?;
+        }
+        let all = "c2 broadcast, e broadcast";
+        for (ethertype, heard) in [(pause, "nobody"), (other, all)] {
+            lab.expect_shot("c1", &shot(ethertype), heard).await?;
+        }
+        Ok(())
+    });
+}
