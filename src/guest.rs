@@ -162,6 +162,7 @@ pub(crate) fn entry(kernel: &str, spec: &BootSpec, guests: &Guests, seeds: &Seed
         memory_mib: booted.memory_mib,
         boot_ms: u64::try_from(booted.took.as_millis()).unwrap_or(u64::MAX),
         woken: guests.are_woken(),
+        kept: booted.kept,
         seed: Some(seeds.run()),
         notes,
     }

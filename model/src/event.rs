@@ -82,6 +82,9 @@ pub struct Guest {
     pub boot_ms: u64,
     /// Whether guests were woken from a frozen one, or booted for each case.
     pub woken: bool,
+    /// Whether the frozen one was an earlier run's; `boot_ms` is then what finding it took.
+    #[serde(default)]
+    pub kept: bool,
     /// What the guests' random numbers were made from; what wrote before this was added has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u32>,

@@ -151,8 +151,10 @@ struct Guest {
 
 impl Guest {
     fn prepare(args: &Args, kernel: &str, program: &Path) -> Result<Self, Error> {
-        let image = args.guest.image(&guest::store()?, kernel)?;
-        let spec = args.guest.spec(image, program)?;
+        let store = guest::store()?;
+        let image = args.guest.image(&store, kernel)?;
+        let mut spec = args.guest.spec(image, program)?;
+        spec.shelf = Some(store.shelf());
         let guests = Fleet::prepare(&spec)?;
         let seeds = Seeds::new(args.seed);
         let entry = guest::entry(kernel, &spec, guests.usual(), &seeds);

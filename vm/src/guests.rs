@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::console::Evidence;
 use crate::machine::build::Built;
-use crate::machine::{BootFailure, BootSpec, Booted, Job, Listener, Machine, Snapshot};
+use crate::machine::kept::{self, Kept};
+use crate::machine::{BootFailure, BootSpec, Booted, Job, Listener, Machine, Shelf, Snapshot};
 use crate::program::Program;
 use crate::result::JobResult;
 
@@ -19,13 +21,23 @@ pub struct Guests {
     evidence: Vec<Evidence>,
     snapshot: Option<Snapshot>,
     notes: Mutex<Vec<String>>,
+    /// Where its frozen guest was found.
+    found: Option<(Shelf, String)>,
 }
 
 impl Guests {
-    /// Boots one guest and freezes it. If it cannot be frozen, every job will have a boot of its own, and
+    /// Boots one guest and freezes it, or finds one that an earlier run froze. If it cannot be frozen, every job will have a boot of its own, and
     /// [`Guests::notes`] says so.
     pub fn prepare(spec: &BootSpec) -> Result<Self, BootFailure> {
         let built = Built::new(spec)?;
+        let key = kept::key(&built.line, spec.beforehand.as_ref());
+        let place = spec.shelf.clone().zip(key);
+        let began = Instant::now();
+        if let Some((shelf, key)) = place.clone()
+            && let Some(kept) = shelf.find(&key)
+        {
+            return Ok(Self::of(kept, built, began, (shelf, key)));
+        }
         let mut machine = Machine::boot_built(&built)?;
         let mut notes = Vec::new();
         if let Some(job) = &spec.beforehand
@@ -38,7 +50,19 @@ impl Guests {
         let snapshot = machine.snapshot();
         notes.extend(snapshot.as_ref().err().map(|error| error.what.clone()));
         let snapshot = snapshot.ok();
-        Ok(Self { built, booted, evidence, snapshot, notes: Mutex::new(notes) })
+        if let (Some(snapshot), Some((shelf, key))) = (&snapshot, place)
+            && let Err(error) = snapshot.keep(&shelf, &key, &notes)
+        {
+            notes.push(format!("the frozen guest is not kept for later runs: {error}"));
+        }
+        Ok(Self { built, booted, evidence, snapshot, notes: Mutex::new(notes), found: None })
+    }
+
+    fn of(kept: Kept, built: Built, began: Instant, found: (Shelf, String)) -> Self {
+        let notes = Mutex::new(kept.card.notes.clone());
+        let snapshot = Snapshot::of(kept, &built, began);
+        let (booted, evidence) = (snapshot.booted().clone(), snapshot.evidence().to_vec());
+        Self { built, booted, evidence, snapshot: Some(snapshot), notes, found: Some(found) }
     }
 
     /// What is known of all of them: release, accelerator, memory, time to boot.
@@ -72,7 +96,13 @@ impl Guests {
         let why = match &self.snapshot {
             Some(snapshot) => match snapshot.run_live(job, listener) {
                 Ok(result) => return Ok(result),
-                Err(error) => Some(error.what),
+                Err(error) => {
+                    // What a later run would find is no better.
+                    if let Some((shelf, key)) = &self.found {
+                        shelf.forget(key);
+                    }
+                    Some(error.what)
+                }
             },
             None => None,
         };

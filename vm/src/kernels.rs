@@ -6,7 +6,7 @@
 mod apt;
 mod bundle;
 mod bzimage;
-mod cache;
+pub(crate) mod cache;
 mod closure;
 mod config;
 mod deb;

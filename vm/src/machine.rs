@@ -5,6 +5,7 @@
 
 pub(crate) mod build;
 mod drive;
+pub(crate) mod kept;
 mod snapshot;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::program::{Packed, Program};
 use crate::qemu::{Begin, Due, Guest, Heard, Line, Memory};
 use crate::result::JobResult;
 
+pub use kept::Shelf;
 pub use snapshot::Snapshot;
 
 /// A guest on hardware shows a sign of life within this time, or the hardware is none.
@@ -88,6 +90,8 @@ pub struct BootSpec {
     /// A job whose program is started before the guest is frozen and waits there for its arguments. Jobs with as many
     /// arguments of the same program then need not start it.
     pub beforehand: Option<Job>,
+    /// Where frozen guests are kept for later runs; without one, each run boots its own.
+    pub shelf: Option<Shelf>,
     /// How long the boot may take.
     pub deadline: Duration,
     /// The QEMU to use; by default the one that HAIRPIN_QEMU names, or else the one in PATH.
@@ -108,6 +112,7 @@ impl BootSpec {
             memory_mib: None,
             append: String::new(),
             beforehand: None,
+            shelf: None,
             deadline: Duration::from_secs(60),
             qemu: None,
         }
@@ -230,6 +235,8 @@ pub struct Booted {
     pub took: Duration,
     /// Its memory.
     pub memory_mib: u32,
+    /// Whether an earlier run booted and froze it; `took` is then what finding it took.
+    pub kept: bool,
 }
 
 /// A guest that is up and waits for a job.
@@ -331,7 +338,8 @@ impl Machine {
         match (greeted, guest.hear(begin + limit)) {
             (Ok(()), Heard::Message(ToHost::Ready(ready))) if ready.version == VERSION => {
                 let memory_mib = line.memory_mib;
-                let booted = Booted { ready, accel, took: begin.elapsed(), memory_mib };
+                let took = begin.elapsed();
+                let booted = Booted { ready, accel, took, memory_mib, kept: false };
                 Ok(Self { guest, line: line.clone(), ram, booted })
             }
             (_, heard) => Err(not_up(guest, &heard, line, limit)),

@@ -53,7 +53,8 @@ fn orders() -> &'static Mutex<Sender<Order>> {
     })
 }
 
-/// How many cycles this machine's counter counts in a millisecond, measured once in the life of the process.
+/// How many cycles this machine's counter counts in a millisecond, measured once in the life of the process, to the next
+/// thousand: processors' counters have round frequencies, and guests of two runs are to be told the same.
 pub(crate) fn cycles_a_millisecond() -> u64 {
     static MEASURED: OnceLock<u64> = OnceLock::new();
     *MEASURED.get_or_init(|| {
@@ -63,7 +64,8 @@ pub(crate) fn cycles_a_millisecond() -> u64 {
             let passed = now - begin;
             if passed >= WATCHED {
                 let cycles = u128::from(last.wrapping_sub(first)) * 1_000_000 / passed.as_nanos();
-                return u64::try_from(cycles).unwrap_or(u64::MAX);
+                let cycles = u64::try_from(cycles).unwrap_or(u64::MAX);
+                return cycles.saturating_add(500) / 1000 * 1000;
             }
         }
     })

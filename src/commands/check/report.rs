@@ -106,8 +106,9 @@ impl<'a> Report<'a> {
     fn introduce(&mut self, guest: &event::Guest) {
         let woken = if guest.woken { "woken" } else { "booted" };
         let boot = Duration::from_millis(guest.boot_ms);
+        let ready = if guest.kept { "kept by an earlier run, ready" } else { "booted" };
         let line = format!(
-            "{} in guests of {} MiB, {woken} for each case; booted in {:.1} s; profile {}; seed {}; {}",
+            "{} in guests of {} MiB, {woken} for each case; {ready} in {:.1} s; profile {}; seed {}; {}",
             guest.title,
             guest.memory_mib,
             boot.as_secs_f32(),

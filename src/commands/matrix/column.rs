@@ -170,7 +170,8 @@ fn fill(
     if left.is_empty() && kept.is_whole {
         return Ok(());
     }
-    let spec = kernel.guest.spec(image, &matrix.suite.program)?;
+    let mut spec = kernel.guest.spec(image, &matrix.suite.program)?;
+    spec.shelf = Some(kernel.store.shelf());
     let guests = Fleet::prepare(&spec)?;
     // What is gone on with keeps its seed, which its file tells.
     let kept_seed = kept.guest.as_ref().and_then(|guest| guest.seed);

@@ -14,6 +14,7 @@ use super::version::compare;
 use super::{
     Candidate, Catalogue, Image, KernelRef, Lock, LockedSeries, Part, Series, bundle, local,
 };
+use crate::machine::Shelf;
 
 /// Names a file in the form of sources.list: archives to ask for the suites that it names, in place of the
 /// machine's own.
@@ -72,6 +73,11 @@ impl Store {
     /// The folder in which everything is kept.
     pub fn folder(&self) -> &Path {
         self.cache.root()
+    }
+
+    /// Where frozen guests are kept for later runs.
+    pub fn shelf(&self) -> Shelf {
+        Shelf::new(self.cache.clone())
     }
 
     /// The series that are known by name.

@@ -10,7 +10,9 @@ use std::time::Instant;
 use hairpin_model::Error;
 use serde_json::{Value, json};
 
+use super::build::Built;
 use super::drive::{self, Leaves};
+use super::kept::{Card, Kept, Shelf};
 use super::{Booted, Job, Listener, Machine};
 use crate::console::{Console, Evidence};
 use crate::qemu::{Begin, Due, Guest, Line, Memory, Refused};
@@ -35,6 +37,25 @@ impl Snapshot {
         let console = guest.end();
         ram.seal().map_err(|error| cannot("frozen", &line, &Refused(error.to_string())))?;
         Ok(Self { line, ram, state, booted, console, due })
+    }
+
+    /// One that an earlier run froze.
+    pub(crate) fn of(kept: Kept, built: &Built, began: Instant) -> Self {
+        let Kept { card, state, ram } = kept;
+        let mut console = Console::default();
+        console.feed(card.console.as_bytes());
+        console.finish();
+        let (accel, memory_mib) = (built.chosen.clone(), built.line.memory_mib);
+        let took = began.elapsed();
+        let booted = Booted { ready: card.ready, accel, took, memory_mib, kept: true };
+        Self { line: Arc::clone(&built.line), ram, state, booted, console, due: card.due }
+    }
+
+    /// Puts it where a later run finds it.
+    pub(crate) fn keep(&self, shelf: &Shelf, key: &str, notes: &[String]) -> std::io::Result<()> {
+        let (ready, console) = (self.booted.ready.clone(), self.console.text());
+        let card = Card::new(ready, self.due, console, notes.to_vec());
+        shelf.put(key, card, (&self.state, &self.ram))
     }
 
     /// What is known of the guest that was frozen.

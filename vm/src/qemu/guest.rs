@@ -11,6 +11,7 @@ use hairpin_guest::wire::{Damage, Decoder, Encoder, ToGuest, ToHost};
 use hairpin_model::Error;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Memory;
@@ -38,7 +39,7 @@ const CONSOLE: usize = 1;
 const EVENTS: usize = 2;
 
 /// The numbers of the next frames: the guest's, and ours.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Due {
     its: u32,
     ours: u32,

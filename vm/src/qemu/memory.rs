@@ -46,11 +46,17 @@ impl Memory {
         File::open(self.path())
     }
 
+    /// What it holds.
+    pub(crate) fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.reopened()?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// What it holds, as text.
     pub(crate) fn text(&self) -> String {
-        let mut bytes = Vec::new();
-        let read = self.reopened().and_then(|mut file| file.read_to_end(&mut bytes));
-        read.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&bytes).into_owned())
+        self.bytes()
+            .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// From here on nobody can change it: who maps it gets pages of his own where he writes.

@@ -1,6 +1,7 @@
 //! What a guest gives to a job, and what it does not pass on to the next.
 
 use hairpin_model::event::Outcome;
+use hairpin_vm::kernels::{Options, Store};
 use hairpin_vm::{BootSpec, End, Guests, Job, JobResult};
 
 use crate::common::{GUESTS, SERIES, job, run, spec, stdout};
@@ -104,6 +105,29 @@ fn a_program_that_was_started_beforehand_does_what_each_job_asks() {
         other.env = vec![("ONE".into(), "1".into())];
         assert!(stdout(&guests.run(&other).unwrap()).contains("ONE=1\n"));
     }
+}
+
+#[test]
+fn a_later_run_wakes_what_an_earlier_one_booted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(Options { cache: Some(folder.path().into()), ..Options::default() });
+    let shelf = Some(store.unwrap().shelf());
+    let spec = BootSpec { shelf, beforehand: Some(job(&["", ""])), ..spec("6.1") };
+    let prepare = |spec: &BootSpec| Guests::prepare(spec).unwrap_or_else(|f| panic!("{f}"));
+    let first = prepare(&spec);
+    let later = prepare(&spec);
+    assert!(!first.booted().kept && later.booted().kept);
+    assert_eq!(first.booted().ready, later.booted().ready);
+    assert_eq!(later.notes(), [""; 0]);
+    for guests in [&later, &first, &later] {
+        assert_eq!(stdout(&guests.run(&job(&["say", "one"])).unwrap()), "one\n");
+        assert_eq!(stdout(&guests.run(&job(&["mark", "/tmp/was-here"])).unwrap()), "false\n");
+    }
+    // Another machine is another guest.
+    let larger = BootSpec { memory_mib: Some(160), ..spec.clone() };
+    assert!(!prepare(&larger).booted().kept);
+    let told = BootSpec { append: "hairpin.test=1".into(), ..spec };
+    assert!(!prepare(&told).booted().kept);
 }
 
 #[test]
