@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     bisect, check, completions, diff, doctor, draw, explain, list, matrix, measure, mutants,
-    report, run, setup,
+    report, run, setup, shell,
 };
 use crate::exit::{self, Exit};
 use crate::show;
@@ -20,6 +20,7 @@ Examples:
   hairpin check --keep bridge.l2    stop at the first failure with its lab alive
   hairpin diff A B CASE             where do the frames of two runs part?
   hairpin explain pid:4711 host     why can this container not reach its machine?
+  hairpin shell macvlan.vepa c1     look around in a case's network
   hairpin list                      what is promised, by whom, and what it needs
   hairpin mutants macvlan           which case notices which bug in a driver?
   hairpin measure                   what does each kind of network cost?
@@ -54,6 +55,8 @@ enum Command {
     Diff(diff::Args),
     /// Draw the network of a case: as text, Mermaid or SVG.
     Draw(draw::Args),
+    /// Open a shell in a host of a case's network.
+    Shell(shell::Args),
     /// Tell why one host reaches another on this machine, or does not.
     Explain(explain::Args),
     /// Measure what each kind of network costs, and compare kernels.
@@ -96,6 +99,7 @@ pub(crate) fn main() -> Exit {
         Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Draw(args) => draw::run(&args),
+        Command::Shell(args) => shell::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Measure(args) => measure::run(&args),
         Command::List(args) => list::run(&args),

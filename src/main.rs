@@ -44,10 +44,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // In a guest this executable is the first process, and stays in there.
     hairpin_guest::init_if_pid1();
-    // Two inner steps come back to this executable; neither is for people, so neither is in clap.
+    // Three inner steps come back to this executable; none is for people, so none is in clap.
     let mut args = std::env::args_os().skip(1);
     match args.next().as_deref().and_then(|word| word.to_str()) {
-        Some(run::trampoline::WORD) => return run::trampoline::enter(args),
+        Some(run::trampoline::WORD) => return run::trampoline::enter(args, false),
+        Some(run::trampoline::SHELL_WORD) => return run::trampoline::enter(args, true),
         Some(machine::probe::WORD) => return machine::probe::enter(),
         _ => {}
     }

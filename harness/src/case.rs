@@ -6,6 +6,7 @@
 //! the same pair reachable.
 
 mod patience;
+pub(crate) mod shell;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -88,6 +89,9 @@ pub fn check(rule: &'static Rule, body: impl AsyncFnOnce(&mut Case) -> Result<()
             "look at the limits of the process (`ulimit -n`)",
         )),
     };
+    if shell::is_asked() {
+        shell::not_opened(&end.without_network(&state.id));
+    }
     let end = end.excused(&state.id);
     finish(&state, &end, began);
     end.leave(&state);
@@ -181,6 +185,21 @@ impl End {
         }
     }
 
+    /// Why a case came to its end before it had a network.
+    fn without_network(self, case: &CaseId) -> String {
+        let what = format!("{case} has no network to open a shell in");
+        let (place, help) = ("this kernel", "name a case that `hairpin draw` can draw");
+        match self {
+            Self::Error(error) => error.to_string(),
+            Self::Skip(missing) => {
+                let what = format!("{what}: the kernel lacks {}", missing.join(", "));
+                Error::new(what, place, "see `hairpin doctor`").to_string()
+            }
+            Self::Fail(line, _) => Error::new(format!("{what}: {line}"), place, help).to_string(),
+            Self::Pass | Self::Known(_) => Error::new(what, place, help).to_string(),
+        }
+    }
+
     /// Leaves the test function the way libtest understands.
     fn leave(self, state: &State) {
         match self {
@@ -271,6 +290,7 @@ impl Case {
             topology: Some(topology.clone()),
             build_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         });
+        shell::instead(&lab)?;
         Ok(CaseLab { lab, state: Rc::clone(&self.state) })
     }
 

@@ -8,12 +8,19 @@ use std::time::Instant;
 use hairpin_model::Event;
 use hairpin_model::event::{Record, VERSION};
 
+use crate::case::shell;
+
 /// The variable that names the descriptor.
 const VARIABLE: &str = "HAIRPIN_EVENTS_FD";
 
 struct Stream {
     file: Mutex<File>,
     began: Instant,
+}
+
+/// The descriptor that the environment names, which a shell has for its own output.
+pub(crate) fn descriptor() -> Option<i32> {
+    std::env::var(VARIABLE).ok()?.parse().ok()
 }
 
 /// Whether somebody reads the stream.
@@ -36,8 +43,10 @@ pub(crate) fn emit(event: Event) {
 fn stream() -> Option<&'static Stream> {
     static STREAM: OnceLock<Option<Stream>> = OnceLock::new();
     let open = || {
-        let fd = std::env::var(VARIABLE).ok()?.parse().ok()?;
-        let file = File::from(crate::sys::inherited(fd).ok()?);
+        if shell::is_asked() {
+            return None;
+        }
+        let file = File::from(crate::sys::inherited(descriptor()?).ok()?);
         Some(Stream { file: Mutex::new(file), began: Instant::now() })
     };
     STREAM.get_or_init(open).as_ref()

@@ -11,6 +11,7 @@ use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use hairpin_model::Mac;
+use nix::sys::signal::SigSet;
 
 /// A packet socket of the namespace that it was opened in, for all of its links.
 #[derive(Debug)]
@@ -206,6 +207,17 @@ impl std::os::fd::AsFd for PacketSocket {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Has a command's process killed when the thread that starts it ends, and hear all signals though we do not.
+pub(crate) fn tie_to_us(command: &mut std::process::Command) {
+    let prepare = || {
+        // SAFETY: prctl may be called between fork and exec, and takes no pointers here.
+        check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+        SigSet::empty().thread_set_mask().map_err(io::Error::from)
+    };
+    // SAFETY: `prepare` allocates nothing, takes no lock, and makes two system calls.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, prepare) };
 }
 
 /// Takes over a descriptor that the environment names, if it is open.

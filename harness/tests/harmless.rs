@@ -39,7 +39,7 @@ static PROGRAMS: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
 
 fn program(name: &str) -> Command {
     let mut command = Command::new(&PROGRAMS[name]);
-    for setting in ["HAIRPIN_KEEP", "HAIRPIN_STRICT", "HAIRPIN_EVENTS_FD"] {
+    for setting in ["HAIRPIN_KEEP", "HAIRPIN_STRICT", "HAIRPIN_EVENTS_FD", "HAIRPIN_SHELL"] {
         command.env_remove(setting);
     }
     command
@@ -117,6 +117,50 @@ fn a_kept_lab_leaves_nothing(#[case] killed: bool) {
         assert_eq!(status.code(), Some(101), "it is a failure all the same");
     }
     traces.await_nothing();
+}
+
+/// The shell program that runs a command in a host of the isolated ports' network.
+fn shell(host: &str, words: &[&str]) -> Command {
+    let mut command = program("isolated_ports");
+    command.args(["--exact", "bridge::isolated_ports_stay_apart", "--nocapture"]);
+    command.env("HAIRPIN_SHELL", serde_json::json!({ "host": host, "command": words }).to_string());
+    command
+}
+
+/// What was started in a shell ends with it, and with the program that opened it.
+#[rstest]
+#[case::left(false)]
+#[case::killed(true)]
+#[file_serial(hairpin_machine)]
+fn a_shell_leaves_nothing(#[case] killed: bool) {
+    let stay = "sleep 1000 & echo \"I am in $HAIRPIN_HOST\"; ";
+    let then = if killed { "sleep 1000" } else { "exit 7" };
+    let mut command = shell("b", &["/bin/sh", "-c", &format!("{stay}{then}")]);
+    let mut traces = Traces::watch(if killed { "shell-killed" } else { "shell" }, &mut command);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the program starts");
+    let stdout = child.stdout.take().expect("it was asked for");
+    let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "I am in b"), "the shell never spoke");
+    if killed {
+        assert!(traces.note(child.id()) > 1, "no lab was seen");
+        child.kill().expect("a child can be killed");
+        child.wait().expect("a child can be waited for");
+    } else {
+        let status = child.wait().expect("a child can be waited for");
+        assert_eq!(status.code(), Some(7), "it ends as the shell ended");
+    }
+    traces.await_nothing();
+}
+
+#[test]
+#[file_serial(hairpin_machine)]
+fn a_shell_in_no_host_names_the_hosts() {
+    let ended = shell("nobody", &["true"]).output().expect("the program starts");
+    assert_eq!(ended.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("error: there is no host `nobody`"), "{said}");
+    assert!(said.contains("name one of these: a b c sw"), "{said}");
 }
 
 /// Reads until the program waits: the namespaces that it tells how to enter.

@@ -180,8 +180,8 @@ fn from_suite(args: &Args) -> Result<Result<Found, Exit>, Error> {
     Ok(Ok(Found { case: case.id.to_string(), records: ended.records }))
 }
 
-/// Tells which of several cases is drawn.
-fn told(count: usize, case: &str) {
+/// Tells which of several cases is meant.
+pub(super) fn told(count: usize, case: &str) {
     if count > 1 {
         note(&format!("of {} this is {case}", show::count(count, "case")));
     }

@@ -13,12 +13,16 @@ use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
+use nix::fcntl::{OFlag, open};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::Mode;
 use nix::unistd::{dup, dup2_stdout, getppid};
 
 /// The first argument that leads here.
 pub(crate) const WORD: &str = "__case";
+/// The same, where stdout is a person's or a command's own: what the test library says there is left out.
+pub(crate) const SHELL_WORD: &str = "__shell";
 /// The variable that names the descriptor of the events pipe.
 const EVENTS_FD: &str = "HAIRPIN_EVENTS_FD";
 /// The exit code of shells for a program that cannot be started.
@@ -26,12 +30,12 @@ const NOT_STARTED: u8 = 127;
 
 /// Becomes the program in the arguments: the process that started us, the program, its arguments.
 /// Returns only when that is impossible.
-pub(crate) fn enter(mut args: Skip<ArgsOs>) -> ExitCode {
+pub(crate) fn enter(mut args: Skip<ArgsOs>, is_shell: bool) -> ExitCode {
     let parent = args.next().and_then(|word| word.to_str()?.parse().ok());
     let program = args.next().unwrap_or_default();
     let mut command = Command::new(&program);
     command.args(args);
-    let error = match arrange(parent) {
+    let error = match arrange(parent, is_shell) {
         // The descriptor is inherited by number, so it is given away here, not closed.
         Ok(events) => command.env(EVENTS_FD, events.to_string()).exec(),
         Err(errno) => errno.into(),
@@ -41,7 +45,7 @@ pub(crate) fn enter(mut args: Skip<ArgsOs>) -> ExitCode {
 }
 
 /// Ties our life to our parent's and moves the events pipe out of the way of stdout.
-fn arrange(parent: Option<i32>) -> nix::Result<i32> {
+fn arrange(parent: Option<i32>, is_shell: bool) -> nix::Result<i32> {
     // Killed together with the thread that started us, however it ends: nothing stays behind.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     if parent != Some(getppid().as_raw()) {
@@ -51,6 +55,10 @@ fn arrange(parent: Option<i32>) -> nix::Result<i32> {
     // The parent blocks the signals that it waits for; the program is to have the usual ones.
     SigSet::empty().thread_set_mask()?;
     let events = dup(std::io::stdout())?;
-    dup2_stdout(std::io::stderr())?;
+    if is_shell {
+        dup2_stdout(open("/dev/null", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?)?;
+    } else {
+        dup2_stdout(std::io::stderr())?;
+    }
     Ok(events.into_raw_fd())
 }
