@@ -9,8 +9,11 @@
 pub(crate) mod birth;
 pub(crate) mod counters;
 pub(crate) mod groups;
+pub(crate) mod hooks;
 pub(crate) mod layer3;
+pub(crate) mod near;
 pub(crate) mod paths;
+pub(crate) mod told;
 
 use hairpin_fixtures::lan::quiet;
 use hairpin_fixtures::{ipvlan_lan, reflecting};

@@ -6,12 +6,14 @@
 //!      p0 --- s0 [br0] s1 --- e     what comes in by p0 waits, what a sibling sends does not
 //! ```
 
-use hairpin_fixtures::lan::{mixed_lan, quiet};
+use hairpin_fixtures::lan::{mixed_lan, quiet, single_lan};
 use hairpin_harness::options::macvlan::{BC_CUTOFF, BC_QUEUE_LEN};
 use hairpin_harness::topology::Macvlan;
 use hairpin_harness::{CaseLab, Class, Mac, Mode, Need, Rule, Shot, Source, Stop, Strength, check};
 
-pub(crate) const RULES: &[Rule] = &[NO_QUEUE, CUTOFF];
+use crate::filtered::BY_CHANCE;
+
+pub(crate) const RULES: &[Rule] = &[NO_QUEUE, UNWANTED, CUTOFF];
 
 const NO_QUEUE: Rule = Rule {
     id: "macvlan.queue.none-loses-broadcast-from-outside",
@@ -61,6 +63,47 @@ async fn expect_kept(lab: &mut CaseLab, kept: bool) -> Result<(), Stop> {
     // Of its sibling it hears each round in any case.
     let wanted = if kept { 6 } else { 3 };
     lab.claim(&format!("c1 counts {wanted} group frames"), counted == wanted, counted)
+}
+
+const UNWANTED: Rule = Rule {
+    id: "macvlan.queue.groups-of-nobody-stay-out",
+    promise: "a group that no child has joined does not enter the queue of a parent that is not \
+              promiscuous: where there is none the parent counts broadcast as dropped, and such \
+              groups not (but for a few that share a place in its filter)",
+    source: Source {
+        cite: "macvlan_handle_frame, mc_filter, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: super::NEEDS_BC_QUEUE,
+};
+
+#[test]
+fn groups_of_nobody_stay_out() {
+    check(&UNWANTED, async |case| {
+        // A child of another mode would make its parent promiscuous, which has all groups queued.
+        let none = Macvlan::from(Mode::Passthru).nopromisc().bc_queue(0);
+        let mut lab = case.lab(&quiet(single_lan(none))).await?;
+        super::expect_promiscuity(&lab, "nopromisc", 0).await?;
+        let strangers: Vec<Mac> =
+            (0x10..0x18).map(|last| Mac([0x01, 0x00, 0x5e, 0x7c, 0x01, last])).collect();
+        let seen = dropped(&mut lab, &strangers).await?;
+        lab.claim("the parent drops few groups of nobody", seen <= BY_CHANCE as u64, seen)?;
+        let seen = dropped(&mut lab, &[Mac::BROADCAST; 8]).await?;
+        lab.claim("it drops all broadcast", seen == 8, seen)
+    });
+}
+
+/// How many of these frames from e the parent counts as dropped.
+async fn dropped(lab: &mut CaseLab, groups: &[Mac]) -> Result<u64, Stop> {
+    lab.observe(Class::Broadcast).await?;
+    let before = lab.counters("p:p0").await?;
+    for group in groups {
+        lab.send_many("e:e0", &Shot::to(*group), 1)?;
+    }
+    // Its own three rounds are dropped as well.
+    lab.observe(Class::Broadcast).await?;
+    Ok((lab.counters("p:p0").await? - before).rx_dropped.saturating_sub(3))
 }
 
 const CUTOFF: Rule = Rule {

@@ -1,0 +1,148 @@
+//! What an ipvlan child tells of itself by netlink and ethtool, and what it tells its parent.
+//!
+//! ```text
+//!     c1   c2
+//!       \ /
+//!        p0 --- s0 [br0] s1 --- e
+//! ```
+
+use std::net::Ipv6Addr;
+
+use hairpin_fixtures::ipvlan_lan;
+use hairpin_harness::options::link;
+use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
+use hairpin_harness::{CaseLab, Mac, Rule, Source, Standing, Stop, Strength, check};
+use rstest::rstest;
+
+use super::NEEDS;
+
+pub(crate) const RULES: &[Rule] = &[ETHTOOL, INTERFACE_ID, FILTERS];
+
+const ETHTOOL: Rule = Rule {
+    id: "ipvlan.told.as-fast-as-its-parent",
+    promise: "a child says that its driver is ipvlan, that it is as fast as its parent, whether it \
+              has a link, that nothing waits in a queue of its own, and in which namespace its \
+              parent is",
+    source: Source {
+        cite: "ipvlan_ethtool_ops, ipvlan_link_setup and ipvlan_get_link_net, \
+               drivers/net/ipvlan/ipvlan_main.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn as_fast_as_its_parent() {
+    check(&ETHTOOL, async |case| {
+        let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
+        let driver = lab.driver("c1:i0")?;
+        lab.claim("the driver is ipvlan", driver == "ipvlan", driver)?;
+        let (own, parents) = (lab.speed("c1:i0")?, lab.speed("p:p0")?);
+        lab.claim("its parent is fast", parents == (10_000, true), format!("{parents:?}"))?;
+        lab.claim("so is the child", own == parents, format!("{own:?}"))?;
+        let qdisc = lab.qdisc("c1:i0")?;
+        lab.claim("it has no queue", qdisc == "noqueue", qdisc)?;
+        let away = lab.option("c1:i0", link::BELOW_NETNS).await?;
+        lab.claim("another namespace is told", away.is_some(), "it is not")?;
+        for up in [false, true] {
+            lab.expect_to_settle("sw:s0", up).await?;
+            let seen = lab.detects("c1:i0")?;
+            lab.claim(&format!("a link: {up}"), seen == up, seen)?;
+        }
+        lab.move_link("c1:i0", "p").await?;
+        let home = lab.option("p:i0", link::BELOW_NETNS).await?;
+        lab.claim("its own namespace is not", home.is_none(), format!("{home:?}"))
+    });
+}
+
+const INTERFACE_ID: Rule = Rule {
+    id: "ipvlan.told.link-local-addresses-of-their-own",
+    promise: "children of one parent, who share its Ethernet address, give themselves link-local \
+              addresses that differ, by a number that each has of its own; numbers are not given \
+              again at once",
+    source: Source {
+        cite: "ipvlan_link_new, dev_id, drivers/net/ipvlan/ipvlan_main.c; addrconf_ifid_eui48, \
+               include/net/addrconf.h",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// The address that a child with that number gives itself; without one it is as RFC 4291 has it.
+fn link_local(mac: Mac, number: Option<u8>) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.0;
+    let id = match number {
+        Some(number) => [a, b, c, 0, number, d, e, f],
+        None => [a ^ 2, b, c, 0xff, 0xfe, d, e, f],
+    };
+    Ipv6Addr::from(0xfe80_u128 << 112 | u128::from(u64::from_be_bytes(id)))
+}
+
+fn expect_number(lab: &CaseLab, child: &str, number: u8) -> Result<(), Stop> {
+    let mac = lab.mac("p:p0");
+    let wanted =
+        [(link_local(mac, Some(number)), Standing::Good), (link_local(mac, None), Standing::None)];
+    for (address, standing) in wanted {
+        let seen = lab.standing(child, address)?;
+        lab.claim(&format!("{child}, {address}: {standing}"), seen == standing, seen)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn link_local_addresses_of_their_own() {
+    check(&INTERFACE_ID, async |case| {
+        let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
+        expect_number(&lab, "c1:i0", 1)?;
+        expect_number(&lab, "c2:i0", 2)?;
+        for number in [3, 4] {
+            lab.grow(|lan| lan.ipvlan("c2:i1", "p:p0", IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
+            expect_number(&lab, "c2:i1", number)?;
+            lab.delete_last().await?;
+        }
+        Ok(())
+    });
+}
+
+const FILTERS: Rule = Rule {
+    id: "ipvlan.told.addresses-are-its-parents",
+    promise: "an address that a child is told to take is on its parent's list while the child is \
+              up, and no longer when it is told otherwise; it does not make the child ask for all",
+    source: Source {
+        cite: "ipvlan_set_multicast_mac_filter, ipvlan_stop and ipvlan_link_setup, \
+               drivers/net/ipvlan/ipvlan_main.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::station(Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x77]))]
+#[case::group(Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x77]))]
+fn addresses_are_its_parents(#[case] mac: Mac) {
+    check(&FILTERS, async |case| {
+        let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
+        let on_list = async |lab: &CaseLab, when: &str, wanted: bool| {
+            let seen = lab.filters("p:p0").await?.contains(&mac);
+            lab.claim(&format!("{when}: on the list {wanted}"), seen == wanted, seen)
+        };
+        on_list(&lab, "before", false).await?;
+        lab.add_filter("c1:i0", mac, false).await?;
+        on_list(&lab, "told", true).await?;
+        let own = lab.link("c1:i0").await?.promiscuity;
+        lab.claim("the child does not ask for all", own == 0, own)?;
+        for up in [false, true] {
+            lab.set_up("c1:i0", up).await?;
+            on_list(&lab, &format!("up {up}"), up).await?;
+        }
+        lab.delete_filter("c1:i0", mac).await?;
+        on_list(&lab, "told otherwise", false).await?;
+        lab.add_filter("c2:i0", mac, false).await?;
+        on_list(&lab, "told a sibling", true).await?;
+        lab.delete("c2:i0").await?;
+        on_list(&lab, "the sibling gone", false).await
+    });
+}
