@@ -11,18 +11,22 @@
 use std::time::Duration;
 
 use hairpin_fixtures::switch::switch;
-use hairpin_harness::options::bridge;
+use hairpin_harness::options::{bridge, port};
 use hairpin_harness::{Family, Mac, Need, Rule, Shot, Source, Strength, check};
 use rstest::rstest;
 
 use super::snooping::{group, join, snooping};
 
-pub(crate) const RULES: &[Rule] = &[AGEING, MEMBERSHIP];
+pub(crate) const RULES: &[Rule] = &[AGEING, DELAY, MEMBERSHIP];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VirtualTime];
 
 /// An address that no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x0d]);
+
+const LISTENING: u64 = 1;
+const LEARNING: u64 = 2;
+const FORWARDING: u64 = 3;
 
 const AGEING: Rule = Rule {
     id: "bridge.time.forgets-after-five-minutes",
@@ -47,6 +51,38 @@ fn forgets_after_five_minutes() {
         let time = Duration::from_secs(300);
         lab.expect_forgotten_after("sw", ROAMER, spoke, time).await?;
         lab.expect_shot("c", &Shot::to(ROAMER), "a other, b other").await?;
+        Ok(())
+    });
+}
+
+const DELAY: Rule = Rule {
+    id: "bridge.time.listens-then-learns-then-forwards",
+    promise: "a port of a bridge with a spanning tree and a forward delay of 15 seconds listens \
+              for so long, learns for 15 more, and only then forwards",
+    source: Source {
+        cite: "IEEE 802.1D-1998, 8.4 and 8.10.2; br_forward_delay_timer_expired",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn listens_then_learns_then_forwards() {
+    check(&DELAY, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        // The kernel's own, which labs do without.
+        lab.set_option("sw:br", bridge::FORWARD_DELAY, 1500).await?;
+        lab.set_option("sw:br", bridge::STP, 1).await?;
+        lab.set_up("sw:p1", false).await?;
+        let up = lab.now();
+        lab.set_up("sw:p1", true).await?;
+        lab.expect_to_become("sw:p1", port::STATE, LISTENING).await?;
+        for (state, seconds) in [(LEARNING, 15), (FORWARDING, 30)] {
+            let time = Duration::from_secs(seconds);
+            lab.expect_to_become_after(("sw:p1", port::STATE, state), up, time).await?;
+        }
+        lab.expect_shot("a", &Shot::broadcast(), "b broadcast, c broadcast, sw broadcast").await?;
         Ok(())
     });
 }
