@@ -193,10 +193,26 @@ impl Queue {
     pub fn attach(&self, on: bool) -> Result<(), Error> {
         const ATTACH: u16 = 0x0200;
         const DETACH: u16 = 0x0400;
-        let flags = if on { ATTACH } else { DETACH };
+        self.attach_by(if on { ATTACH } else { DETACH })
+    }
+
+    /// Attaches or detaches it by these flags, whatever they are (`TUNSETQUEUE`).
+    pub fn attach_by(&self, flags: u16) -> Result<(), Error> {
         let done = ioctl::flags(self.as_fd(), libc::TUNSETQUEUE as u32, flags);
-        let what = if on { "attach it" } else { "detach it" };
-        done.map(|_| ()).map_err(|error| self.refused(what, &error))
+        let what = format!("attach or detach it by {flags:#x}");
+        done.map(|_| ()).map_err(|error| self.refused(&what, &error))
+    }
+
+    /// Whether the numbers of its header are told to be little-endian (`TUNGETVNETLE`).
+    pub fn little_endian(&self) -> Result<bool, Error> {
+        let told = self.number("read its header's order", libc::TUNGETVNETLE as u32, 0);
+        told.map(|number| number != 0)
+    }
+
+    /// Has the numbers of its header be little-endian, or in this machine's order (`TUNSETVNETLE`).
+    pub fn set_little_endian(&self, on: bool) -> Result<(), Error> {
+        let on = i32::from(on);
+        self.number("set its header's order", libc::TUNSETVNETLE as u32, on).map(|_| ())
     }
 
     /// The Ethernet address of its link (`SIOCGIFHWADDR`).

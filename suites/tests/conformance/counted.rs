@@ -79,6 +79,40 @@ pub(crate) async fn expect_groups(
     Ok(())
 }
 
+/// Ethernet, IPv4 and UDP headers, and what [`expect_exactly`]'s datagrams carry.
+pub(crate) const DATAGRAM: u64 = 14 + 20 + 8 + 8;
+
+/// Counters of a link that has received and sent so many frames and bytes, and nothing else.
+pub(crate) fn only(received: (u64, u64), sent: (u64, u64)) -> Counters {
+    Counters {
+        rx_packets: received.0,
+        rx_bytes: received.1,
+        tx_packets: sent.0,
+        tx_bytes: sent.1,
+        ..Counters::default()
+    }
+}
+
+/// Holds all that each link counts of two datagrams over IPv4 from one host to another.
+pub(crate) async fn expect_exactly(
+    lab: &CaseLab,
+    (from, to): (&str, &str),
+    wanted: &[(&str, Counters)],
+) -> Result<(), Stop> {
+    let mut before = Vec::new();
+    for (link, _) in wanted {
+        before.push(lab.counters(*link).await?);
+    }
+    // It comes with one behind it.
+    lab.datagram(Family::V4, from, to, true)?;
+    for ((link, wanted), before) in wanted.iter().zip(before) {
+        let seen = lab.counters(*link).await? - before;
+        let claim = format!("{from} to {to}: {link} counts {wanted:?}");
+        lab.claim(&claim, seen == *wanted, format!("{seen:?}"))?;
+    }
+    Ok(())
+}
+
 /// Holds that a datagram with a broken check sum is counted and thrown away, and a sound one not.
 pub(crate) fn expect_sums(lab: &CaseLab, family: Family, from: &str, to: &str) -> Result<(), Stop> {
     for sound in [true, false, true] {

@@ -6,7 +6,7 @@ use hairpin_harness::{Errno, Mac, Mode, Rule, Shot, Source, Strength, check};
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[KINDS, HEADER, OFFLOADS, ADDRESS, GONE];
+pub(crate) const RULES: &[Rule] = &[ORDER, NEITHER, KINDS, HEADER, OFFLOADS, ADDRESS, GONE];
 
 const NEW: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x12]);
 
@@ -132,6 +132,62 @@ fn offloads_that_there_are() {
         }
         let done = queue.set_offload(0x4000_0000);
         lab.expect_refusal("a bit that nobody knows", done, Errno::EINVAL)
+    });
+}
+
+const ORDER: Rule = Rule {
+    id: "macvtap.requests.the-order-of-the-header",
+    promise: "a queue tells whether the numbers of its header are little-endian as it was told, and \
+              keeps its flags meanwhile",
+    source: Source {
+        cite: "tap_ioctl, TUNGETVNETLE and TUNSETVNETLE, drivers/net/tap.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn the_order_of_the_header() {
+    check(&ORDER, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        let kind = queue.flags()?;
+        for on in [false, true, true, false, false] {
+            queue.set_little_endian(on)?;
+            let seen = queue.little_endian()?;
+            lab.claim(&format!("little-endian {on}"), seen == on, seen)?;
+        }
+        let after = queue.flags()?;
+        lab.claim("its flags are as they were", after == kind, format!("{after:?}"))
+    });
+}
+
+const NEITHER: Rule = Rule {
+    id: "macvtap.requests.neither-attached-nor-detached",
+    promise: "a request that says neither to attach nor to detach a queue is refused, and the queue \
+              gets what it got; one that says both attaches it",
+    source: Source { cite: "tap_ioctl_set_queue, drivers/net/tap.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn neither_attached_nor_detached() {
+    check(&NEITHER, async |case| {
+        let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        let c1 = lab.mac("c1:c0");
+        for flags in [0, 0x0100, 0x1000] {
+            lab.expect_refusal("neither", queue.attach_by(flags), Errno::EINVAL)?;
+            lab.expect_emerged(&queue, "e", &Shot::to(c1), 1).await?;
+        }
+        queue.attach(false)?;
+        lab.expect_refusal("neither", queue.attach_by(0), Errno::EINVAL)?;
+        lab.expect_shot("e", &Shot::to(c1), "c1 host").await?;
+        lab.expect_done("both", queue.attach_by(0x0600))?;
+        lab.expect_emerged(&queue, "e", &Shot::to(c1), 1).await?;
+        Ok(())
     });
 }
 

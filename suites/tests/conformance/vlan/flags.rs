@@ -5,16 +5,20 @@
 //!   a:eth0 ------------ b:eth0
 //! ```
 
+use hairpin_fixtures::lan::without_ipv6;
 use hairpin_harness::options::vlan::{
     FLAGS, GVRP, ID, LOOSE_BINDING, MVRP, PROTOCOL, REORDER_HEADER, flags,
 };
 use hairpin_harness::options::{LinkOption, link};
-use hairpin_harness::{Errno, Family, Mac, Rule, Shot, Source, Strength, Tag, Topology, check};
+use hairpin_harness::{
+    CaseLab, Errno, Family, Mac, Rule, Shot, Source, Stop, Strength, Tag, Topology, check,
+};
 use rstest::rstest;
 
 use super::{NEEDS, cable};
 
-pub(crate) const RULES: &[Rule] = &[DEFAULTS, TOLD, NONSENSE, LOOSE, UP_AGAIN, HEADER, SAYS, SUMS];
+pub(crate) const RULES: &[Rule] =
+    &[DEFAULTS, TOLD, NONSENSE, LOOSE, UP_AGAIN, HEADER, SAYS, REGISTRATION, SUMS];
 
 /// What the kernel tells of flags: it means them all.
 fn all(values: u32) -> u64 {
@@ -248,6 +252,45 @@ fn what_it_says_of_itself() {
         }
         Ok(())
     });
+}
+
+const REGISTRATION: Rule = Rule {
+    id: "vlan.flags.listens-for-registrations",
+    promise: "a link takes the frames by which VLANs are registered (GVRP and MVRP) from its first \
+              VLAN on until its last is gone",
+    source: Source {
+        cite: "IEEE 802.1Q, table 10-1; register_vlan_dev, vlan_gvrp_init_applicant and \
+               vlan_mvrp_init_applicant, net/8021q",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// The group address of GVRP, and of MVRP.
+const REGISTRARS: Mac = Mac([0x01, 0x80, 0xc2, 0x00, 0x00, 0x21]);
+
+#[test]
+fn listens_for_registrations() {
+    check(&REGISTRATION, async |case| {
+        let lan = Topology::new("no-vlan").host("a").host("b").cable("a:eth0", "b:eth0");
+        let mut lab = case.lab(&without_ipv6(lan)).await?;
+        for _ in 0..2 {
+            expect_listening(&lab, "no VLAN", false).await?;
+            lab.grow(|lan| lan.vlan("a:v5", "a:eth0", 5)).await?;
+            expect_listening(&lab, "one", true).await?;
+            lab.grow(|lan| lan.vlan("a:v6", "a:eth0", 6)).await?;
+            lab.delete_last().await?;
+            expect_listening(&lab, "one again", true).await?;
+            lab.delete_last().await?;
+        }
+        expect_listening(&lab, "none again", false).await
+    });
+}
+
+async fn expect_listening(lab: &CaseLab, when: &str, listens: bool) -> Result<(), Stop> {
+    let seen = lab.filters("a:eth0").await?.contains(&REGISTRARS);
+    lab.claim(&format!("{when}: it listens: {listens}"), seen == listens, seen)
 }
 
 const SUMS: Rule = Rule {

@@ -15,7 +15,7 @@ use hairpin_harness::{
 use rstest::rstest;
 
 use super::{NEEDS, cable};
-use crate::counted::{MORE, expect_bytes};
+use crate::counted::{DATAGRAM, MORE, expect_bytes, expect_exactly, only};
 
 pub(crate) const RULES: &[Rule] =
     &[ON_MACVLAN, BELOW_MACVLAN, IN_A_VLAN, FILTERS, BELOW_MOVES, MOVED, SENT, GONE];
@@ -267,7 +267,8 @@ fn may_move_away() {
 
 const SENT: Rule = Rule {
     id: "vlan.stack.counts-what-it-sends",
-    promise: "each byte that a VLAN's link sends is counted once by it and once by the link below",
+    promise: "each frame and byte that a VLAN's link sends is counted once by it and once by the \
+              link below, at the other end without its Ethernet header, and nothing besides",
     source: Source {
         cite: "vlan_dev_hard_start_xmit, net/8021q/vlan_dev.c",
         strength: Strength::Code,
@@ -298,7 +299,20 @@ fn counts_what_it_sends() {
         expect_bytes(&mut lab, ("a", &Shot::broadcast(), "b broadcast"), &wanted).await?;
         let mut groups = counted[3][0];
         groups.multicast = 0;
-        lab.claim("groups apart", groups == counted[3][0], format!("{groups:?}"))
+        lab.claim("groups apart", groups == counted[3][0], format!("{groups:?}"))?;
+        let (whole, inside) = ((2, 2 * DATAGRAM), (2, 2 * (DATAGRAM - 14)));
+        for (from, to) in [("a", "b"), ("b", "a")] {
+            let links =
+                ["v5", "eth0"].map(|link| (format!("{from}:{link}"), format!("{to}:{link}")));
+            let wanted = [
+                (links[0].0.as_str(), only((0, 0), whole)),
+                (links[1].0.as_str(), only((0, 0), whole)),
+                (links[1].1.as_str(), only(whole, (0, 0))),
+                (links[0].1.as_str(), only(inside, (0, 0))),
+            ];
+            expect_exactly(&lab, (from, to), &wanted).await?;
+        }
+        Ok(())
     });
 }
 
