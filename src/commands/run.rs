@@ -1,5 +1,7 @@
 //! `hairpin run`: any program of this machine in a guest on another kernel, as if it ran here.
 
+mod outcomes;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   hairpin run --kernel 6.12 -- /bin/uname -r
   hairpin run --kernel 7.3 --module ./macvlan.ko -- ./my-test
+  hairpin run --kernel 5.10 --events 5.10.jsonl -- ./my-suite --test-threads=4
   CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='hairpin run --kernel 6.12 --' cargo test
 
 The program finds no network device but `lo`, none of this machine's files but its libraries and
@@ -53,6 +56,9 @@ pub(crate) struct Args {
     /// Keep all that the kernel said in a file.
     #[arg(long, value_name = "FILE")]
     console: Option<PathBuf>,
+    /// Keep what became of a suite program's cases in an event file, from which reports are made.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
     /// The program, and its arguments.
     #[arg(required = true, last = true, num_args = 1.., value_name = "PROGRAM")]
     program: Vec<String>,
@@ -74,6 +80,9 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     }
     if let Some(path) = &args.console {
         keep(path, &result.console.text())?;
+    }
+    if let Some(file) = &args.events {
+        outcomes::write(file, (&program.display().to_string(), &release), &result.records)?;
     }
     Ok(verdict(&result, &format!("{} on {release}", program.display())))
 }
