@@ -9,7 +9,7 @@ const CASE: &str = "macvlan.vepa.reflection-lets-siblings-talk";
 /// A run of these cases, its text changed afterwards.
 fn run(folder: &Path, name: &str, filters: &[&str], change: (&str, &str)) -> PathBuf {
     let file = folder.join(name);
-    let mut command = hairpin(&["check", "-q", "--deadline", "1"]);
+    let mut command = hairpin(&["check", "-q", "--deadline", "4"]);
     command.arg("--events").arg(&file).args(filters).env("FAKE_DIR", folder);
     ran(command);
     let text = std::fs::read_to_string(&file).expect("the file is there");

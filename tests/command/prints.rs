@@ -53,7 +53,7 @@ fn every_way_to_break_has_its_words() {
         "check",
         "-q",
         "--deadline",
-        "0.8",
+        "4",
         "faults.silent.exit-0",
         "faults.told.crash",
         "faults.told.error",

@@ -12,7 +12,7 @@ use crate::{hairpin, ran, traces};
 fn events(filters: &[&str]) -> Vec<Event> {
     let folder = traces();
     let file = folder.path().join("events.jsonl");
-    let mut command = hairpin(&["check", "-q", "--deadline", "1"]);
+    let mut command = hairpin(&["check", "-q", "--deadline", "4"]);
     command.arg("--events").arg(&file).args(filters).env("FAKE_DIR", folder.path());
     ran(command);
     let text = std::fs::read_to_string(file).expect("the file is there");
