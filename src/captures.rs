@@ -18,6 +18,9 @@ use pcapng::Writer;
 /// The folder that a run leaves its captures in.
 pub(crate) struct Captures {
     folder: PathBuf,
+    /// Whether nobody named the folder: then it is made when there is something to keep, only cases with frames leave a
+    /// file, and one that cannot be written is told with the case and fails nothing.
+    unasked: bool,
     /// The cases of this run that have theirs: with `--repeat` the first failure is captured.
     left: BTreeSet<String>,
 }
@@ -26,29 +29,51 @@ impl Captures {
     /// Makes the folder, if it is not there.
     pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
-        Ok(Self { folder: folder.to_owned(), left: BTreeSet::new() })
+        Ok(Self { folder: folder.to_owned(), unasked: false, left: BTreeSet::new() })
     }
 
-    /// Writes the capture of a case that ended badly. One that did not leaves none, and takes away
+    /// In a folder that nobody named.
+    pub(crate) fn unasked(folder: PathBuf) -> Self {
+        Self { folder, unasked: true, left: BTreeSet::new() }
+    }
+
+    /// Writes the capture of a case that ended badly, and says where it is. One that did not leaves none, and takes away
     /// what an earlier run has left of it: what lies there is of this run.
-    pub(crate) fn take(&mut self, case: &Case, result: &CaseResult) -> Result<(), Error> {
+    pub(crate) fn take(
+        &mut self,
+        case: &Case,
+        result: &CaseResult,
+    ) -> Result<Option<String>, Error> {
+        match self.put(case, result) {
+            Err(error) if self.unasked => Ok(Some(format!("{}: {}", error.what, error.place))),
+            put => put,
+        }
+    }
+
+    fn put(&mut self, case: &Case, result: &CaseResult) -> Result<Option<String>, Error> {
         let id = case.id.as_str();
         if self.left.contains(id) {
-            return Ok(());
+            return Ok(None);
         }
         let path = self.folder.join(format!("{id}.pcapng"));
         if result.outcome.is_bad() {
             let comment = comment(id, result);
             let events: Vec<&Event> = result.records.iter().map(|record| &record.event).collect();
+            if self.unasked {
+                if !events.iter().any(|event| matches!(event, Event::Frame(_))) {
+                    return Ok(None);
+                }
+                std::fs::create_dir_all(&self.folder).map_err(|e| unwritten(&self.folder, &e))?;
+            }
             std::fs::write(&path, capture(&comment, &events)).map_err(|e| unwritten(&path, &e))?;
             self.left.insert(id.to_owned());
-            return Ok(());
+            return Ok(Some(path.display().to_string()));
         }
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(unwritten(&path, &error))
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 }

@@ -163,6 +163,7 @@ mod tests {
             reason: reason.map(Into::into),
             records: Vec::new(),
             output: String::new(),
+            frames: None,
             began: Duration::ZERO,
             took: Duration::ZERO,
         }

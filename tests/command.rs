@@ -2,6 +2,8 @@
 //!
 //! It runs a fake suite program (`tests/fake_suite`), so nothing here needs a privilege.
 
+#[path = "command/captures.rs"]
+mod captures;
 #[path = "command/diffs.rs"]
 mod diffs;
 #[path = "command/draws.rs"]
@@ -24,12 +26,15 @@ use std::process::{Command, Output};
 fn hairpin(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.args(args);
+    command.env("XDG_STATE_HOME", STATE).args(args);
     if args.first().is_some_and(|word| ["check", "list", "doctor"].contains(word)) {
         command.arg("--suite").arg(fake_suite());
     }
     command
 }
+
+/// The folder of states: of the build, so that nothing is left elsewhere.
+const STATE: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// The fake suite program, which cargo builds along with these tests.
 fn fake_suite() -> PathBuf {
@@ -55,6 +60,7 @@ fn plain(printed: &[u8]) -> String {
     let text = String::from_utf8_lossy(printed);
     let text =
         text.replace(kernel.trim(), "KERNEL").replace(&*fake_suite().to_string_lossy(), "SUITE");
+    let text = text.replace(STATE, "STATE");
     // What would help depends on the modules of this machine's kernel.
     let lines = text.lines().filter(|line| !line.starts_with("    remedy: "));
     lines.map(|line| timeless(line) + "\n").collect()

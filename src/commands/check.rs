@@ -67,7 +67,8 @@ pub(crate) struct Args {
     /// Write everything that happens to a file, one JSON object a line (docs/events.md).
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Leave a pcapng file of each case that ends badly, with an interface for each of its links.
+    /// Where to leave a pcapng file of each case that ends badly, with an interface for each of its links
+    /// [default: the user's folder of states].
     #[arg(long, value_name = "DIR")]
     captures: Option<PathBuf>,
     /// Every case in full, with the journey of each cell: each link that saw a frame of it, what was
@@ -112,7 +113,7 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
 /// Runs the cases.
 pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let stream = args.events.as_deref().map(Stream::create).transpose()?;
-    let captures = args.captures.as_deref().map(Captures::create).transpose()?;
+    let captures = args.captures()?;
     let program = args.suite.locate(args.quiet)?;
     let stop = Stop::on_signals()?;
     let (suite, ready) = std::thread::scope(|scope| {
@@ -168,6 +169,14 @@ impl Guest {
 }
 
 impl Args {
+    /// Where the frames of failing cases go.
+    fn captures(&self) -> Result<Captures, Error> {
+        let kernel = self.kernel.as_deref().unwrap_or("here");
+        let name: String = kernel.chars().map(|c| if c == '/' { '-' } else { c }).collect();
+        let usual = || Captures::unasked(guest::state().join("captures").join(name));
+        self.captures.as_deref().map_or_else(|| Ok(usual()), Captures::create)
+    }
+
     fn options(&self) -> Options {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let one = NonZero::<usize>::MIN;

@@ -47,7 +47,8 @@ impl Ward<'_> {
             ));
         }
         let records = ended.records;
-        Ok(CaseResult { index, outcome, reason, records, output, began, took: start.elapsed() })
+        let took = start.elapsed();
+        Ok(CaseResult { index, outcome, reason, records, output, frames: None, began, took })
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Result {
     pub(crate) records: Vec<Record>,
     /// The end of what it printed.
     pub(crate) output: String,
+    /// Where its frames are kept, or why they are not.
+    pub(crate) frames: Option<String>,
     /// When it began, from the beginning of the run.
     pub(crate) began: Duration,
     /// From its beginning to its result.
@@ -180,6 +182,7 @@ fn one(shared: &Shared<'_>, index: usize, case: &Case, slots: (Slot, Slot), news
                 reason,
                 records: ended.records,
                 output: ended.output,
+                frames: None,
                 began,
                 took: ended.took,
             });
@@ -230,5 +233,14 @@ fn so_far(index: usize, records: &[Record], began: Duration, now: Duration) -> R
     });
     let (outcome, reason) = told.unwrap_or((Outcome::Fail, None));
     let records = records.to_vec();
-    Result { index, outcome, reason, records, output: String::new(), began, took: now - began }
+    Result {
+        index,
+        outcome,
+        reason,
+        records,
+        output: String::new(),
+        frames: None,
+        began,
+        took: now - began,
+    }
 }

@@ -57,6 +57,9 @@ impl Telling<'_> {
             self.happening(&mut out, result.outcome, event);
         }
         self.output(&mut out, result);
+        if let Some(frames) = &result.frames {
+            out.push_str(&labelled("frames", frames));
+        }
         if result.outcome.is_bad() {
             let command = paint(STRONG, format!("{} {}", self.command, case.id));
             out.push_str(&labelled("rerun", &command));

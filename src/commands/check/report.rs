@@ -38,7 +38,7 @@ pub(super) struct Report<'a> {
     symbols: BTreeSet<char>,
     progress: Progress,
     stream: Option<Stream>,
-    captures: Option<Captures>,
+    captures: Captures,
     kernel: String,
     began: Instant,
     /// The case whose failure has been told already, because its lab was kept.
@@ -55,7 +55,7 @@ impl<'a> Report<'a> {
         args: &'a Args,
         suite: &'a Suite,
         cases: &'a [&'a Case],
-        (stream, captures): (Option<Stream>, Option<Captures>),
+        (stream, captures): (Option<Stream>, Captures),
         guest: Option<&Guest>,
     ) -> Result<Self, Error> {
         let runs = cases.len() * args.repeat.get();
@@ -161,14 +161,11 @@ impl<'a> Report<'a> {
     }
 
     /// Takes in a result; tells the areas that are complete with it, in order.
-    fn take(&mut self, result: CaseResult) -> Result<(), Error> {
+    fn take(&mut self, mut result: CaseResult) -> Result<(), Error> {
         let case = self.cases[result.index];
+        let captured = self.captures.take(case, &result).map(|told| result.frames = told);
         let written = match &mut self.stream {
             Some(stream) => stream.case(self.suite, case, &result),
-            None => Ok(()),
-        };
-        let captured = match &mut self.captures {
-            Some(captures) => captures.take(case, &result),
             None => Ok(()),
         };
         self.tally.add(result);
