@@ -18,7 +18,7 @@ use rstest::rstest;
 use super::{NEEDS, cable};
 
 pub(crate) const RULES: &[Rule] =
-    &[DEFAULTS, TOLD, NONSENSE, LOOSE, UP_AGAIN, HEADER, SAYS, REGISTRATION, SUMS];
+    &[DEFAULTS, TOLD, NONSENSE, LOOSE, UP_AGAIN, HEADER, ONCE, SAYS, REGISTRATION, SUMS];
 
 /// What the kernel tells of flags: it means them all.
 fn all(values: u32) -> u64 {
@@ -216,6 +216,35 @@ fn without_reordering_tags_are_shown() {
         lab.expect_shot("b", &shot, "a:v5 host vlan 5 changed (104 bytes)").await?;
         lab.set_option("a:v5", FLAGS, flags(REORDER_HEADER, REORDER_HEADER)).await?;
         lab.expect_shot("b", &shot, "a:v5 host").await?;
+        Ok(())
+    });
+}
+
+const ONCE: Rule = Rule {
+    id: "vlan.flags.without-reordering-it-tags-once",
+    promise: "what the machine itself sends leaves with one tag whether its VLAN hides tags or not, \
+              and whether the other end does",
+    source: Source {
+        cite: "vlan_dev_hard_header and vlan_dev_hard_start_xmit, net/8021q/vlan_dev.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn without_reordering_it_tags_once() {
+    check(&ONCE, async |case| {
+        let mut lab = case.lab(&super::priority::tagging()).await?;
+        for (near, far) in [(0, REORDER_HEADER), (0, 0), (REORDER_HEADER, 0)] {
+            lab.set_option("a:v5", FLAGS, flags(REORDER_HEADER, near)).await?;
+            lab.set_option("b:v5", FLAGS, flags(REORDER_HEADER, far)).await?;
+            for (from, to) in [("a", "b"), ("b", "a")] {
+                let cell = lab.ping(Family::V4, from, to).await?;
+                let claim = format!("{from} reaches {to}");
+                lab.claim(&claim, cell.verdict.symbol() == '+', &cell.verdict)?;
+            }
+        }
         Ok(())
     });
 }

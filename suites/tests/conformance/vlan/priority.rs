@@ -15,7 +15,7 @@ pub(crate) const RULES: &[Rule] = &[EGRESS, INGRESS, TOLD];
 
 const NEEDS_BRIDGE: &[Need] = &[Need::Driver("veth"), Need::Driver("vlan"), Need::Driver("bridge")];
 
-fn tagging() -> Topology {
+pub(super) fn tagging() -> Topology {
     without_ipv6(
         Topology::new("tagging")
             .host("a")
@@ -131,7 +131,8 @@ fn from_the_tag_into_the_kernel() {
 
 const TOLD: Rule = Rule {
     id: "vlan.priority.maps-are-read-back",
-    promise: "both maps are told as they were set, and what is set to no priority is told no more",
+    promise: "both maps are told as they were set, and what is set to no priority is told no more \
+              until it is set again",
     source: Source { cite: "vlan_fill_info, net/8021q/vlan_netlink.c", strength: Strength::Code },
     article: &[],
     needs: NEEDS,
@@ -158,6 +159,23 @@ fn maps_are_read_back() {
             lab.claim(&format!("{way:?}: {left:?}"), seen == left, format!("{seen:?}"))?;
             let other = lab.priorities("b:v5", way).await?;
             lab.claim("the other end has none", other.is_empty(), format!("{other:?}"))?;
+        }
+        // Of one that was never mapped to any nothing is told.
+        let before = lab.told("b:v5").await?;
+        for way in [Way::Ingress, Way::Egress] {
+            lab.set_priority("b:v5", way, 7, 0).await?;
+        }
+        let changes = before.changes(&lab.told("b:v5").await?);
+        lab.claim("nothing more is told", changes.is_empty(), format!("{changes:?}"))?;
+        // One by itself: changed, taken back, set again.
+        for to in [5, 4, 0, 0, 3, 3, 0, 6] {
+            let alone: BTreeMap<_, _> = (to > 0).then_some((2, to)).into_iter().collect();
+            for way in [Way::Ingress, Way::Egress] {
+                lab.set_priority("b:v5", way, 2, to).await?;
+                let seen = lab.priorities("b:v5", way).await?;
+                let claim = format!("{way:?}: {alone:?} alone");
+                lab.claim(&claim, seen == alone, format!("{seen:?}"))?;
+            }
         }
         Ok(())
     });
