@@ -115,6 +115,7 @@ const NONSENSE: Rule = Rule {
 #[case::beyond(&[(ID, 4096)], Errno::ERANGE)]
 #[case::unknown_protocol(&[(ID, 7), (PROTOCOL, 0x9100)], Errno::EPROTONOSUPPORT)]
 #[case::unknown_flag(&[(ID, 7), (FLAGS, flags(32, 32))], Errno::EINVAL)]
+#[case::unknown_flag_meant(&[(ID, 7), (FLAGS, flags(32, 0))], Errno::EINVAL)]
 #[case::group(&[(ID, 7), (link::ADDRESS, 0x0100_5e00_0001)], Errno::EADDRNOTAVAIL)]
 #[case::mtu_above(&[(ID, 7), (link::MTU, 1501)], Errno::EINVAL)]
 #[case::the_same_again(&[(ID, 5)], Errno::EEXIST)]
