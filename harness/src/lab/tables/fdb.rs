@@ -125,6 +125,7 @@ const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
+const NDA_CACHEINFO: u16 = 3;
 const NDA_VLAN: u16 = 5;
 const NDA_MASTER: u16 = 9;
 const NDA_FLAGS_EXT: u16 = 15;
@@ -206,6 +207,24 @@ impl Lab {
         entries.sort();
         entries.dedup();
         Ok(entries)
+    }
+
+    /// How long ago a frame was last sent by an address, and how long ago one was last sent to it, as the bridges of a
+    /// namespace tell it, in hundredths of a second; none for an address that they do not know.
+    pub async fn silence(
+        &self,
+        netns: &str,
+        mac: Mac,
+    ) -> Result<Option<(Duration, Duration)>, Error> {
+        let ages = |body: &[u8]| {
+            let attrs = body.get(12..)?;
+            find(attrs, NDA_MASTER)?;
+            // `struct nda_cacheinfo`: confirmed, used, updated, references.
+            let ages = find(attrs, NDA_CACHEINFO).filter(|bytes| bytes.len() >= 16)?;
+            let since = |at| Duration::from_millis(10 * u64::from(u32_at(ages, at)));
+            (find(attrs, NDA_LLADDR)? == mac.0).then(|| (since(8), since(4)))
+        };
+        Ok(self.neighbours(netns)?.iter().find_map(|(_, body)| ages(body)))
     }
 
     fn neighbours(&self, netns: &str) -> Result<Vec<Answer>, Error> {

@@ -226,8 +226,14 @@ fn never_its_own_addresses(#[case] whose: &str, #[case] heard: &str) {
     check(&NOT_ITS_OWN, async |case| {
         let mut lab = case.lab(&switch()).await?;
         let own = lab.mac(whose);
+        let of_it = |known: Vec<FdbEntry>| -> Vec<FdbEntry> {
+            known.into_iter().filter(|entry| entry.mac == own).collect()
+        };
+        let before = of_it(entries(&lab).await?);
         lab.shoot("a", &Shot::broadcast().from(own)).await?;
         let known = entries(&lab).await?;
+        let after = of_it(known.clone());
+        lab.claim("its entry is where it was", after == before, format!("{after:?}"))?;
         let learned = known.iter().any(|entry| entry.mac == own && !entry.own);
         lab.claim("it is not learned", !learned, "it is")?;
         lab.expect_shot("c", &Shot::to(own), heard).await?;
@@ -400,6 +406,9 @@ fn a_locked_port_believes_its_entries_only() {
         lab.set_port("sw:p1", PortFlags::default().locked(true).learning(false)).await?;
         lab.expect_shot("a", &Shot::to(b).from(ROAMER), "nobody").await?;
         lab.expect_shot("a", &here_i_am(), "nobody").await?;
+        // The port's own address is an entry at it, and nobody's behind it.
+        let own = lab.mac("sw:p1");
+        lab.expect_shot("a", &Shot::to(b).from(own), "nobody").await?;
         expect_roamer(&lab, "unknown at a locked port", &[]).await?;
         lab.expect_shot("a", &Shot::to(b), "b host").await?;
         lab.add_fdb("sw:p3", ROAMER, Fdb::STATIC).await?;
@@ -408,7 +417,9 @@ fn a_locked_port_believes_its_entries_only() {
         lab.expect_shot("a", &Shot::to(b).from(ROAMER), "b host").await?;
         lab.set_port("sw:p1", PortFlags::default().locked(false)).await?;
         lab.delete_fdb("sw:p1", ROAMER, None).await?;
-        lab.expect_shot("a", &Shot::to(b).from(ROAMER), "b host").await?;
+        for from in [ROAMER, own] {
+            lab.expect_shot("a", &Shot::to(b).from(from), "b host").await?;
+        }
         Ok(())
     });
 }

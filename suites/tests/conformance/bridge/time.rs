@@ -17,7 +17,7 @@ use rstest::rstest;
 
 use super::snooping::{group, join, snooping};
 
-pub(crate) const RULES: &[Rule] = &[AGEING, DELAY, MEMBERSHIP];
+pub(crate) const RULES: &[Rule] = &[AGEING, ANEW, CHANGED, DELAY, MEMBERSHIP];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VirtualTime];
 
@@ -50,6 +50,86 @@ fn forgets_after_five_minutes() {
         lab.expect_shot("c", &Shot::to(ROAMER), "a other").await?;
         let time = Duration::from_secs(300);
         lab.expect_forgotten_after("sw", ROAMER, spoke, time).await?;
+        lab.expect_shot("c", &Shot::to(ROAMER), "a other, b other").await?;
+        Ok(())
+    });
+}
+
+/// Another such address, which speaks once.
+const SILENT: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x0e]);
+
+const ANEW: Rule = Rule {
+    id: "bridge.time.each-frame-begins-the-time-anew",
+    promise: "an address is remembered for 300 seconds from its last frame, however long ago its \
+              first was; frames to it do not keep it, and the bridge tells when either passed",
+    source: Source {
+        cite: "IEEE 802.1D-1998, 7.8; br_fdb_update and br_handle_frame_finish",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn each_frame_begins_the_time_anew() {
+    check(&ANEW, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let began = lab.now();
+        let _member = join(&lab, "b", Family::V4)?;
+        lab.expect_member("sw:p2", &group(Family::V4), true).await?;
+        for mac in [ROAMER, SILENT] {
+            lab.shoot("a", &Shot::broadcast().from(mac)).await?;
+        }
+        // A membership's end is an hour glass of 260 seconds.
+        let time = Duration::from_secs(260);
+        lab.expect_no_member_after("sw:p2", &group(Family::V4), began, time).await?;
+        let (long, short) = (Duration::from_secs(250), Duration::from_secs(5));
+        lab.expect_shot("c", &Shot::to(ROAMER), "a other").await?;
+        let ages = lab.silence("sw", ROAMER).await?;
+        let is = ages.is_some_and(|(from, to)| from > long && to < short);
+        lab.claim("none of its own for long, one to it just now", is, format!("{ages:?}"))?;
+        let again = lab.now();
+        lab.shoot("a", &Shot::broadcast().from(ROAMER)).await?;
+        let ages = lab.silence("sw", ROAMER).await?;
+        let is = ages.is_some_and(|(from, _)| from < short);
+        lab.claim("one of its own just now", is, format!("{ages:?}"))?;
+        let time = Duration::from_secs(300);
+        lab.expect_forgotten_after("sw", SILENT, began, time).await?;
+        lab.expect_forgotten_after("sw", ROAMER, again, time).await
+    });
+}
+
+const CHANGED: Rule = Rule {
+    id: "bridge.time.a-change-of-the-tree-shortens-it",
+    promise: "when a port has begun to forward, the root of a spanning tree takes addresses that \
+              were silent for a forward delay for old, whatever the ageing time, and no others",
+    source: Source {
+        cite: "IEEE 802.1D-1998, 8.3.5; hold_time, net/bridge/br_fdb.c",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_change_of_the_tree_shortens_it() {
+    check(&CHANGED, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        lab.set_option("sw:br", bridge::FORWARD_DELAY, 1500).await?;
+        lab.set_option("sw:br", bridge::STP, 1).await?;
+        lab.set_up("sw:p2", false).await?;
+        let up = lab.now();
+        lab.set_up("sw:p2", true).await?;
+        lab.expect_option("sw:p1", port::STATE, FORWARDING).await?;
+        lab.shoot("a", &Shot::broadcast().from(ROAMER)).await?;
+        let time = Duration::from_secs(30);
+        lab.expect_to_become_after(("sw:p2", port::STATE, FORWARDING), up, time).await?;
+        lab.shoot("a", &Shot::broadcast().from(SILENT)).await?;
+        // Linux looks for old addresses when the next would be old, or when the time is told anew.
+        lab.set_option("sw:br", bridge::AGEING_TIME, 30_000).await?;
+        lab.expect_forgotten_after("sw", ROAMER, up, time).await?;
+        lab.expect_shot("c", &Shot::to(SILENT), "a other").await?;
+        // The other is flooded, to the new port as well.
         lab.expect_shot("c", &Shot::to(ROAMER), "a other, b other").await?;
         Ok(())
     });
