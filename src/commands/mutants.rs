@@ -114,6 +114,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let seeds = Seeds::new(args.seed);
     let bench = Bench {
         program: &program,
+        suite: &suite,
         image: &image,
         guest: &guest,
         seeds: &seeds,

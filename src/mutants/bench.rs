@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use hairpin_model::event::Outcome;
 use hairpin_model::{CaseId, Error, Event};
+use hairpin_vm::Job;
 use hairpin_vm::kernels::Image;
-use hairpin_vm::{BootSpec, Guests, Job};
 
 use super::verdict::{Kill, Verdict};
-use crate::guest::{GuestArgs, Seeds, job};
+use crate::guest::{Fleet, GuestArgs, Seeds, job};
 use crate::run::stop::Stop;
-use crate::suite::Case;
+use crate::suite::{Case, Suite};
 
 /// How many cases share a guest. A guest of fewer is sooner done when one notices, and costs its start.
 const TOGETHER: usize = 48;
@@ -30,6 +30,8 @@ const AT_A_TIME: &str = "--test-threads=4";
 pub(crate) struct Bench<'b> {
     /// The suite program, the first process of each guest.
     pub(crate) program: &'b Path,
+    /// What it holds.
+    pub(crate) suite: &'b Suite,
     /// The kernel.
     pub(crate) image: &'b Image,
     /// The user's wishes.
@@ -46,7 +48,7 @@ pub(crate) struct Bench<'b> {
 
 /// A kernel with a driver's modules rebuilt and not edited, and what each case came to on it.
 pub(crate) struct Sound {
-    guests: Guests,
+    guests: Fleet,
     seen: Mutex<BTreeMap<String, Asked>>,
 }
 
@@ -81,15 +83,15 @@ impl Sound {
 }
 
 impl Bench<'_> {
-    fn guests(&self, modules: &[PathBuf]) -> Result<Guests, Error> {
+    fn guests(&self, modules: &[PathBuf]) -> Result<Fleet, Error> {
         let args = self.guest.clone().with_modules(modules);
         let spec = args.spec(self.image.clone(), self.program)?;
-        let spec = BootSpec { beforehand: Some(job("", self.deadline)), ..spec };
-        Ok(Guests::prepare(&spec)?)
+        Fleet::prepare(&spec)
     }
 
-    fn give(&self, guests: &Guests, case: &Case) -> Result<Seen, Error> {
+    fn give(&self, guests: &Fleet, case: &Case) -> Result<Seen, Error> {
         let seed = self.seeds.next(&case.id);
+        let guests = guests.of(self.suite.waits_for_minutes(case))?;
         let ended = guests.run(&Job { seed, ..job(&case.test, self.deadline) })?;
         Ok(ended.outcome())
     }
@@ -130,22 +132,25 @@ impl Bench<'_> {
         Ok(Some(tally.verdict()))
     }
 
-    /// Those of the cases that do not end well when they share a guest; all of them where that says nothing.
-    fn suspects<'c>(&self, guests: &Guests, cases: &[&'c Case]) -> Vec<&'c Case> {
+    /// Those of the cases that do not end well when they share a guest, and those that it cannot run; all of them where
+    /// that says nothing.
+    fn suspects<'c>(&self, guests: &Fleet, cases: &[&'c Case]) -> Vec<&'c Case> {
         if cases.len() == 1 || self.stop.is_stopped() {
             return cases.to_vec();
         }
         let words = ["--exact", "--nocapture", AT_A_TIME].map(str::to_owned).into_iter();
         let args = words.chain(cases.iter().map(|case| case.test.clone()));
         let deadline = TIMES * self.deadline;
-        let Ok(ended) = guests.run(&Job { deadline, ..Job::new("/init", args) }) else {
+        let Ok(ended) = guests.usual().run(&Job { deadline, ..Job::new("/init", args) }) else {
             return cases.to_vec();
         };
         let records = ended.records.iter().map(|record| &record.event);
         let ended_well = ended_well(records);
         // What the kernel complained of may be the doing of any of them.
         let is_quiet = ended.evidence.is_empty();
-        let is_suspect = |case: &&&Case| !is_quiet || !ended_well.contains(&case.id);
+        let is_suspect = |case: &&&Case| {
+            !is_quiet || !ended_well.contains(&case.id) || self.suite.waits_for_minutes(case)
+        };
         cases.iter().filter(is_suspect).copied().collect()
     }
 }
