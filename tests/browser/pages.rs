@@ -110,6 +110,7 @@ fn write(run: &Path, kernel: &str, cases: &[Told]) {
         memory_mib: 144,
         boot_ms: 1900,
         woken: true,
+        kept: false,
         seed: Some(7),
         notes: vec![NASTY.into()],
     };
