@@ -19,7 +19,7 @@ use hairpin_vm::{BootSpec, Guests, Profile};
 
 use crate::show;
 
-pub(crate) use case::{Ward, folder, job, keep, state};
+pub(crate) use case::{Ward, folder, job, keep, kept_of, state};
 pub(crate) use fleet::Fleet;
 pub(crate) use seed::Seeds;
 

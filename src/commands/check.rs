@@ -172,8 +172,7 @@ impl Args {
     /// Where the frames of failing cases go.
     fn captures(&self) -> Result<Captures, Error> {
         let kernel = self.kernel.as_deref().unwrap_or("here");
-        let name: String = kernel.chars().map(|c| if c == '/' { '-' } else { c }).collect();
-        let usual = || Captures::unasked(guest::state().join("captures").join(name));
+        let usual = || Captures::unasked(guest::kept_of("captures", kernel));
         self.captures.as_deref().map_or_else(|| Ok(usual()), Captures::create)
     }
 

@@ -99,8 +99,12 @@ pub(crate) fn folder(events: Option<&Path>, kernel: &str) -> PathBuf {
     if let Some(file) = events {
         return file.with_extension("consoles");
     }
-    let name: String = kernel.chars().map(|c| if c == '/' { '-' } else { c }).collect();
-    state().join("consoles").join(name)
+    kept_of("consoles", kernel)
+}
+
+/// The folder for things of that kind, of that kernel, among the user's states.
+pub(crate) fn kept_of(kind: &str, kernel: &str) -> PathBuf {
+    state().join(kind).join(kernel.replace('/', "-"))
 }
 
 /// Our folder among the user's folders of states.

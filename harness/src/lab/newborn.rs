@@ -5,7 +5,9 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::Lab;
-use super::options::{LINK_HEADER, LinkOption, Place, link_header, read, write};
+use super::options::{
+    IFLA_LINKINFO, INFO_DATA, INFO_KIND, LINK_HEADER, LinkOption, Place, link_header, read, write,
+};
 use crate::attrs::Attrs;
 use crate::netlink::Refused;
 use crate::netlink::plain::{
@@ -15,9 +17,6 @@ use crate::ns::Ns;
 
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
-const IFLA_LINKINFO: u16 = 18;
-const INFO_KIND: u16 = 1;
-const INFO_DATA: u16 = 2;
 
 /// A name that no topology of the suite uses.
 const NAME: &str = "newborn";

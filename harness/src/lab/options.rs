@@ -95,20 +95,30 @@ impl LinkOption {
     }
 
     fn encode(self, value: u64) -> Vec<u8> {
-        if self.network || cfg!(target_endian = "big") {
-            value.to_be_bytes()[8 - self.bytes..].to_vec()
-        } else {
-            value.to_le_bytes()[..self.bytes].to_vec()
-        }
+        encode(value, self.bytes, self.network)
     }
 
     fn decode(self, bytes: &[u8]) -> u64 {
-        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-        if self.network || cfg!(target_endian = "big") {
-            bytes.iter().fold(0, fold)
-        } else {
-            bytes.iter().rev().fold(0, fold)
-        }
+        decode(bytes, self.network)
+    }
+}
+
+/// A value in so many bytes, in network order or this machine's.
+pub(super) fn encode(value: u64, bytes: usize, network: bool) -> Vec<u8> {
+    if network || cfg!(target_endian = "big") {
+        value.to_be_bytes()[8 - bytes..].to_vec()
+    } else {
+        value.to_le_bytes()[..bytes].to_vec()
+    }
+}
+
+/// The value that some bytes are, in network order or this machine's.
+pub(super) fn decode(bytes: &[u8], network: bool) -> u64 {
+    let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+    if network || cfg!(target_endian = "big") {
+        bytes.iter().fold(0, fold)
+    } else {
+        bytes.iter().rev().fold(0, fold)
     }
 }
 
@@ -397,10 +407,10 @@ pub mod vlan {
 /// How long an option may take to change of itself: the spanning tree takes several seconds.
 const BECOME: Duration = Duration::from_secs(20);
 
-const IFLA_LINKINFO: u16 = 18;
+pub(super) const IFLA_LINKINFO: u16 = 18;
 const IFLA_PROTINFO: u16 = 12;
-const INFO_KIND: u16 = 1;
-const INFO_DATA: u16 = 2;
+pub(super) const INFO_KIND: u16 = 1;
+pub(super) const INFO_DATA: u16 = 2;
 const INFO_SLAVE_DATA: u16 = 5;
 
 /// `ifinfomsg`.
@@ -420,13 +430,16 @@ pub(super) fn write(attrs: Attrs, (option, value): (LinkOption, u64)) -> Attrs {
     attrs.bytes(option.number, &option.encode(value))
 }
 
+/// What a link's driver says, among all that the kernel says of the link.
+pub(super) fn driver_data(attrs: &[u8]) -> Option<&[u8]> {
+    find(find(attrs, IFLA_LINKINFO)?, INFO_DATA)
+}
+
 /// Finds an option in what the kernel says of a link.
 pub(super) fn read(attrs: &[u8], option: LinkOption) -> Option<u64> {
     let found = match option.place {
         Place::Link => find(attrs, option.number),
-        Place::Driver => {
-            find(find(attrs, IFLA_LINKINFO)?, INFO_DATA).and_then(|data| find(data, option.number))
-        }
+        Place::Driver => driver_data(attrs).and_then(|data| find(data, option.number)),
         Place::Port => find(find(attrs, IFLA_LINKINFO)?, INFO_SLAVE_DATA)
             .and_then(|data| find(data, option.number)),
     };

@@ -28,10 +28,7 @@ pub(super) struct Losses {
 impl Losses {
     /// As of now.
     pub(super) async fn now(lab: &Lab) -> Result<Self, Error> {
-        let path = "/proc/thread-self/net/softnet_stat";
-        let table = fs::read_to_string(path).map_err(|error| {
-            Error::new(format!("cannot read the kernel's table: {error}"), path, "mount /proc")
-        })?;
+        let table = table("softnet_stat")?;
         let neighbours =
             match lab.nodes().first() {
                 Some(node) => node.netlink.full_neighbour_tables().await.map_err(|refused| {
@@ -82,14 +79,18 @@ fn doubt<'c>(cells: impl Iterator<Item = &'c mut Cell>, why: &str) {
     }
 }
 
+/// A table of the namespace that the thread is in.
+fn table(name: &str) -> Result<String, Error> {
+    let path = format!("/proc/thread-self/net/{name}");
+    fs::read_to_string(&path).map_err(|error| {
+        Error::new(format!("cannot read the kernel's table: {error}"), path, "mount /proc")
+    })
+}
+
 /// Whether a link of the lab has lost received frames since it was made.
 fn has_lost(lab: &Lab) -> Result<bool, Error> {
     for node in lab.nodes() {
-        let path = "/proc/thread-self/net/dev";
-        let table = node.ns.enter(|| fs::read_to_string(path)).map_err(|error| {
-            Error::new(format!("cannot read the kernel's table: {error}"), path, "mount /proc")
-        })?;
-        if lost(&table) {
+        if lost(&node.ns.enter(|| table("dev"))?) {
             return Ok(true);
         }
     }

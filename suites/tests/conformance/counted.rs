@@ -21,11 +21,12 @@ pub(crate) async fn expect_bytes(
     (from, shot, heard): Sent<'_>,
     wanted: &[(&str, u64, u64)],
 ) -> Result<Vec<[Counters; 2]>, Stop> {
+    let links: Vec<&str> = wanted.iter().map(|(link, ..)| *link).collect();
     let mut counted = vec![[Counters::default(); 2]; wanted.len()];
     for (which, bytes) in BYTES.into_iter().enumerate() {
-        let before = counters(lab, wanted).await?;
+        let before = counters(lab, &links).await?;
         lab.expect_shot(from, &shot.clone().bytes(bytes), heard).await?;
-        let after = counters(lab, wanted).await?;
+        let after = counters(lab, &links).await?;
         for (of_link, (after, before)) in counted.iter_mut().zip(after.into_iter().zip(before)) {
             of_link[which] = after - before;
         }
@@ -41,10 +42,15 @@ pub(crate) async fn expect_bytes(
 
 /// What links have counted when nothing is under way any more: unicast shots are announced by
 /// broadcast, which macvlan children take out of a queue in their own time.
-async fn counters(lab: &mut CaseLab, links: &[(&str, u64, u64)]) -> Result<Vec<Counters>, Stop> {
+async fn counters(lab: &mut CaseLab, links: &[&str]) -> Result<Vec<Counters>, Stop> {
     settled(lab).await?;
+    read(lab, links).await
+}
+
+/// What links have counted so far.
+async fn read(lab: &CaseLab, links: &[&str]) -> Result<Vec<Counters>, Stop> {
     let mut all = Vec::new();
-    for (link, ..) in links {
+    for link in links {
         all.push(lab.counters(*link).await?);
     }
     Ok(all)
@@ -63,13 +69,12 @@ pub(crate) async fn expect_groups(
     links: &[&str],
 ) -> Result<(), Stop> {
     const TIMES: u64 = 5;
-    let links: Vec<_> = links.iter().map(|link| (*link, 0, 0)).collect();
-    let before = counters(lab, &links).await?;
+    let before = counters(lab, links).await?;
     // The grid behind it is counted, too: as much as the one behind nothing.
-    let nothing = counters(lab, &links).await?;
+    let nothing = counters(lab, links).await?;
     lab.send_many(from, &Shot::broadcast().bytes(BYTES[0]), TIMES as usize)?;
-    let after = counters(lab, &links).await?;
-    for (at, (link, ..)) in links.iter().enumerate() {
+    let after = counters(lab, links).await?;
+    for (at, link) in links.iter().enumerate() {
         let seen = (after[at] - nothing[at]) - (nothing[at] - before[at]);
         let seen = (seen.rx_packets, seen.multicast, seen.rx_bytes);
         let wanted = (TIMES, TIMES, TIMES * BYTES[0] as u64);
@@ -99,10 +104,8 @@ pub(crate) async fn expect_exactly(
     (from, to): (&str, &str),
     wanted: &[(&str, Counters)],
 ) -> Result<(), Stop> {
-    let mut before = Vec::new();
-    for (link, _) in wanted {
-        before.push(lab.counters(*link).await?);
-    }
+    let links: Vec<&str> = wanted.iter().map(|(link, _)| *link).collect();
+    let before = read(lab, &links).await?;
     // It comes with one behind it.
     lab.datagram(Family::V4, from, to, true)?;
     for ((link, wanted), before) in wanted.iter().zip(before) {

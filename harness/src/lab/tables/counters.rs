@@ -4,6 +4,7 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
+use super::u64_at;
 use crate::attrs::find;
 
 /// What a link has counted since it was made.
@@ -54,10 +55,7 @@ impl Lab {
         const IFLA_STATS64: u16 = 23;
         let attrs = self.link_attributes(&link.into())?;
         let stats = find(&attrs, IFLA_STATS64).unwrap_or_default();
-        let at = |place: usize| {
-            let bytes = stats.get(8 * place..).and_then(<[u8]>::first_chunk);
-            bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes))
-        };
+        let at = |place: usize| u64_at(stats, 8 * place);
         Ok(Counters {
             rx_packets: at(0),
             tx_packets: at(1),

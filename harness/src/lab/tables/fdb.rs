@@ -10,7 +10,7 @@ use hairpin_model::topology::LinkName;
 use hairpin_model::{Error, Mac};
 
 use super::super::Lab;
-use super::super::options::link_header;
+use super::super::options::{driver_data, link_header};
 use super::{u16_at, u32_at};
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{
@@ -190,12 +190,10 @@ impl Lab {
 
     /// The senders that a macvlan child in source mode hears.
     pub async fn senders(&self, link: impl Into<LinkName>) -> Result<BTreeSet<Mac>, Error> {
-        const IFLA_LINKINFO: u16 = 18;
-        const INFO_DATA: u16 = 2;
         const MACADDR_DATA: u16 = 5;
         let attrs = self.link_attributes(&link.into())?;
-        let data = find(&attrs, IFLA_LINKINFO).and_then(|info| find(info, INFO_DATA));
-        let list = data.and_then(|data| find(data, MACADDR_DATA)).unwrap_or_default();
+        let list = driver_data(&attrs).and_then(|data| find(data, MACADDR_DATA));
+        let list = list.unwrap_or_default();
         Ok(parse(list).filter_map(|(_, mac)| mac.try_into().ok()).map(Mac).collect())
     }
 

@@ -8,10 +8,12 @@ use hairpin_model::topology::LinkName;
 use hairpin_model::{Error, Family, Mac};
 
 use super::super::Lab;
+use super::super::options::driver_data;
 use super::{u16_at, u32_at};
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{
-    AF_BRIDGE, CREATE, DUMP, EXCL, EventKind, Events, Question, RTM_DELMDB, RTM_GETMDB, RTM_NEWMDB,
+    AF_BRIDGE, Answer, CREATE, DUMP, EXCL, EventKind, Events, Question, RTM_DELMDB, RTM_GETMDB,
+    RTM_NEWMDB,
 };
 
 /// A group that a bridge port is a member of.
@@ -45,8 +47,6 @@ impl fmt::Display for MdbEntry {
 const MDBA_MDB: u16 = 1;
 const MDBA_ROUTER: u16 = 2;
 const MDBA_ROUTER_PORT: u16 = 1;
-const IFLA_LINKINFO: u16 = 18;
-const IFLA_INFO_DATA: u16 = 2;
 const IFLA_BR_MCAST_QUERIER_STATE: u16 = 47;
 const MDBA_MDB_ENTRY: u16 = 1;
 const MDBA_MDB_ENTRY_INFO: u16 = 1;
@@ -85,17 +85,21 @@ fn mdb_entry(port: u32, group: &str, vlan: u16, state: u8) -> Option<[u8; 28]> {
 impl Lab {
     /// The memberships that the bridges of a namespace know, in order of group.
     pub async fn mdb(&self, netns: &str) -> Result<Vec<MdbEntry>, Error> {
-        let header = [AF_BRIDGE, 0, 0, 0, 0, 0, 0, 0];
-        let attrs = Attrs::new();
-        let asked = Question { kind: RTM_GETMDB, flags: DUMP, header: &header, attrs };
-        let answers = self.ask(netns, &asked)?;
-        let answers = answers.map_err(|refused| refused.error("show the memberships", netns))?;
         let mut found = Vec::new();
-        for (_, body) in &answers {
+        for (_, body) in &self.group_tables(netns, "show the memberships")? {
             found.extend(self.memberships(netns, body));
         }
         found.sort();
         Ok(found)
+    }
+
+    /// All that the bridges of a namespace say of groups: memberships, and where routers are.
+    fn group_tables(&self, netns: &str, what: &str) -> Result<Vec<Answer>, Error> {
+        let header = [AF_BRIDGE, 0, 0, 0, 0, 0, 0, 0];
+        let attrs = Attrs::new();
+        let asked = Question { kind: RTM_GETMDB, flags: DUMP, header: &header, attrs };
+        let answers = self.ask(netns, &asked)?;
+        answers.map_err(|refused| refused.error(what, netns))
     }
 
     /// The memberships that a message of the kernel tells.
@@ -130,13 +134,8 @@ impl Lab {
 
     /// The ports of a namespace's bridges behind which routers are, in order.
     pub async fn router_ports(&self, netns: &str) -> Result<Vec<String>, Error> {
-        let header = [AF_BRIDGE, 0, 0, 0, 0, 0, 0, 0];
-        let attrs = Attrs::new();
-        let asked = Question { kind: RTM_GETMDB, flags: DUMP, header: &header, attrs };
-        let answers = self.ask(netns, &asked)?;
-        let answers = answers.map_err(|refused| refused.error("show the routers", netns))?;
         let mut found = Vec::new();
-        for (_, body) in &answers {
+        for (_, body) in &self.group_tables(netns, "show the routers")? {
             let all = find(body.get(8..).unwrap_or_default(), MDBA_ROUTER).unwrap_or_default();
             let ports = parse(all).filter(|(kind, _)| *kind == MDBA_ROUTER_PORT);
             let links = ports.filter_map(|(_, port)| self.topology.link_at(netns, u32_at(port, 0)));
@@ -177,8 +176,7 @@ impl Lab {
     ) -> Result<Option<(IpAddr, Option<String>)>, Error> {
         let bridge = bridge.into();
         let attrs = self.link_attributes(&bridge)?;
-        let data = find(&attrs, IFLA_LINKINFO).and_then(|info| find(info, IFLA_INFO_DATA));
-        let state = data.and_then(|data| find(data, IFLA_BR_MCAST_QUERIER_STATE));
+        let state = driver_data(&attrs).and_then(|data| find(data, IFLA_BR_MCAST_QUERIER_STATE));
         let Some(state) = state else { return Ok(None) };
         let (address, port) = match family {
             Family::V4 => (1, 2),

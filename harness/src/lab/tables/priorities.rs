@@ -6,7 +6,7 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
-use super::super::options::link_header;
+use super::super::options::{IFLA_LINKINFO, INFO_DATA, INFO_KIND, driver_data, link_header};
 use super::u32_at;
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{Question, RTM_NEWLINK};
@@ -20,9 +20,6 @@ pub enum Way {
     Egress,
 }
 
-const IFLA_LINKINFO: u16 = 18;
-const INFO_KIND: u16 = 1;
-const INFO_DATA: u16 = 2;
 const IFLA_VLAN_QOS_MAPPING: u16 = 1;
 
 impl Way {
@@ -64,8 +61,8 @@ impl Lab {
         way: Way,
     ) -> Result<BTreeMap<u32, u32>, Error> {
         let attrs = self.link_attributes(&link.into())?;
-        let data = find(&attrs, IFLA_LINKINFO).and_then(|info| find(info, INFO_DATA));
-        let list = data.and_then(|data| find(data, way.number())).unwrap_or_default();
+        let list = driver_data(&attrs).and_then(|data| find(data, way.number()));
+        let list = list.unwrap_or_default();
         Ok(parse(list).map(|(_, pair)| (u32_at(pair, 0), u32_at(pair, 4))).collect())
     }
 }

@@ -7,7 +7,7 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
-use super::u16_at;
+use super::{u16_at, u64_at};
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{Question, RTM_GETSTATS};
 
@@ -104,8 +104,4 @@ impl Lab {
         let of_type = body.and_then(|body| find(find(body, which)?, TYPE_BRIDGE));
         Ok(of_type.unwrap_or_default().to_vec())
     }
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u64::from_ne_bytes(*b))
 }

@@ -6,7 +6,7 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
-use super::super::options::link_header;
+use super::super::options::{decode, encode, link_header};
 use super::u16_at;
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{AF_BRIDGE, DUMP, Question, RTM_GETVLAN, RTM_NEWVLAN, RTM_SETLINK};
@@ -109,12 +109,6 @@ impl Lab {
     ) -> Result<(), Error> {
         let link = link.into();
         let header = vlan_header(self.index(&link)?);
-        let value_bytes = &value.to_ne_bytes();
-        let value_bytes = if cfg!(target_endian = "big") {
-            &value_bytes[8 - option.bytes..]
-        } else {
-            &value_bytes[..option.bytes]
-        };
         let entry = if option.global {
             Attrs::new().bytes(GLOBAL_ID, &id.to_ne_bytes())
         } else {
@@ -123,7 +117,7 @@ impl Lab {
             let info = [ONLY_OPTIONS.to_ne_bytes(), id.to_ne_bytes()].concat();
             Attrs::new().bytes(ENTRY_INFO, &info)
         };
-        let entry = entry.bytes(option.number, value_bytes);
+        let entry = entry.bytes(option.number, &encode(value, option.bytes, false));
         let attrs = Attrs::new().nest(if option.global { GLOBAL } else { ENTRY }, &entry);
         let asked = Question { kind: RTM_NEWVLAN, flags: 0, header: &header, attrs };
         self.command(&link, &asked, &format!("set {option} {value} of VLAN {id}"))?;
@@ -168,14 +162,7 @@ impl Lab {
         let mut entries = bodies.flat_map(parse).map(|(_, entry)| entry);
         let entry = entries.find(|entry| is_of(entry, option.global, id));
         let bytes = entry.and_then(|entry| find(entry, option.number));
-        Ok(bytes.map(|bytes| {
-            let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-            if cfg!(target_endian = "big") {
-                bytes.iter().fold(0, fold)
-            } else {
-                bytes.iter().rev().fold(0, fold)
-            }
-        }))
+        Ok(bytes.map(|bytes| decode(bytes, false)))
     }
 }
 
