@@ -10,7 +10,9 @@
 //!   out of the very socket that the first one is missing from.
 //!
 //! Queues between the two are first in, first out within a class, so whatever was going to arrive
-//! has. If a control is missing the cell is inconclusive, which no drawing accepts; so it is if a
+//! has. A parent's queue of frames to groups is one that controls may pass beside, so it must be
+//! seen to run empty (`gate`), and its worker hands them over on any CPU, so all of these must have
+//! run empty too (`cpus`). If a control is missing the cell is inconclusive, which no drawing accepts; so it is if a
 //! queue was full meanwhile, the receiver's socket (`frame`) or the machine's own (`losses`).
 //!
 //! `frame` does this for bare Ethernet frames, `ping` for ICMP echo, `flow` for TCP and UDP
@@ -21,10 +23,12 @@ mod answer;
 mod asked;
 mod checksum;
 mod controls;
+mod cpus;
 mod decode;
 mod ears;
 mod flow;
 mod frame;
+mod gate;
 mod headers;
 mod losses;
 mod membership;
@@ -36,14 +40,14 @@ mod shot;
 mod trace;
 
 use hairpin_model::grid::{Cell, Grid};
-use hairpin_model::topology::{Kind, LinkName};
-use hairpin_model::{Class, Error, Family, Mac};
-use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
-use nix::unistd::Pid;
+use hairpin_model::topology::{Kind, Link, LinkName};
+use hairpin_model::{Class, Error, Family, Mac, Topology};
 
 use crate::lab::{Lab, Queue};
 use crate::ns::Ns;
 use crate::sys::PacketSocket;
+
+use cpus::Pinned;
 
 pub use advert::Advert;
 pub(crate) use advert::advertise;
@@ -74,10 +78,24 @@ pub(crate) struct Endpoint {
     pub(crate) mac: Mac,
     /// The parent, if the link is a macvlan or ipvlan child: siblings share that parent's queue.
     pub(crate) parent: Option<LinkName>,
+    /// The parents of all children that its machine has.
+    pub(crate) parents: Vec<LinkName>,
     /// Whether that parent queues groups from wherever they come, not only those from outside.
     pub(crate) queues_all: bool,
     /// Whether the link can send and receive at all.
     pub(crate) running: bool,
+}
+
+/// The parent of a child, where the parent queues frames to groups for its children.
+fn queueing_parent(link: &Link) -> Option<LinkName> {
+    let queues =
+        matches!(link.kind, Kind::Macvlan { .. } | Kind::Macvtap { .. } | Kind::Ipvlan { .. });
+    queues.then(|| link.kind.parent().cloned()).flatten()
+}
+
+/// Whether frames to groups wait in a queue anywhere.
+fn has_queues(topology: &Topology) -> bool {
+    topology.links.iter().any(|link| queueing_parent(link).is_some())
 }
 
 /// Has what the taps still hold recorded, without judging it.
@@ -255,42 +273,11 @@ async fn endpoints(lab: &Lab) -> Result<Vec<Endpoint>, Error> {
             link: link.name.clone(),
             index: state.index,
             mac: state.mac,
-            parent: matches!(
-                link.kind,
-                Kind::Macvlan { .. } | Kind::Macvtap { .. } | Kind::Ipvlan { .. }
-            )
-            .then(|| link.kind.parent().cloned())
-            .flatten(),
+            parent: queueing_parent(link),
+            parents: topology.links_of(&host.name).filter_map(queueing_parent).collect(),
             queues_all: matches!(link.kind, Kind::Ipvlan { .. }),
             running: state.running,
         });
     }
     Ok(endpoints)
-}
-
-/// Keeps the thread on one CPU: what it sends first is then queued first.
-struct Pinned(Option<CpuSet>);
-
-impl Pinned {
-    fn here() -> Self {
-        let me = Pid::from_raw(0);
-        let pin = || -> nix::Result<CpuSet> {
-            let before = sched_getaffinity(me)?;
-            let mut one = CpuSet::new();
-            one.set(sched_getcpu()?)?;
-            sched_setaffinity(me, &one)?;
-            Ok(before)
-        };
-        // Where pinning is not allowed the controls still hold: they only lose an easy argument.
-        Self(pin().ok())
-    }
-}
-
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            // Staying on one CPU is slower, not wrong.
-            sched_setaffinity(Pid::from_raw(0), before).unwrap_or_default();
-        }
-    }
 }

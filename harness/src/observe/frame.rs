@@ -8,14 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use hairpin_model::grid::{Cell, Direction, Grid, Sighting, Verdict};
+use hairpin_model::grid::{Cell, Grid, Sighting, Verdict};
 use hairpin_model::{Class, Error, Mac};
 
-use super::controls::{Receiver, Sender, blocked, flushes};
+use super::controls::{Receiver, Sender, blocked};
 use super::decode::{ETHERTYPE, Heard, frame, number_in};
 use super::ears::{LOOPBACK, Listeners, broken, wait_readable};
+use super::gate::{Gate, goes_through};
 use super::shot::{Fate, Hearing, Shot, Tag};
-use super::{Endpoint, trace};
+use super::{Endpoint, cpus, has_queues, trace};
 use crate::lab::{Lab, Queue};
 use crate::sys::{Arrival, Kind, PacketSocket};
 
@@ -106,6 +107,9 @@ fn probe<'l>(
         probing.fire(from, shot)?;
     }
     probing.rounds()?;
+    if class.is_group() && has_queues(probing.lab.topology()) {
+        cpus::run_empty()?;
+    }
     probing.drain()?;
     let seen = trace::read(probing.lab, &listeners.taps)?;
     Ok((probing, seen))
@@ -188,7 +192,7 @@ impl<'l> Probing<'l> {
                 let why = format!("the socket of `{}` lost {lost} frames", host.name);
                 missing.push((host.name.clone(), Err(why)));
             } else if !heard.iter().any(|(at, ..)| *at == to) {
-                missing.push((host.name.clone(), self.unheard_proof(fired, to, &sightings, seen)));
+                missing.push((host.name.clone(), self.unheard_proof(fired, to, seen)));
             }
         }
         let heard = heard.into_iter().map(|(.., hearing)| hearing.clone()).collect();
@@ -202,13 +206,13 @@ impl<'l> Probing<'l> {
         &self,
         fired: &Fired<'_>,
         to: usize,
-        sightings: &[Sighting],
         seen: &[trace::Seen],
     ) -> Result<String, String> {
         if fired.refused.is_some() {
             return Ok("the sender's kernel refused to send it".into());
         }
-        let queued = self.is_queued(to, sightings);
+        let is_shot = |heard: &Heard| *heard == Heard::Frame(fired.number);
+        let queued = self.is_queued(fired.from, to, &is_shot, seen);
         // Whichever later frame of the sender's got through shows that the shot was sent.
         let others = (0..self.hosts.len()).filter(|other| *other != fired.from).map(Some);
         let receivers = if self.class.is_group() { vec![None] } else { others.collect() };
@@ -309,7 +313,7 @@ impl<'l> Probing<'l> {
         let into = || arrived.keys().filter(|(y, at)| *at == to && *y != to);
         let queue = self.class.is_group() && self.hosts[to].parent.is_some();
         let flushed = || {
-            into().any(|(y, _)| flushes(self.hosts, *y, to))
+            into().any(|(y, _)| goes_through(&self.hosts[*y], &self.hosts[to]))
                 || out().any(|(_, z)| self.hosts[*z].parent == self.hosts[to].parent)
         };
         // Without a queue in between, a receiver that nobody reaches still hears its loopback.
@@ -457,7 +461,7 @@ impl<'l> Probing<'l> {
                 (Verdict::Inconclusive(why), None)
             }
             1 => (Verdict::Delivered, None),
-            0 => self.missing(from, to, &probe, seen),
+            0 => self.missing(from, to, seen),
             n => (Verdict::Duplicated(n), None),
         };
         let overheard = self.rounds[0].overheard.iter().filter(|(s, r, _)| (*s, *r) == (from, to));
@@ -465,15 +469,10 @@ impl<'l> Probing<'l> {
         Cell { verdict, proof, seen: probe, overheard, ttl: None }
     }
 
-    fn missing(
-        &self,
-        from: usize,
-        to: usize,
-        probe: &[Sighting],
-        seen: &[trace::Seen],
-    ) -> (Verdict, Option<String>) {
-        let queued = self.is_queued(to, probe);
+    fn missing(&self, from: usize, to: usize, seen: &[trace::Seen]) -> (Verdict, Option<String>) {
         let receiver = (!self.class.is_group()).then_some(to);
+        let probe = |heard: &Heard| self.is_of(0, from, receiver, heard);
+        let queued = self.is_queued(from, to, &probe, seen);
         let sender = match self.rounds[0].refused.get(&(from, receiver)) {
             Some(error) => Sender::Mute(format!("the sender's kernel refused to send it: {error}")),
             None => self.sender(from, to, receiver, seen),
@@ -485,13 +484,27 @@ impl<'l> Probing<'l> {
         }
     }
 
-    /// Whether a group frame may wait in the queue of the receiver's parent.
-    fn is_queued(&self, to: usize, probe: &[Sighting]) -> bool {
+    /// Whether a frame to a group may still wait in the queue before the receiver. Where there are no
+    /// taps, the ways of the controls must do as evidence.
+    fn is_queued(
+        &self,
+        from: usize,
+        to: usize,
+        probe: &dyn Fn(&Heard) -> bool,
+        seen: &[trace::Seen],
+    ) -> bool {
         let host = &self.hosts[to];
-        let Some(parent) = host.parent.as_ref().map(ToString::to_string) else { return false };
-        let entered = |s: &Sighting| s.link == parent && s.direction == Direction::In;
-        self.class.is_group()
-            && (!self.lab.is_traced() || host.queues_all || probe.iter().any(entered))
+        let gate = Gate::before(host, self.lab.topology()).filter(|_| self.class.is_group());
+        let Some(gate) = gate else { return false };
+        if self.lab.is_traced() {
+            return gate.may_hold(seen.iter().filter(|s| probe(&s.heard)), seen);
+        }
+        let goes = |y: usize, z: usize| {
+            self.hosts[z].parent == host.parent && goes_through(&self.hosts[y], &self.hosts[z])
+        };
+        let out = self.rounds[1].arrived.keys().any(|&(s, z)| s == from && z != to && goes(s, z));
+        let into = self.rounds[2].arrived.keys().any(|&(y, z)| z == to && y != to && goes(y, z));
+        !(out || into)
     }
 
     /// What the second round shows of the sender.
@@ -522,7 +535,8 @@ impl<'l> Probing<'l> {
     /// What the third round shows of the receiver; best a control that came out of its queue.
     fn receiver(&self, to: usize) -> Receiver {
         let heard = self.rounds[2].arrived.keys().filter(|&&(y, at)| at == to && y != to);
-        match heard.map(|(y, _)| *y).max_by_key(|y| flushes(self.hosts, *y, to)) {
+        match heard.map(|(y, _)| *y).max_by_key(|y| goes_through(&self.hosts[*y], &self.hosts[to]))
+        {
             Some(from) => Receiver::HeardFrom(from),
             None if self.heard_itself.iter().any(|(host, _)| *host == to) => Receiver::HeardItself,
             None => Receiver::Deaf,
@@ -537,11 +551,13 @@ impl<'l> Probing<'l> {
         to: Option<usize>,
         seen: &[trace::Seen],
     ) -> Vec<Sighting> {
+        let ours = |seen: &&trace::Seen| self.is_of(round, from, to, &seen.heard);
+        seen.iter().filter(ours).map(|seen| seen.sighting.clone()).collect()
+    }
+
+    /// Whether it is the frame that a host sent in a round.
+    fn is_of(&self, round: usize, from: usize, to: Option<usize>, heard: &Heard) -> bool {
         let sent = &self.rounds[round].sent;
-        let ours = |heard: &Heard| match heard {
-            Heard::Frame(number) => sent.get(number) == Some(&(from, to)),
-            _ => false,
-        };
-        seen.iter().filter(|seen| ours(&seen.heard)).map(|seen| seen.sighting.clone()).collect()
+        matches!(heard, Heard::Frame(number) if sent.get(number) == Some(&(from, to)))
     }
 }

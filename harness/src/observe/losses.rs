@@ -14,6 +14,7 @@ use std::fs;
 use hairpin_model::Error;
 use hairpin_model::grid::{Cell, Verdict};
 
+use super::cpus;
 use crate::lab::Lab;
 
 /// How much the machine had lost at some moment.
@@ -28,7 +29,7 @@ pub(super) struct Losses {
 impl Losses {
     /// As of now.
     pub(super) async fn now(lab: &Lab) -> Result<Self, Error> {
-        let table = table("softnet_stat")?;
+        let table = cpus::table()?;
         let neighbours =
             match lab.nodes().first() {
                 Some(node) => node.netlink.full_neighbour_tables().await.map_err(|refused| {
@@ -79,22 +80,22 @@ fn doubt<'c>(cells: impl Iterator<Item = &'c mut Cell>, why: &str) {
     }
 }
 
-/// A table of the namespace that the thread is in.
-fn table(name: &str) -> Result<String, Error> {
-    let path = format!("/proc/thread-self/net/{name}");
-    fs::read_to_string(&path).map_err(|error| {
-        Error::new(format!("cannot read the kernel's table: {error}"), path, "mount /proc")
-    })
-}
-
 /// Whether a link of the lab has lost received frames since it was made.
 fn has_lost(lab: &Lab) -> Result<bool, Error> {
     for node in lab.nodes() {
-        if lost(&node.ns.enter(|| table("dev"))?) {
+        if lost(&node.ns.enter(devices)?) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// The table of links of the namespace that the thread is in.
+fn devices() -> Result<String, Error> {
+    let path = "/proc/thread-self/net/dev";
+    fs::read_to_string(path).map_err(|error| {
+        Error::new(format!("cannot read the kernel's table: {error}"), path, "mount /proc")
+    })
 }
 
 /// Behind two lines of titles, the fourth number of a link is what it has not taken.

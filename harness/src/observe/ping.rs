@@ -6,27 +6,29 @@
 //! the reply. A control is the same chain between a pair that works. Two rounds of them, out of
 //! the sender and then into the receiver, flush each step.
 
+mod search;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt, poll};
+use futures::poll;
 use hairpin_model::grid::{Cell, Direction, Grid, Sighting, Verdict};
 use hairpin_model::{Class, Error, Family};
 use socket2::{Domain, Protocol, Socket, Type};
 use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence};
-use tokio::time::sleep_until;
 
 use super::answer::{Answer, answer, is_giving_up};
-use super::controls::{Receiver, Sender, blocked, flushes};
+use super::controls::{Receiver, Sender, blocked};
 use super::decode::{self, Heard};
 use super::ears::{Listeners, broken};
 use super::{Endpoint, trace};
 use crate::lab::{Lab, Node};
 use crate::sys::PacketSocket;
+
+use search::Controls;
 
 /// How long an answer is waited for before the next pair is asked. No verdict depends on it: what
 /// comes later is found when the controls are through.
@@ -34,19 +36,6 @@ const GRACE: Duration = Duration::from_micros(150);
 
 /// How much longer for each host: a question is flooded to all of them first.
 const GRACE_FOR_EACH: Duration = Duration::from_micros(10);
-
-/// How many pairs are asked at once when none is known to work. Each question goes to all hosts,
-/// and a CPU's receive queue takes a thousand frames.
-const AT_ONCE: usize = 6;
-
-/// How long a control may take before it counts as lost; see `frame`.
-const DEADLINE: Duration = Duration::from_secs(5);
-
-/// How long to wait for the first answer to or from a host that may be cut off.
-const FIRST: Duration = Duration::from_millis(250);
-
-/// The same where no queue is in between: what comes later is caught by the loopback's turns.
-const BRIEF: Duration = Duration::from_millis(2);
 
 /// Longer than any case: surge-ping must not decide when we stop waiting.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
@@ -127,6 +116,7 @@ pub(super) async fn observe(
         routing,
         works: BTreeSet::new(),
         heard: BTreeMap::new(),
+        seen: Vec::new(),
     };
     let grid = asking.ask_everyone(only).await;
     *slot = Some(pings);
@@ -174,6 +164,8 @@ struct Asking<'l> {
     /// Pairs that are known to work: where controls come from.
     works: BTreeSet<(usize, usize)>,
     heard: BTreeMap<(u32, usize), Hearing>,
+    /// What the taps saw since the pair was asked.
+    seen: Vec<trace::Seen>,
 }
 
 impl Asking<'_> {
@@ -195,6 +187,7 @@ impl Asking<'_> {
     async fn decide(&mut self, from: usize, to: usize) -> Result<Cell, Error> {
         self.cool(from, to).await?;
         self.heard.clear();
+        self.seen.clear();
         trace::read(self.lab, self.taps)?;
         let (number, pending) = self.ask(from, to);
         let mut asked =
@@ -271,8 +264,9 @@ impl Asking<'_> {
         self.drain(asked.to)?;
         for seen in trace::read(self.lab, self.taps)? {
             if self.belongs(&seen.heard, asked) {
-                asked.note(seen, &self.hosts[asked.to]);
+                asked.note(&seen, &self.hosts[asked.to]);
             }
+            self.seen.push(seen);
         }
         Ok(())
     }
@@ -313,164 +307,6 @@ impl Asking<'_> {
         self.heard.get(&(number, at)).copied().unwrap_or_default()
     }
 
-    /// Controls out of the sender and then into the receiver, twice; then looks whether the answer
-    /// has come after all.
-    async fn run_controls(&mut self, asked: &mut Asked) -> Result<Controls, Error> {
-        let (from, to) = (asked.from, asked.to);
-        let mut queued = self.is_queued(asked);
-        let into = self.find_into(asked, queued).await?;
-        if let Some(y) = into.filter(|&y| !self.works.contains(&(y, to))) {
-            // The hosts that asked in vain have broadcast too. What they sent must be through before
-            // the sender asks them: their own question would tell it who they are.
-            self.control(y, to).await?;
-        }
-        // One of the two must come out of the queue that the question may wait in.
-        queued &= !into.is_some_and(|y| flushes(self.hosts, y, to));
-        let out = self.find_out(asked, queued).await?;
-        if asked.answer.is_some() {
-            return Ok(Controls::default());
-        }
-        // Those two showed the way and flushed the question. What it set off is flushed by these.
-        let mut controls = Controls::default();
-        if let Some(z) = out {
-            controls.out = self.control(from, z).await?.then_some(z);
-        }
-        match into {
-            Some(y) => controls.into = self.control(y, to).await?.then_some(y),
-            None => controls.itself = self.hears_itself(to).await?,
-        }
-        if let std::task::Poll::Ready(answer) = poll!(asked.pending.as_mut()) {
-            asked.answer = Some(answer);
-        }
-        Ok(controls)
-    }
-
-    /// Whether the question may wait in the queue of the receiver's parent, where groups do: it was
-    /// seen going in, and not coming out.
-    fn is_queued(&self, asked: &Asked) -> bool {
-        let receiver = &self.hosts[asked.to];
-        let Some(parent) = &receiver.parent else { return false };
-        let (parent, own) = (parent.to_string(), receiver.link.to_string());
-        let entered = |link: &String| {
-            let mut questions = asked.seen.iter().filter(|s| is_question(&s.what));
-            questions.any(|s| s.link == *link && s.direction == Direction::In)
-        };
-        !self.lab.is_traced() || ((receiver.queues_all || entered(&parent)) && !entered(&own))
-    }
-
-    /// A host that answers the sender; one behind the receiver's queue if it must be.
-    async fn find_out(&mut self, asked: &mut Asked, queued: bool) -> Result<Option<usize>, Error> {
-        let (from, to) = (asked.from, asked.to);
-        let others = (0..self.hosts.len()).filter(|z| *z != from && *z != to);
-        let pairs = others.map(|z| (from, z)).collect();
-        let hosts = self.hosts;
-        let good = |(_, z): (usize, usize)| !queued || hosts[z].parent == hosts[to].parent;
-        let own = hosts[from].link.to_string();
-        let got_out = asked.seen.iter().any(|s| s.link != own && is_question(&s.what));
-        let at_most = if got_out && !queued { BRIEF } else { FIRST };
-        Ok(self.first_control(asked, pairs, at_most, good).await?.map(|(_, z)| z))
-    }
-
-    /// A host that gets answers from the receiver; one before its queue if it must be.
-    async fn find_into(&mut self, asked: &mut Asked, queued: bool) -> Result<Option<usize>, Error> {
-        let (from, to) = (asked.from, asked.to);
-        let others = (0..self.hosts.len()).filter(|y| *y != from && *y != to);
-        let pairs = others.map(|y| (y, to)).collect();
-        let hosts = self.hosts;
-        let good = |(y, _): (usize, usize)| !queued || flushes(hosts, y, to);
-        let at_most = if queued { FIRST } else { BRIEF };
-        Ok(self.first_control(asked, pairs, at_most, good).await?.map(|(y, _)| y))
-    }
-
-    /// The first good pair of these that a control comes through between, or any that one does.
-    /// Where none is known to work, all are asked at once. An answer to the question itself, late
-    /// but not too late, ends the search.
-    async fn first_control(
-        &mut self,
-        asked: &mut Asked,
-        pairs: Vec<(usize, usize)>,
-        at_most: Duration,
-        good: impl Fn((usize, usize)) -> bool,
-    ) -> Result<Option<(usize, usize)>, Error> {
-        if let Some(&pair) = pairs.iter().find(|pair| self.works.contains(pair) && good(**pair)) {
-            return Ok(self.control(pair.0, pair.1).await?.then_some(pair));
-        }
-        let running = |host: usize| self.hosts[host].running;
-        let mut pairs: Vec<_> =
-            pairs.into_iter().filter(|(a, b)| running(*a) && running(*b)).collect();
-        pairs.sort_by_key(|pair| !good(*pair));
-        pairs.truncate(AT_ONCE);
-        let mut open = FuturesUnordered::new();
-        for &(from, to) in &pairs {
-            self.cool_pair(from, to).await?;
-            let (number, pending) = self.ask(from, to);
-            open.push(pending.map(move |answer| (answer, number, from, to)));
-        }
-        let until = tokio::time::Instant::now() + at_most;
-        let mut any = None;
-        let mut waiting = pairs.clone();
-        while asked.answer.is_none() {
-            tokio::select! {
-                answer = &mut asked.pending => asked.answer = Some(answer),
-                found = open.next() => {
-                    let Some((answer, number, from, to)) = found else { break };
-                    waiting.retain(|pair| *pair != (from, to));
-                    self.drain(to)?;
-                    if matches!(answer, Answer::Reply) && self.hearing(number, to).0 > 0 {
-                        any = Some((from, to));
-                        if good((from, to)) {
-                            break;
-                        }
-                    }
-                }
-                () = sleep_until(until) => break,
-            }
-        }
-        self.abandon(&waiting).await?;
-        Ok(any)
-    }
-
-    /// Ends the questions that were not answered. One that waits for its neighbour wakes as soon as
-    /// the neighbour is heard asking for somebody else, whenever that is: it would go off in the
-    /// middle of a later pair's request, and have its receiver ask back.
-    async fn abandon(&self, waiting: &[(usize, usize)]) -> Result<(), Error> {
-        for &(from, to) in waiting {
-            self.cool_pair(from, to).await?;
-        }
-        Ok(())
-    }
-
-    /// Runs one control between a pair that works: whether it came through and the receiver's ear
-    /// heard it.
-    async fn control(&mut self, from: usize, to: usize) -> Result<bool, Error> {
-        self.cool_pair(from, to).await?;
-        let asked = self.ask(from, to);
-        self.comes_through(asked, to).await
-    }
-
-    /// Whether a host's ear hears requests over the host's own loopback, one after the other; see
-    /// the same of frames for why several.
-    async fn hears_itself(&mut self, host: usize) -> Result<bool, Error> {
-        let loopback = match self.family {
-            Family::V4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        };
-        for _ in 0..self.lab.topology().links.len() {
-            let asked = self.ask_address(host, loopback);
-            if !self.comes_through(asked, host).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    async fn comes_through(&mut self, asked: (u32, Pending), to: usize) -> Result<bool, Error> {
-        let (number, pending) = asked;
-        let answer = tokio::time::timeout(DEADLINE, pending).await;
-        self.drain(to)?;
-        Ok(matches!(answer, Ok(Answer::Reply)) && self.hearing(number, to).0 > 0)
-    }
-
     fn verdict(&self, asked: &Asked, controls: Option<Controls>) -> (Verdict, Option<String>) {
         let times = self.hearing(asked.number, asked.to).0;
         match &asked.answer {
@@ -504,7 +340,13 @@ impl Asking<'_> {
             None if controls.itself => Receiver::HeardItself,
             None => Receiver::Deaf,
         };
-        blocked(self.hosts, to, &sender, &receiver, self.is_queued(asked))
+        if !controls.read {
+            return Err(format!(
+                "`{}` did not hear itself: it may have an answer",
+                self.hosts[from].name
+            ));
+        }
+        blocked(self.hosts, to, &sender, &receiver, controls.queued)
     }
 }
 
@@ -513,26 +355,15 @@ fn is_question(what: &str) -> bool {
     matches!(what, "arp request" | "neighbour solicitation" | "echo request")
 }
 
-/// The controls of one request that came through.
-#[derive(Default)]
-struct Controls {
-    /// A host that the sender reached.
-    out: Option<usize>,
-    /// A host that reached the receiver.
-    into: Option<usize>,
-    /// The receiver heard itself.
-    itself: bool,
-}
-
 impl Asked {
-    fn note(&mut self, seen: trace::Seen, receiver: &Endpoint) {
+    fn note(&mut self, seen: &trace::Seen, receiver: &Endpoint) {
         if let Heard::Echo { what: "echo request", ttl, .. } = seen.heard
             && seen.sighting.direction == Direction::In
             && seen.sighting.link == receiver.link.to_string()
         {
             self.ttl = Some(ttl);
         }
-        self.seen.push(seen.sighting);
+        self.seen.push(seen.sighting.clone());
     }
 }
 

@@ -19,8 +19,12 @@ pub(super) struct Seen {
     pub(super) sighting: Sighting,
     /// The outermost VLAN tag that it had there: ethertype and tag control information.
     pub(super) tag: Option<(u16, u16)>,
-    at: u64,
-    height: usize,
+    /// Whether it is for more than one: broadcast or multicast.
+    pub(super) to_group: bool,
+    /// When it was received or sent.
+    pub(super) at: u64,
+    /// How many links the one that it was seen on stands on.
+    pub(super) height: usize,
 }
 
 /// Takes everything out of the taps, oldest first.
@@ -43,7 +47,8 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
             let headers = headers(bytes, arrival.tag);
             let sighting = Sighting { link: link.name.to_string(), direction, what, headers };
             let height = height(lab.topology(), link);
-            seen.push(Seen { heard, sighting, tag, at: arrival.at, height });
+            let to_group = bytes.first().is_some_and(|first| first & 1 != 0);
+            seen.push(Seen { heard, sighting, tag, to_group, at: arrival.at, height });
         }
         all_read(tap, &node.name)?;
     }
