@@ -4,6 +4,7 @@
 //! nothing behind. Who reaches whom is asked by [`Lab::observe`]; everything else that a case can
 //! read or change is here.
 
+mod brctl;
 mod build;
 mod change;
 mod ethtool;
@@ -14,6 +15,7 @@ pub mod queue;
 mod settle;
 mod tables;
 mod timers;
+pub(crate) mod xdp;
 
 use std::net::IpAddr;
 
@@ -33,6 +35,7 @@ pub use tables::{
     Counters, Fdb, FdbEntry, MdbEntry, Notices, PortVlan, Standing, StpCounters, VlanCounters,
     VlanOption, Way, vlan_option,
 };
+pub use xdp::Xdp;
 
 use crate::observe::{
     Advert, Asking, Emerged, Fate, Flow, Listeners, Message, Passage, Pieces, Received, Recording,

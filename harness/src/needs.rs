@@ -79,6 +79,7 @@ async fn probe(netlink: &Netlink, here: &Ns, need: Need) -> Result<Result<(), St
             Ok(if known { Ok(()) } else { Err(words.into()) })
         }
         Need::MacvtapDevice => macvtap_device(netlink, here).await,
+        Need::Xdp => Ok(crate::lab::xdp::possible().map_err(|error| error.to_string())),
         Need::BrNetfilter => {
             let switch = "/proc/sys/net/bridge/bridge-nf-call-iptables";
             let there = Path::new(switch).exists();

@@ -56,6 +56,8 @@ pub enum Need {
     AllmultiCount,
     /// Character devices of macvtap links that can be opened: root, and a kernel with macvtap.
     MacvtapDevice,
+    /// XDP programs: root, and a kernel with BPF.
+    Xdp,
     /// `br_netfilter` with its per-namespace switches.
     BrNetfilter,
     /// A guest whose clock jumps when it only waits (profile `virtual-time`): for kernel timers of minutes.
@@ -79,6 +81,7 @@ impl fmt::Display for Need {
             Self::Since(major, minor) => write!(f, "Linux {major}.{minor}"),
             Self::AllmultiCount => f.write_str("the count of those that ask for all groups"),
             Self::MacvtapDevice => f.write_str("macvtap character devices"),
+            Self::Xdp => f.write_str("XDP programs"),
             Self::BrNetfilter => f.write_str("br_netfilter"),
             Self::VirtualTime => f.write_str(Self::VIRTUAL_TIME),
         }

@@ -19,6 +19,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     ("locked bridge ports", &[], "CONFIG_BRIDGE, of 5.18 or later"),
     ("the count of those that ask for all groups", &[], "CONFIG_NET, of 6.0 or later"),
     ("macvtap character devices", &["macvtap"], "CONFIG_MACVTAP, as root"),
+    ("XDP programs", &[], "CONFIG_BPF_SYSCALL, as root"),
     ("br_netfilter", &["br_netfilter"], "CONFIG_BRIDGE_NETFILTER"),
     ("netem", &["sch_netem"], "CONFIG_NET_SCH_NETEM"),
 ];
@@ -110,6 +111,7 @@ mod tests {
             Need::BrNetfilter,
             Need::AllmultiCount,
             Need::MacvtapDevice,
+            Need::Xdp,
             Need::VirtualTime,
             Need::Since(6, 4),
         ];

@@ -1,10 +1,12 @@
 //! Making and changing links.
 
+use std::os::fd::RawFd;
+
 use hairpin_model::Mac;
 use hairpin_model::topology::{Bridge, IpvlanFlag, IpvlanMode, Macvlan, Mode, PortFlags};
 use rtnetlink::packet_route::link::{
-    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoVeth, IpVlanFlags, IpVlanMode, LinkMessage,
-    MacVlanFlags, MacVlanMacAddressMode, MacVlanMode,
+    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoVeth, IpVlanFlags, IpVlanMode, LinkAttribute,
+    LinkMessage, LinkXdp, MacVlanFlags, MacVlanMacAddressMode, MacVlanMode,
 };
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan};
 
@@ -213,6 +215,15 @@ impl Netlink {
             None => builder.nocontroller(),
         };
         self.set(message.build()).await
+    }
+
+    /// Gives a link's driver an XDP program by its descriptor, or (-1) takes it away.
+    pub(crate) async fn set_xdp(&self, index: u32, fd: RawFd) -> Result<(), Refused> {
+        /// `XDP_FLAGS_DRV_MODE` of `<linux/if_link.h>`.
+        const BY_THE_DRIVER: u32 = 1 << 2;
+        let xdp = vec![LinkXdp::Fd(fd), LinkXdp::Flags(BY_THE_DRIVER)];
+        let message = LinkUnspec::new_with_index(index);
+        self.set(message.append_extra_attribute(LinkAttribute::Xdp(xdp)).build()).await
     }
 
     /// Sets a bridge port's flags; those that are not named stay as they are.

@@ -1,7 +1,7 @@
 //! The requests that links take by `ioctl`: a macvtap's by its file (`linux/if_tun.h`), any link's by
-//! name (`linux/ethtool.h`).
+//! name (`linux/ethtool.h`), a bridge's (`linux/sockios.h`).
 //!
-//! What they mean is told in `lab::queue` and `lab::ethtool`.
+//! What they mean is told in `lab::queue`, `lab::ethtool` and `lab::brctl`.
 #![expect(unsafe_code, reason = "ioctl has no safe form")]
 
 use std::io;
@@ -66,13 +66,32 @@ const SIOCETHTOOL: u32 = 0x8946;
 /// Passes a request, and leaves in its place what the kernel has made of it. The caller gives a
 /// buffer as long as the request's command has it.
 pub(crate) fn ethtool(fd: BorrowedFd<'_>, link: &str, request: &mut [u8]) -> io::Result<()> {
+    let mut ifreq = about(link);
+    ifreq.ifr_ifru.ifru_data = request.as_mut_ptr().cast();
+    // SAFETY: the kernel reads and writes as many bytes as the command has, which the buffer holds.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), SIOCETHTOOL.into(), &raw mut ifreq) }).map(|_| ())
+}
+
+/// `SIOCBRADDIF` and `SIOCBRDELIF` of `<linux/sockios.h>`.
+const SIOCBRADDIF: u32 = 0x89a2;
+const SIOCBRDELIF: u32 = 0x89a3;
+
+/// Makes a link a port of a bridge, or takes it out.
+pub(crate) fn port(fd: BorrowedFd<'_>, bridge: &str, index: u32, joins: bool) -> io::Result<()> {
+    let mut ifreq = about(bridge);
+    ifreq.ifr_ifru.ifru_ifindex = index.cast_signed();
+    let request = if joins { SIOCBRADDIF } else { SIOCBRDELIF };
+    // SAFETY: both requests read one ifreq.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), &raw mut ifreq) }).map(|_| ())
+}
+
+/// A request about a link.
+fn about(link: &str) -> libc::ifreq {
     // SAFETY: all-zero is a valid ifreq.
     let mut ifreq: libc::ifreq = unsafe { zeroed() };
     let room = ifreq.ifr_name.len() - 1;
     for (to, from) in ifreq.ifr_name[..room].iter_mut().zip(link.bytes()) {
         *to = from.cast_signed();
     }
-    ifreq.ifr_ifru.ifru_data = request.as_mut_ptr().cast();
-    // SAFETY: the kernel reads and writes as many bytes as the command has, which the buffer holds.
-    check(unsafe { libc::ioctl(fd.as_raw_fd(), SIOCETHTOOL.into(), &raw mut ifreq) }).map(|_| ())
+    ifreq
 }

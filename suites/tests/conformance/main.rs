@@ -99,6 +99,7 @@ hairpin_harness::suite!(
     underlay::RULES,
     veth::RULES,
     veth::offload::RULES,
+    veth::xdp::RULES,
     vlan::RULES,
     vlan::flags::RULES,
     vlan::priority::RULES,

@@ -5,6 +5,7 @@
 //! ```
 
 pub(crate) mod offload;
+pub(crate) mod xdp;
 
 use hairpin_fixtures::lan::without_ipv6;
 use hairpin_harness::options::link;

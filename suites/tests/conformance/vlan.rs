@@ -164,6 +164,8 @@ fn an_address_of_its_own() {
         let listed = lab.filters("a:eth0").await?.contains(&NEW);
         lab.claim("and not while it is down", !listed, listed)?;
         lab.set_up("a:v5", true).await?;
+        let listed = lab.filters("a:eth0").await?.contains(&NEW);
+        lab.claim("again when it is up again", listed, listed)?;
         let own = lab.mac("a:eth0");
         lab.set_mac("a:v5", own).await?;
         let listed = lab.filters("a:eth0").await?.contains(&NEW);

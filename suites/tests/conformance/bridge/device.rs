@@ -29,6 +29,7 @@ pub(crate) const RULES: &[Rule] = &[
     BRIDGE_SETTINGS,
     PORT_SETTINGS,
     REFUSED_PORTS,
+    BY_CALL,
     LEAVING,
 ];
 
@@ -347,6 +348,39 @@ fn what_is_no_port() {
         lab.set_bridge("sw:p1", Some("other")).await?;
         let other = u64::from(lab.topology().ifindex(&LinkName::from("sw:other")));
         lab.expect_option("sw:p1", link::CONTROLLER, other).await
+    });
+}
+
+const BY_CALL: Rule = Rule {
+    id: "bridge.device.ports-by-the-older-calls",
+    promise: "by the calls that brctl makes a link becomes a port and is one no longer; a port of \
+              another bridge is not taken, and a bridge gives up no port that is not its own",
+    source: Source {
+        cite: "br_add_if and br_del_if, net/bridge/br_if.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn ports_by_the_older_calls() {
+    check(&BY_CALL, async |case| {
+        let mut lab = case.lab(&switch().bridge("sw:other")).await?;
+        let all = "b broadcast, c broadcast, sw broadcast";
+        let done = lab.add_port("sw:other", "p1").await;
+        lab.expect_refusal("a port of another bridge", done, Errno::EBUSY)?;
+        let done = lab.add_port("sw:br", "p1").await;
+        lab.expect_refusal("a port of its own", done, Errno::EBUSY)?;
+        let done = lab.remove_port("sw:other", "p1").await;
+        lab.expect_refusal("another bridge's port out", done, Errno::EINVAL)?;
+        lab.expect_shot("a", &Shot::broadcast(), all).await?;
+        lab.remove_port("sw:br", "p1").await?;
+        lab.expect_shot("a", &Shot::broadcast(), "sw:p1 broadcast").await?;
+        lab.add_port("sw:br", "p1").await?;
+        lab.expect_shot("a", &Shot::broadcast(), all).await?;
+        let done = lab.add_port("sw:br", "other").await;
+        lab.expect_refusal("a bridge in a bridge", done, Errno::ELOOP)
     });
 }
 

@@ -12,6 +12,7 @@ use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::bridge;
 use hairpin_harness::{
     Bridge, Errno, Fdb, Mac, Need, PortVlan, Rule, Shot, Source, Strength, Tag, Topology, check,
+    vlan_option,
 };
 use rstest::rstest;
 
@@ -231,6 +232,12 @@ fn the_bridge_is_a_member_too() {
         lab.add_vlan("sw:br", PortVlan::tagged(10)).await?;
         lab.expect_shot("a", &shot, "sw other vlan 10").await?;
         lab.add_vlan("sw:br", PortVlan { id: 10, pvid: false, untagged: true }).await?;
+        lab.expect_shot("a", &shot, "sw broadcast").await?;
+        // Its own membership has a state, too.
+        lab.set_vlan_option("sw:br", 10, vlan_option::STATE, 4).await?;
+        lab.expect_shot("a", &shot, "nobody").await?;
+        lab.expect_shot("a", &Shot::to(br), "sw host").await?;
+        lab.set_vlan_option("sw:br", 10, vlan_option::STATE, 3).await?;
         lab.expect_shot("a", &shot, "sw broadcast").await?;
         Ok(())
     });
