@@ -46,7 +46,19 @@ pub(super) fn number(payload: &[u8]) -> Option<u32> {
 pub(super) fn number_in(frame: &[u8]) -> Option<u32> {
     // Behind Ethernet's header, a tag that was left in its place, or those of IPv4 or IPv6 and UDP;
     // ARP is as long as IPv4 and UDP.
-    [14, 14 + 4, 14 + 20 + 8, 14 + 40 + 8].into_iter().find_map(|at| number(frame.get(at..)?))
+    let known = [14, 14 + 4, 14 + 20 + 8, 14 + 40 + 8].into_iter();
+    known.chain(end_of_packet(frame)).find_map(|at| number(frame.get(at..)?))
+}
+
+/// Where an IP packet ends in a frame without tags: messages about memberships have it behind them.
+fn end_of_packet(frame: &[u8]) -> Option<usize> {
+    let length =
+        |at: usize| Some(usize::from(u16::from_be_bytes(*frame.get(at..)?.first_chunk()?)));
+    match frame.get(12..14)? {
+        [0x08, 0x00] => Some(14 + length(16)?),
+        [0x86, 0xdd] => Some(14 + 40 + length(18)?),
+        _ => None,
+    }
 }
 
 /// A frame that may belong to a probe.
@@ -130,11 +142,14 @@ pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
                 135 => discovery("neighbour solicitation", from, None, icmp.payload()),
                 136 => discovery("neighbour advertisement", from, Some(to), icmp.payload()),
                 1..=4 => quoted(icmp.payload()),
-                _ => None,
+                _ => own_frame(frame, &packet, 40 + usize::from(ip.header().payload_length())),
             }
         }
         (Some(net), Some(TransportSlice::Udp(udp))) if is_to_group(net) => {
             number(udp.payload()).map(Heard::Frame)
+        }
+        (Some(NetSlice::Ipv4(ip)), None) => {
+            own_frame(frame, &packet, usize::from(ip.header().total_len()))
         }
         _ => None,
     }

@@ -142,14 +142,34 @@ impl Message {
         Self::new(to, body)
     }
 
-    /// The frame in which a link with that address sends it.
-    pub(crate) fn frame(&self, own: Mac) -> Vec<u8> {
-        let mut frame = group_mac(self.to).0.to_vec();
-        frame.extend(own.0);
-        frame.extend(match (self.from, self.to) {
+    /// What it is called.
+    pub(super) fn name(&self) -> &'static str {
+        match (self.protocol, self.body.first()) {
+            (Some(_), _) => "a router's hello",
+            (None, Some(&(IGMP_QUERY | MLD_QUERY))) => "a query",
+            (None, Some(&(IGMP_LEAVE | MLD_DONE))) => "a leave",
+            _ => "a report",
+        }
+    }
+
+    /// The Ethernet group that it is for.
+    pub(super) fn group(&self) -> Mac {
+        group_mac(self.to)
+    }
+
+    /// Ethertype and packet.
+    pub(super) fn packet(&self) -> Vec<u8> {
+        match (self.from, self.to) {
             (IpAddr::V4(from), IpAddr::V4(to)) => self.ipv4(from, to),
             _ => self.ipv6(),
-        });
+        }
+    }
+
+    /// The frame in which a link with that address sends it.
+    pub(crate) fn frame(&self, own: Mac) -> Vec<u8> {
+        let mut frame = self.group().0.to_vec();
+        frame.extend(own.0);
+        frame.extend(self.packet());
         frame.resize(frame.len().max(60), 0);
         frame
     }

@@ -14,7 +14,7 @@ use hairpin_model::{Error, Mac};
 use etherparse::PacketBuilder;
 
 use super::decode::{ETHERTYPE, payload};
-use super::membership::group_mac;
+use super::membership::{Message, group_mac};
 use crate::sys::Kind;
 
 /// A VLAN tag.
@@ -98,6 +98,8 @@ pub struct Shot {
     datagram: Option<(IpAddr, IpAddr)>,
     /// Operation, sender and target, if it is ARP.
     arp: Option<(u16, Ipv4Addr, Ipv4Addr)>,
+    /// The message about memberships that it is.
+    message: Option<Message>,
 }
 
 /// The shortest frame of ours: its header, and what it is known by.
@@ -116,6 +118,7 @@ impl Shot {
             urgency: 0,
             datagram: None,
             arp: None,
+            message: None,
         }
     }
 
@@ -130,6 +133,11 @@ impl Shot {
     /// A UDP datagram to an IP group, as if that address had sent it. Both are of one family.
     pub fn datagram(from: IpAddr, group: IpAddr) -> Self {
         Self { datagram: Some((from, group)), ..Self::to(group_mac(group)) }
+    }
+
+    /// A message about memberships.
+    pub fn message(message: &Message) -> Self {
+        Self { message: Some(message.clone()), ..Self::to(message.group()) }
     }
 
     /// To all.
@@ -190,11 +198,18 @@ impl Shot {
         if self.arp.is_some() {
             return 0x0806;
         }
-        match (self.ethertype, self.datagram) {
+        let datagram = match self.datagram {
+            Some((from, _)) => Some(from.is_ipv4()),
+            None => match &self.message {
+                Some(message) => Some(message.is_ipv4()),
+                None => None,
+            },
+        };
+        match (self.ethertype, datagram) {
             (Some(other), _) => other,
             (None, None) => ETHERTYPE,
-            (None, Some((IpAddr::V4(_), _))) => 0x0800,
-            (None, Some((IpAddr::V6(_), _))) => 0x86dd,
+            (None, Some(true)) => 0x0800,
+            (None, Some(false)) => 0x86dd,
         }
     }
 
@@ -239,6 +254,9 @@ impl Shot {
         if let Some(addresses) = self.datagram {
             body.extend(datagram(addresses, number));
             return body;
+        }
+        if let Some(message) = &self.message {
+            body = message.packet();
         }
         if let Some(asked) = self.arp {
             body.extend(arp(asked, self.from));
@@ -303,10 +321,11 @@ impl fmt::Display for Shot {
         if let Some((operation, sender, target)) = self.arp {
             write!(f, "ARP {operation} of {sender} for {target}")?;
         }
-        match self.datagram {
-            None if self.arp.is_some() => {}
-            None => write!(f, "a frame to {}", self.to)?,
-            Some((from, group)) => write!(f, "a datagram of {from} to {group}")?,
+        match (&self.message, self.datagram) {
+            (Some(message), _) => f.write_str(message.name())?,
+            (None, Some((from, group))) => write!(f, "a datagram of {from} to {group}")?,
+            (None, None) if self.arp.is_some() => {}
+            (None, None) => write!(f, "a frame to {}", self.to)?,
         }
         if let Some(from) = self.from {
             write!(f, " as if of {from}")?;

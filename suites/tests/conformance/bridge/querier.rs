@@ -23,7 +23,7 @@ use rstest::rstest;
 use super::NEEDS;
 
 pub(crate) const RULES: &[Rule] =
-    &[BELIEVED, ASKED, SENDERS, ROUTER, NEIGHBOURS, UNICAST, UNSOUND, PERMANENT];
+    &[BELIEVED, ASKED, SENDERS, ROUTER, REPORTS, UNHEARD, NEIGHBOURS, UNICAST, UNSOUND, PERMANENT];
 
 pub(super) fn snooping() -> Topology {
     switch_with(Bridge::default().mcast_snooping(true))
@@ -223,6 +223,61 @@ fn who_asks_is_a_router(#[case] family: Family) {
         lab.expect_shot("c", &unknown, "a multicast").await?;
         lab.expect_shot("b", &unknown, "a multicast").await?;
         Ok(())
+    });
+}
+
+const REPORTS: Rule = Rule {
+    id: "bridge.querier.reports-go-to-routers",
+    promise: "a report for one group goes to the ports where routers are, so that no other member \
+              keeps its own back; a leave goes everywhere, and so does all where nobody asks",
+    source: Source { cite: "RFC 4541, 2.1.1 (1)", strength: Strength::Standard },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn reports_go_to_routers(#[case] family: Family) {
+    check(&REPORTS, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let report = Shot::message(&Message::report(group(family, 3)));
+        let leave = Shot::message(&Message::leave(group(family, 3)));
+        let all = "a multicast, c multicast, sw multicast";
+        lab.expect_shot("b", &report, all).await?;
+        ask(&mut lab, family).await?;
+        lab.expect_shot("b", &report, "a multicast").await?;
+        lab.expect_shot("b", &leave, all).await?;
+        Ok(())
+    });
+}
+
+const UNHEARD: Rule = Rule {
+    id: "bridge.querier.reports-are-unheard-without-snooping",
+    promise: "a report that comes while memberships are not followed makes no member, also of a \
+              bridge that follows them again",
+    source: Source {
+        cite: "br_multicast_rcv, net/bridge/br_multicast.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn reports_are_unheard_without_snooping(#[case] family: Family) {
+    check(&UNHEARD, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let group = group(family, 7);
+        let report = Shot::message(&Message::report(group));
+        lab.set_option("sw:br", bridge::MCAST_SNOOPING, 0).await?;
+        lab.expect_shot("b", &report, "a multicast, c multicast, sw multicast").await?;
+        lab.set_option("sw:br", bridge::MCAST_SNOOPING, 1).await?;
+        expect_members(&lab, group, &[]).await?;
+        lab.shoot("b", &report).await?;
+        expect_members(&lab, group, &["p2"]).await
     });
 }
 

@@ -214,7 +214,7 @@ const GONE: Rule = Rule {
 };
 
 /// The entries of an address, a line each without it.
-async fn entries_of(lab: &CaseLab, mac: Mac) -> Result<Vec<String>, Stop> {
+pub(super) async fn entries_of(lab: &CaseLab, mac: Mac) -> Result<Vec<String>, Stop> {
     let entries = lab.fdb("sw").await?.into_iter().filter(|entry| entry.mac == mac);
     let lines = entries.map(|entry| entry.to_string());
     Ok(lines.map(|line| line.split_once(' ').map_or("", |(_, rest)| rest).to_owned()).collect())

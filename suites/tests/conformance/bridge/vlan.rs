@@ -16,6 +16,8 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
+use super::tagged::entries_of;
+
 pub(crate) const RULES: &[Rule] = &[
     DEFAULT,
     MEMBERS,
@@ -150,6 +152,8 @@ fn untagged_frames_are_of_the_pvid() {
         let vlans = lab.vlans("sw:p1").await?;
         lab.expect_lines("p1", vlans, &["1 untagged", "20 pvid"])?;
         lab.expect_shot("a", &Shot::to(NOBODY), "b other").await?;
+        let learned = entries_of(&lab, lab.mac("a:eth0")).await?;
+        lab.expect_lines("learned", learned, &["p1 vlan 20"])?;
         lab.expect_shot("a", &Shot::to(NOBODY).tag(Tag::vlan(1)), "b other, c other").await?;
         lab.delete_vlan("sw:p1", 20).await?;
         let vlans = lab.vlans("sw:p1").await?;
