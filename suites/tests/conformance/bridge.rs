@@ -14,6 +14,7 @@ pub(crate) mod netfilter;
 pub(crate) mod notices;
 pub(crate) mod port;
 pub(crate) mod querier;
+pub(crate) mod reports;
 pub(crate) mod senders;
 pub(crate) mod settings;
 pub(crate) mod snooping;

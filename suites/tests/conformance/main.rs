@@ -44,6 +44,7 @@ hairpin_harness::suite!(
     bridge::notices::RULES,
     bridge::port::RULES,
     bridge::querier::RULES,
+    bridge::reports::RULES,
     bridge::senders::RULES,
     bridge::settings::RULES,
     bridge::snooping::RULES,

@@ -23,7 +23,7 @@ use rstest::rstest;
 use super::NEEDS;
 
 pub(crate) const RULES: &[Rule] =
-    &[BELIEVED, ASKED, SENDERS, ROUTER, REPORTS, UNHEARD, NEIGHBOURS, UNICAST, UNSOUND, PERMANENT];
+    &[BELIEVED, ASKED, SENDERS, ROUTER, NEIGHBOURS, UNICAST, UNSOUND, PERMANENT];
 
 pub(super) fn snooping() -> Topology {
     switch_with(Bridge::default().mcast_snooping(true))
@@ -73,7 +73,11 @@ pub(super) async fn tell(lab: &mut CaseLab, port: &str, message: Message) -> Res
 }
 
 /// Holds by which ports the group has members.
-async fn expect_members(lab: &CaseLab, group: IpAddr, ports: &[&str]) -> Result<(), Stop> {
+pub(super) async fn expect_members(
+    lab: &CaseLab,
+    group: IpAddr,
+    ports: &[&str],
+) -> Result<(), Stop> {
     let (name, entries) = (group.to_string(), lab.mdb("sw").await?);
     let members = entries.iter().filter(|e| e.group == name && e.source.is_none());
     lab.expect_lines(&format!("members of {name}"), members.map(|entry| &entry.link), ports)
@@ -226,64 +230,9 @@ fn who_asks_is_a_router(#[case] family: Family) {
     });
 }
 
-const REPORTS: Rule = Rule {
-    id: "bridge.querier.reports-go-to-routers",
-    promise: "a report for one group goes to the ports where routers are, so that no other member \
-              keeps its own back; a leave goes everywhere, and so does all where nobody asks",
-    source: Source { cite: "RFC 4541, 2.1.1 (1)", strength: Strength::Standard },
-    article: &[],
-    needs: NEEDS,
-};
-
-#[rstest]
-#[case::v4(Family::V4)]
-#[case::v6(Family::V6)]
-fn reports_go_to_routers(#[case] family: Family) {
-    check(&REPORTS, async |case| {
-        let mut lab = case.lab(&snooping()).await?;
-        let report = Shot::message(&Message::report(group(family, 3)));
-        let leave = Shot::message(&Message::leave(group(family, 3)));
-        let all = "a multicast, c multicast, sw multicast";
-        lab.expect_shot("b", &report, all).await?;
-        ask(&mut lab, family).await?;
-        lab.expect_shot("b", &report, "a multicast").await?;
-        lab.expect_shot("b", &leave, all).await?;
-        Ok(())
-    });
-}
-
-const UNHEARD: Rule = Rule {
-    id: "bridge.querier.reports-are-unheard-without-snooping",
-    promise: "a report that comes while memberships are not followed makes no member, also of a \
-              bridge that follows them again",
-    source: Source {
-        cite: "br_multicast_rcv, net/bridge/br_multicast.c",
-        strength: Strength::Code,
-    },
-    article: &[],
-    needs: NEEDS,
-};
-
-#[rstest]
-#[case::v4(Family::V4)]
-#[case::v6(Family::V6)]
-fn reports_are_unheard_without_snooping(#[case] family: Family) {
-    check(&UNHEARD, async |case| {
-        let mut lab = case.lab(&snooping()).await?;
-        let group = group(family, 7);
-        let report = Shot::message(&Message::report(group));
-        lab.set_option("sw:br", bridge::MCAST_SNOOPING, 0).await?;
-        lab.expect_shot("b", &report, "a multicast, c multicast, sw multicast").await?;
-        lab.set_option("sw:br", bridge::MCAST_SNOOPING, 1).await?;
-        expect_members(&lab, group, &[]).await?;
-        lab.shoot("b", &report).await?;
-        expect_members(&lab, group, &["p2"]).await
-    });
-}
-
 const NEIGHBOURS: Rule = Rule {
     id: "bridge.querier.groups-of-the-link-go-everywhere",
-    promise: "what is for all on a link (224.0.0.0/24, ff02::1) goes everywhere, members or not",
+    promise: "what is for all on a link (224.0.0.0/24, ff02::1) goes everywhere, and nobody becomes a member",
     source: Source { cite: "RFC 4541, 2.1.2 and 3", strength: Strength::Standard },
     article: &[],
     needs: NEEDS,
@@ -298,6 +247,11 @@ fn groups_of_the_link_go_everywhere(#[case] family: Family, #[case] of_the_link:
         ask(&mut lab, family).await?;
         lab.expect_shot("c", &to(group(family, 2)), "a multicast").await?;
         let all = "a multicast, b multicast, sw multicast";
+        lab.expect_shot("c", &to(of_the_link), all).await?;
+        for (group, members) in [(of_the_link, &[][..]), (group(family, 2), &["p2"])] {
+            lab.shoot("b", &Shot::message(&Message::report(group))).await?;
+            expect_members(&lab, group, members).await?;
+        }
         lab.expect_shot("c", &to(of_the_link), all).await?;
         Ok(())
     });
