@@ -18,7 +18,7 @@ use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ASKS, AGAIN, LEFT, LOWEST, ROUTERS, LIMIT];
+pub(crate) const RULES: &[Rule] = &[ASKS, AGAIN, SILENT, LEFT, LOWEST, ROUTERS, LIMIT];
 
 /// The switch, following memberships, with addresses of its own to ask from.
 fn asking() -> Topology {
@@ -122,6 +122,43 @@ fn again_in_its_time(#[case] family: Family, #[case] what: &str) {
         // The ear is read in our time, so the second may seem to come a little early.
         let in_time = between >= Duration::from_millis(1500);
         lab.claim("not before its time", in_time, format!("{between:?}"))
+    });
+}
+
+const SILENT: Rule = Rule {
+    id: "bridge.asking.silent-beside-another",
+    promise: "a bridge that asks does so no more when another with a lower address has asked",
+    source: Source {
+        cite: "RFC 2236, 3; RFC 2710, 4; br_multicast_send_query",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4, Ipv4Addr::new(192, 0, 2, 1).into())]
+#[case::v6(Family::V6, Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).into())]
+fn silent_beside_another(#[case] family: Family, #[case] other: IpAddr) {
+    check(&SILENT, async |case| {
+        let mut lab = case.lab(&asking()).await?;
+        // It would ask again after a second, the least that there is; a membership takes longer.
+        let told =
+            [(bridge::MCAST_STARTUP_QUERY_INTERVAL, 100), (bridge::MCAST_MEMBERSHIP_INTERVAL, 150)];
+        lab.set_options("sw:br", &told).await?;
+        let ear = lab.listen("b", family).await?;
+        lab.set_option("sw:br", bridge::MCAST_QUERIER, 1).await?;
+        let first = ear.next()?;
+        lab.claim("the bridge asks", first.from != other, &first)?;
+        for _ in 0..2 {
+            lab.say("a", &[Message::query(family).from(other)]).await?;
+            let next = ear.next()?;
+            lab.claim("then the other alone", next.from == other, format!("{}", next.from))?;
+            lab.say("c", &[Message::report(group(family))]).await?;
+            lab.expect_member("sw:p3", &group(family).to_string(), true).await?;
+            lab.expect_member("sw:p3", &group(family).to_string(), false).await?;
+        }
+        Ok(())
     });
 }
 
