@@ -31,6 +31,19 @@ pub struct MdbEntry {
     pub permanent: bool,
 }
 
+impl MdbEntry {
+    /// Whether it is about a group (`239.1.2.3`), or the group from one source alone
+    /// (`239.1.2.3 from 192.0.2.1`).
+    fn is_about(&self, name: &str) -> bool {
+        match name.split_once(" from ") {
+            None => self.group == name,
+            Some((group, source)) => {
+                self.group == group && self.source.is_some_and(|own| own.to_string() == source)
+            }
+        }
+    }
+}
+
 impl fmt::Display for MdbEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.group, self.link)?;
@@ -213,8 +226,8 @@ impl Lab {
         let watch = async {
             loop {
                 let entries = self.mdb(&port.netns).await?;
-                let mut of_it = entries.iter().filter(|e| e.link == port.link && e.group == group);
-                if of_it.next().is_some() == member {
+                let mut of_it = entries.iter().filter(|e| e.link == port.link);
+                if of_it.any(|e| e.is_about(group)) == member {
                     return Ok(());
                 }
                 events.next().await;

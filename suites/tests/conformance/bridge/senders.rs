@@ -6,14 +6,16 @@
 //!   b --- p2 +----+
 //! ```
 
-use hairpin_harness::Record::{Allow, IsExclude, IsInclude, ToExclude, ToInclude};
-use hairpin_harness::options::bridge;
-use hairpin_harness::{Family, Message, Need, Record, Rule, Shot, Source, Strength, check};
+use hairpin_harness::Record::{Allow, Block, IsExclude, IsInclude, ToExclude, ToInclude};
+use hairpin_harness::options::{bridge, port};
+use hairpin_harness::{
+    CaseLab, Family, Message, Need, Record, Rule, Shot, Source, Stop, Strength, check,
+};
 use rstest::rstest;
 
 use super::querier::{ask, group, sender, snooping};
 
-pub(crate) const RULES: &[Rule] = &[CHANGED];
+pub(crate) const RULES: &[Rule] = &[CHANGED, BLOCKED, AT_ONCE];
 
 const CHANGED: Rule = Rule {
     id: "bridge.senders.a-member-changes-its-mind",
@@ -54,6 +56,93 @@ fn a_member_changes_its_mind(
             let who = if heard { "a multicast, b multicast" } else { "a multicast" };
             let of_it = Shot::datagram(sender(family, number), group);
             lab.expect_shot("c", &of_it, who).await?;
+        }
+        Ok(())
+    });
+}
+
+/// Has `b` hear senders 1 and 2 alone.
+async fn hear_two(lab: &mut CaseLab, family: Family) -> Result<(), Stop> {
+    let newest = [(bridge::MCAST_IGMP_VERSION, 3), (bridge::MCAST_MLD_VERSION, 2)];
+    lab.set_options("sw:br", &newest).await?;
+    let both = [sender(family, 1), sender(family, 2)];
+    let record = Message::record(ToInclude, group(family, 1), &both);
+    lab.shoot("b", &Shot::message(&record)).await?;
+    expect_heard(lab, family, &[1, 2]).await
+}
+
+/// Holds which senders of the group the bridge hands on to `b`.
+async fn expect_heard(lab: &CaseLab, family: Family, numbers: &[u8]) -> Result<(), Stop> {
+    let (name, entries) = (group(family, 1).to_string(), lab.mdb("sw").await?);
+    let of_b = entries.iter().filter(|entry| entry.group == name && entry.link == "p2");
+    let mut seen: Vec<String> =
+        of_b.filter_map(|entry| entry.source).map(|source| source.to_string()).collect();
+    seen.sort();
+    let wanted: Vec<String> =
+        numbers.iter().map(|number| sender(family, *number).to_string()).collect();
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    lab.expect_lines("the senders that b hears", seen, &wanted)
+}
+
+/// Has `b` hear sender 1 no longer.
+async fn block_one(lab: &mut CaseLab, family: Family) -> Result<(), Stop> {
+    let record = Message::record(Block, group(family, 1), &[sender(family, 1)]);
+    lab.shoot("b", &Shot::message(&record)).await?;
+    Ok(())
+}
+
+const BLOCKED: Rule = Rule {
+    id: "bridge.senders.a-blocked-one-ends",
+    promise: "a sender that a member wants to hear no longer is kept from it when nobody has \
+              claimed it for the time of the last member; the others stay",
+    source: Source {
+        cite: "RFC 3376, 6.4.2; br_multicast_block, __grp_src_query_marked_and_rexmit",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 10)],
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_blocked_one_ends(#[case] family: Family) {
+    check(&BLOCKED, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        lab.set_option("sw:br", bridge::MCAST_LAST_MEMBER_INTERVAL, 10).await?;
+        hear_two(&mut lab, family).await?;
+        block_one(&mut lab, family).await?;
+        let blocked = format!("{} from {}", group(family, 1), sender(family, 1));
+        lab.expect_member("sw:p2", &blocked, false).await?;
+        expect_heard(&lab, family, &[2]).await
+    });
+}
+
+const AT_ONCE: Rule = Rule {
+    id: "bridge.senders.a-blocked-one-ends-at-once-where-told",
+    promise: "where mcast_fast_leave is on and each host is followed, a sender that the only \
+              listener wants to hear no longer is kept from it at once",
+    source: Source {
+        cite: "br_multicast_eht_handle, net/bridge/br_multicast_eht.c, since 5.12",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 12)],
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_blocked_one_ends_at_once_where_told(#[case] family: Family) {
+    check(&AT_ONCE, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        // The time of the last member is longer than any reading takes.
+        lab.set_option("sw:br", bridge::MCAST_LAST_MEMBER_INTERVAL, 1000).await?;
+        for (fast, heard) in [(1, &[2][..]), (0, &[1, 2])] {
+            lab.set_option("sw:p2", port::FAST_LEAVE, fast).await?;
+            hear_two(&mut lab, family).await?;
+            block_one(&mut lab, family).await?;
+            expect_heard(&lab, family, heard).await?;
         }
         Ok(())
     });
