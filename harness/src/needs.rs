@@ -97,7 +97,7 @@ fn virtual_time() -> Result<(), String> {
 }
 
 fn birth((name, index): (&str, u32)) -> Birth<'_> {
-    Birth { name, index, mac: None, mtu: None, up: false }
+    Birth { name, index, mac: None, mtu: None, queues: None, up: false }
 }
 
 /// Only a port tells whether it could be locked, so one is made and looked at.

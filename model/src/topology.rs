@@ -198,6 +198,8 @@ pub struct Link {
     pub mac: Option<Mac>,
     /// Its MTU in bytes; `None` is the kernel's.
     pub mtu: Option<u32>,
+    /// How many queues it is made with each way; `None` is the driver's choice.
+    pub queues: Option<u32>,
     /// Its IP addresses.
     pub addresses: Vec<IpNet>,
     /// The bridge that it is a port of, in its own namespace, and its flags there.
@@ -371,6 +373,7 @@ impl Topology {
             kind,
             mac: None,
             mtu: None,
+            queues: None,
             addresses: Vec::new(),
             port: None,
             up: true,
@@ -402,6 +405,12 @@ impl Topology {
     #[must_use]
     pub fn mtu(self, link: impl Into<LinkName>, bytes: u32) -> Self {
         self.edit_link(link, |link| link.mtu = Some(bytes))
+    }
+
+    /// Makes a link with so many queues each way.
+    #[must_use]
+    pub fn queues(self, link: impl Into<LinkName>, queues: u32) -> Self {
+        self.edit_link(link, |link| link.queues = Some(queues))
     }
 
     /// Leaves a link down.

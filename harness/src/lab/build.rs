@@ -76,6 +76,7 @@ impl<'l> Builder<'l> {
             index: self.topology.ifindex(&link.name),
             mac: (!has_given_address(link)).then(|| self.topology.mac_of(&link.name)),
             mtu: link.mtu,
+            queues: link.queues,
             up: link.up && !has_flags(link),
         }
     }

@@ -21,6 +21,7 @@ pub(crate) struct Birth<'t> {
     /// `None` leaves the address to the driver.
     pub(crate) mac: Option<Mac>,
     pub(crate) mtu: Option<u32>,
+    pub(crate) queues: Option<u32>,
     pub(crate) up: bool,
 }
 
@@ -33,8 +34,17 @@ impl Birth<'_> {
         if let Some(mtu) = self.mtu {
             builder = builder.mtu(mtu);
         }
+        for attribute in queues(self.queues) {
+            builder = builder.append_extra_attribute(attribute);
+        }
         if self.up { builder.up() } else { builder.down() }
     }
+}
+
+/// How many queues there are to be each way.
+fn queues(number: Option<u32>) -> impl Iterator<Item = LinkAttribute> {
+    let both = |n| [LinkAttribute::NumTxQueues(n), LinkAttribute::NumRxQueues(n)];
+    number.into_iter().flat_map(both)
 }
 
 impl Netlink {
@@ -87,6 +97,9 @@ impl Netlink {
         }
         if let Some(mtu) = far.mtu {
             peer = peer.mtu(mtu);
+        }
+        for attribute in queues(far.queues) {
+            peer = peer.append_extra_attribute(attribute);
         }
         let builder = LinkMessageBuilder::<LinkVeth>::new(near.name, far.name)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())));

@@ -14,7 +14,7 @@ use rstest::rstest;
 use super::{NEEDS, cable};
 
 pub(crate) const RULES: &[Rule] =
-    &[DEFAULTS, TOLD, SUMS, QUEUES, NUMBERS, JOINING, OWN_COUNTERS, BIRTH, REFUSED];
+    &[DEFAULTS, TOLD, SUMS, QUEUES, IN_USE, NUMBERS, JOINING, OWN_COUNTERS, BIRTH, REFUSED];
 
 const DEFAULTS: Rule = Rule {
     id: "veth.offload.what-a-cable-says-of-itself",
@@ -183,6 +183,49 @@ fn queues_in_use() {
             lab.expect_refusal(&format!("{rx} and {tx} queues"), done, Errno::EINVAL)?;
         }
         Ok(())
+    });
+}
+
+const IN_USE: Rule = Rule {
+    id: "veth.offload.more-queues-and-fewer",
+    promise: "an end that was told how many queues to have uses them all, then as many as it is \
+              told; frames pass with any number, whether it joins what comes or not",
+    source: Source {
+        cite: "veth_set_channels, veth_enable_range_safe and veth_disable_range_safe",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Since(6, 1)],
+};
+
+#[test]
+fn more_queues_and_fewer() {
+    check(&IN_USE, async |case| {
+        let mut lab = case.lab(&cable().queues("a:eth0", 4).queues("b:eth0", 4)).await?;
+        let born = lab.channels("b:eth0")?;
+        let all = Channels { rx: 4, tx: 4, most_rx: 4, most_tx: 4 };
+        lab.claim("four each way", born == all, format!("{born:?}"))?;
+        // A sender that leaves no segments to others has its frames go by the receiver's poll.
+        lab.set_offload("a:eth0", Offload::Tso, false)?;
+        for joins in [false, true] {
+            lab.set_offload("b:eth0", Offload::Gro, joins)?;
+            for (rx, tx) in [(2, 1), (1, 4), (4, 4), (1, 1), (3, 2)] {
+                lab.set_channels("b:eth0", rx, tx)?;
+                let seen = lab.channels("b:eth0")?;
+                let wanted = Channels { rx, tx, ..all };
+                lab.claim(&format!("{rx} and {tx}"), seen == wanted, format!("{seen:?}"))?;
+                for end in ["a:eth0", "b:eth0"] {
+                    lab.expect_to_settle(end, true).await?;
+                }
+                passes(&mut lab).await?;
+            }
+        }
+        for (rx, tx) in [(0, 1), (1, 0), (5, 1), (1, 5)] {
+            let done = lab.set_channels("b:eth0", rx, tx);
+            lab.expect_refusal(&format!("{rx} and {tx} queues"), done, Errno::EINVAL)?;
+        }
+        let other = lab.channels("a:eth0")?;
+        lab.claim("the other end as it was", other == all, format!("{other:?}"))
     });
 }
 

@@ -16,7 +16,7 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
-pub(crate) const RULES: &[Rule] = &[DONE, SENT_BACK, REDIRECTED, ON_THE_WAY, LIVES, LIMITS];
+pub(crate) const RULES: &[Rule] = &[DONE, SENT_BACK, REDIRECTED, ON_THE_WAY, LIVES, LIMITS, QUEUES];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Xdp];
 
@@ -303,5 +303,45 @@ fn a_program_needs_room() {
         lab.set_offload("a:eth0", Offload::Tso, false)?;
         lab.set_offload("a:eth0", Offload::Tso, true)?;
         Ok(())
+    });
+}
+
+const QUEUES: Rule = Rule {
+    id: "veth.xdp.a-queue-for-each-of-the-senders",
+    promise: "a program needs as many queues to receive by as the other end sends by: it is refused \
+              where there are fewer, and while it is there neither end may change that; it acts in \
+              each queue",
+    source: Source {
+        cite: "veth_xdp_set and veth_set_channels, drivers/net/veth.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Xdp, Need::Since(6, 1)],
+};
+
+#[test]
+fn a_queue_for_each_of_the_senders() {
+    check(&QUEUES, async |case| {
+        let mut lab = case.lab(&cables().queues("a:eth0", 4).queues("b:eth0", 4)).await?;
+        lab.set_channels("b:eth0", 3, 1)?;
+        let done = lab.set_xdp("b:eth0", MARKED, &Xdp::Drop).await;
+        lab.expect_refusal("three for four", done, Errno::ENOSPC)?;
+        lab.set_channels("a:eth0", 1, 2)?;
+        lab.set_xdp("b:eth0", MARKED, &Xdp::Drop).await?;
+        for (end, rx, tx) in [("b:eth0", 1, 1), ("a:eth0", 1, 4)] {
+            let done = lab.set_channels(end, rx, tx);
+            lab.expect_refusal(&format!("{end}: {rx} and {tx}"), done, Errno::EINVAL)?;
+        }
+        for (end, rx, tx) in [("b:eth0", 2, 1), ("b:eth0", 4, 4), ("a:eth0", 4, 4)] {
+            lab.set_channels(end, rx, tx)?;
+            for end in ["a:eth0", "b:eth0"] {
+                lab.expect_to_settle(end, true).await?;
+            }
+            expect_marked(&mut lab, "nobody").await?;
+        }
+        lab.clear_xdp("b:eth0").await?;
+        lab.set_channels("b:eth0", 1, 1)?;
+        lab.expect_to_settle("b:eth0", true).await?;
+        expect_marked(&mut lab, "b other").await
     });
 }
