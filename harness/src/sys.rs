@@ -1,7 +1,7 @@
 //! The system calls that no safe wrapper covers: packet sockets, and code that runs before `main`.
 //!
-//! With `sys/ioctl.rs` and `sys/bpf.rs` the only file of the workspace's test side that holds `unsafe`; everything it
-//! offers is safe.
+//! With `sys/ioctl.rs` and `sys/bpf.rs` the only file of the workspace's test side that holds
+//! `unsafe`; everything it offers is safe.
 #![expect(unsafe_code, reason = "packet sockets and their addresses have no safe wrapper in nix")]
 
 pub(crate) mod bpf;
