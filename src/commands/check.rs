@@ -48,7 +48,7 @@ pub(crate) struct Args {
     filters: Vec<String>,
     #[command(flatten)]
     suite: SuiteArgs,
-    /// How many cases at a time [default: 4 for each core, of guests 1].
+    /// How many cases at a time [default: 6 for each core, of guests 1].
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZero<usize>>,
     /// How long a case may take for its result, and after it for its end.
@@ -180,7 +180,7 @@ impl Args {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let one = NonZero::<usize>::MIN;
         // A guest keeps a core busy; a process mostly waits for the kernel.
-        let each = if self.kernel.is_some() { 1 } else { 4 };
+        let each = if self.kernel.is_some() { 1 } else { 6 };
         let usual = NonZero::new(cores * each).unwrap_or(one);
         Options {
             jobs: if self.keep { one } else { self.jobs.unwrap_or(usual) },
