@@ -21,7 +21,7 @@ pub use fdb::{Fdb, FdbEntry};
 pub use mdb::MdbEntry;
 pub use notices::Notices;
 pub use priorities::Way;
-pub use stats::{StpCounters, VlanCounters};
+pub use stats::{MessageCount, StpCounters, VlanCounters};
 pub use vlan_options::{VlanOption, vlan_option};
 pub use vlans::PortVlan;
 

@@ -37,6 +37,7 @@ pub struct Message {
 }
 
 const IGMP_QUERY: u8 = 0x11;
+const IGMP_OLD_REPORT: u8 = 0x12;
 const IGMP_REPORT: u8 = 0x16;
 const IGMP_LEAVE: u8 = 0x17;
 const IGMP_RECORDS: u8 = 0x22;
@@ -73,6 +74,12 @@ impl Message {
     /// Is a member: IGMPv2 or MLDv1.
     pub fn report(group: IpAddr) -> Self {
         Self::plain(group, group, (IGMP_REPORT, 0), (MLD_REPORT, 0))
+    }
+
+    /// Is a member: IGMPv1 (RFC 1112).
+    pub fn old_report(group: Ipv4Addr) -> Self {
+        let group = group.into();
+        Self::plain(group, group, (IGMP_OLD_REPORT, 0), (MLD_REPORT, 0))
     }
 
     /// Is none any more: IGMPv2 or MLDv1.

@@ -10,6 +10,7 @@ pub(crate) mod election;
 pub(crate) mod flooding;
 pub(crate) mod groups;
 pub(crate) mod learning;
+pub(crate) mod messages;
 pub(crate) mod netfilter;
 pub(crate) mod notices;
 pub(crate) mod port;

@@ -41,6 +41,7 @@ hairpin_harness::suite!(
     bridge::groups::RULES,
     bridge::learning::RULES,
     bridge::netfilter::RULES,
+    bridge::messages::RULES,
     bridge::notices::RULES,
     bridge::port::RULES,
     bridge::querier::RULES,

@@ -1,5 +1,5 @@
-//! What a bridge counts beside what every link does: by VLAN, and of its spanning tree
-//! (`RTM_GETSTATS`).
+//! What a bridge counts beside what every link does: by VLAN, of its spanning tree, and of messages
+//! about memberships (`RTM_GETSTATS`).
 
 use std::fmt;
 
@@ -46,10 +46,47 @@ impl fmt::Display for StpCounters {
     }
 }
 
+/// What was counted of one kind of message about memberships.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageCount {
+    /// What it counts, as `IGMPv2 reports`.
+    pub what: &'static str,
+    /// Those received.
+    pub received: u64,
+    /// Those sent.
+    pub sent: u64,
+}
+
+impl fmt::Display for MessageCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: received {}, sent {}", self.what, self.received, self.sent)
+    }
+}
+
+/// The counters of `struct br_mcast_stats` (linux/if_bridge.h) in their order, and whether each has a
+/// second one for what was sent.
+const OF_MESSAGES: [(&str, bool); 14] = [
+    ("IGMPv1 queries", true),
+    ("IGMPv2 queries", true),
+    ("IGMPv3 queries", true),
+    ("IGMP leaves", true),
+    ("IGMPv1 reports", true),
+    ("IGMPv2 reports", true),
+    ("IGMPv3 reports", true),
+    ("IGMP errors", false),
+    ("MLDv1 queries", true),
+    ("MLDv2 queries", true),
+    ("MLD leaves", true),
+    ("MLDv1 reports", true),
+    ("MLDv2 reports", true),
+    ("MLD errors", false),
+];
+
 const OF_A_DEVICE: u16 = 2;
 const OF_A_PORT: u16 = 3;
 const TYPE_BRIDGE: u16 = 1;
 const XSTATS_VLAN: u16 = 1;
+const XSTATS_MCAST: u16 = 2;
 const XSTATS_STP: u16 = 4;
 
 impl Lab {
@@ -83,6 +120,27 @@ impl Lab {
             rx_bpdu: u64_at(value, 16),
             tx_bpdu: u64_at(value, 24),
         })
+    }
+
+    /// What a bridge or a port has counted of messages about memberships, where it is told to
+    /// (`mcast_stats`): the kinds that came at all.
+    pub async fn message_counts(
+        &self,
+        link: impl Into<LinkName>,
+    ) -> Result<Vec<MessageCount>, Error> {
+        let stats = self.bridge_stats(&link.into())?;
+        let value = find(&stats, XSTATS_MCAST).unwrap_or_default();
+        let mut at = 0;
+        let mut next = || {
+            at += 8;
+            u64_at(value, at - 8)
+        };
+        let all = OF_MESSAGES.map(|(what, is_sent)| MessageCount {
+            what,
+            received: next(),
+            sent: if is_sent { next() } else { 0 },
+        });
+        Ok(all.into_iter().filter(|count| count.received + count.sent > 0).collect())
     }
 
     fn bridge_stats(&self, link: &LinkName) -> Result<Vec<u8>, Error> {
