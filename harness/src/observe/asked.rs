@@ -33,8 +33,8 @@ pub struct Asked {
     pub sources: Vec<IpAddr>,
     /// Whether hop count, router alert and check sum are as they have to be.
     pub sound: bool,
-    /// When it was heard.
-    pub at: Instant,
+    /// When the kernel heard it, by its real-time clock: since 1970.
+    pub at: Duration,
 }
 
 impl fmt::Display for Asked {
@@ -105,7 +105,7 @@ impl Asking {
                     if arrival.ifindex == self.index && arrival.kind != Kind::Outgoing =>
                 {
                     if let Some(asked) = read(&buffer[..arrival.len.min(buffer.len())]) {
-                        return Ok(asked);
+                        return Ok(Asked { at: Duration::from_nanos(arrival.at), ..asked });
                     }
                 }
                 Some(_) => {}
@@ -156,7 +156,7 @@ fn igmp(packet: &[u8]) -> Option<Asked> {
             .get(12..)
             .map_or_else(Vec::new, |s| s.chunks_exact(4).filter_map(v4).collect()),
         sound: alert && sum == 0 && packet[8] == 1,
-        at: Instant::now(),
+        at: Duration::ZERO,
     })
 }
 
@@ -185,7 +185,7 @@ fn mld(packet: &[u8]) -> Option<Asked> {
             .get(28..)
             .map_or_else(Vec::new, |s| s.chunks_exact(16).filter_map(v6).collect()),
         sound: alert && sum == 0 && packet[7] == 1,
-        at: Instant::now(),
+        at: Duration::ZERO,
     })
 }
 

@@ -29,17 +29,21 @@ pub struct MdbEntry {
     pub vlan: Option<u16>,
     /// Whether it was made by hand and does not end.
     pub permanent: bool,
+    /// Whether what it is about is kept from the port.
+    pub blocked: bool,
 }
 
 impl MdbEntry {
-    /// Whether it is about a group (`239.1.2.3`), or the group from one source alone
-    /// (`239.1.2.3 from 192.0.2.1`).
+    /// Whether it is about a group (`239.1.2.3`), the group from one source alone (`239.1.2.3 from
+    /// 192.0.2.1`), or what is kept out of it (`239.1.2.3 without 192.0.2.1`).
     fn is_about(&self, name: &str) -> bool {
-        match name.split_once(" from ") {
-            None => self.group == name,
-            Some((group, source)) => {
-                self.group == group && self.source.is_some_and(|own| own.to_string() == source)
-            }
+        let of = |(group, source): (&str, &str)| {
+            self.group == group && self.source.is_some_and(|own| own.to_string() == source)
+        };
+        match (name.split_once(" from "), name.split_once(" without ")) {
+            (Some(from), _) => of(from),
+            (_, Some(without)) => self.blocked && of(without),
+            _ => self.group == name,
         }
     }
 }
@@ -53,7 +57,8 @@ impl fmt::Display for MdbEntry {
         if let Some(vlan) = self.vlan {
             write!(f, " vlan {vlan}")?;
         }
-        f.write_str(if self.permanent { " permanent" } else { "" })
+        f.write_str(if self.permanent { " permanent" } else { "" })?;
+        f.write_str(if self.blocked { " blocked" } else { "" })
     }
 }
 
@@ -66,6 +71,7 @@ const MDBA_MDB_ENTRY_INFO: u16 = 1;
 const MDBA_SET_ENTRY: u16 = 1;
 const MDBA_MDB_EATTR_SOURCE: u16 = 4;
 const MDB_PERMANENT: u8 = 1;
+const MDB_FLAGS_BLOCKED: u8 = 1 << 3;
 
 /// How long a report, or the end of a membership that is not reported again, may take.
 const REPORTED: Duration = Duration::from_secs(20);
@@ -142,6 +148,7 @@ impl Lab {
             source,
             vlan: (vlan != 0).then_some(vlan),
             permanent: info.get(4) == Some(&MDB_PERMANENT),
+            blocked: info.get(5).is_some_and(|flags| flags & MDB_FLAGS_BLOCKED != 0),
         })
     }
 

@@ -15,7 +15,7 @@ use rstest::rstest;
 
 use super::querier::{ask, group, sender, snooping};
 
-pub(crate) const RULES: &[Rule] = &[CHANGED, BLOCKED, AT_ONCE];
+pub(crate) const RULES: &[Rule] = &[CHANGED, BLOCKED, AT_ONCE, OF_ALL];
 
 const CHANGED: Rule = Rule {
     id: "bridge.senders.a-member-changes-its-mind",
@@ -143,6 +143,46 @@ fn a_blocked_one_ends_at_once_where_told(#[case] family: Family) {
             hear_two(&mut lab, family).await?;
             block_one(&mut lab, family).await?;
             expect_heard(&lab, family, heard).await?;
+        }
+        Ok(())
+    });
+}
+
+const OF_ALL: Rule = Rule {
+    id: "bridge.senders.one-of-all-is-shut-out-after-its-time",
+    promise: "a member that hears all senders and names one that it wants no longer hears it until \
+              nobody has claimed it for the time of the last member, and then no more",
+    source: Source {
+        cite: "RFC 3376, 6.4.2; __grp_src_block_excl, net/bridge/br_multicast.c",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 10)],
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn one_of_all_is_shut_out_after_its_time(#[case] family: Family) {
+    check(&OF_ALL, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let newest = [(bridge::MCAST_IGMP_VERSION, 3), (bridge::MCAST_MLD_VERSION, 2)];
+        lab.set_options("sw:br", &newest).await?;
+        let all = Message::record(ToExclude, group(family, 1), &[]);
+        ask(&mut lab, family).await?;
+        // The first time of the last member is longer than any reading takes.
+        for (interval, who) in [(1000, "a multicast, b multicast"), (10, "a multicast")] {
+            lab.set_option("sw:br", bridge::MCAST_LAST_MEMBER_INTERVAL, interval).await?;
+            lab.shoot("b", &Shot::message(&all)).await?;
+            block_one(&mut lab, family).await?;
+            let named = format!("{} from {}", group(family, 1), sender(family, 1));
+            lab.expect_member("sw:p2", &named, true).await?;
+            if interval == 10 {
+                lab.expect_member("sw:p2", &named.replace("from", "without"), true).await?;
+            }
+            lab.expect_shot("c", &Shot::datagram(sender(family, 1), group(family, 1)), who).await?;
+            let other = Shot::datagram(sender(family, 2), group(family, 1));
+            lab.expect_shot("c", &other, "a multicast, b multicast").await?;
         }
         Ok(())
     });
