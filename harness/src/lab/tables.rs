@@ -7,6 +7,7 @@
 mod addresses;
 mod counters;
 mod fdb;
+mod flush;
 mod mdb;
 mod neighbours;
 mod notices;
@@ -18,6 +19,7 @@ mod vlans;
 pub use addresses::Standing;
 pub use counters::Counters;
 pub use fdb::{Fdb, FdbEntry};
+pub use flush::{Flush, Quality};
 pub use mdb::MdbEntry;
 pub use notices::Notices;
 pub use priorities::Way;

@@ -25,6 +25,8 @@ pub(crate) const ACK: u16 = 0x4;
 pub(crate) const REPLACE: u16 = 0x100;
 pub(crate) const EXCL: u16 = 0x200;
 pub(crate) const CREATE: u16 = 0x400;
+/// Of a deletion: of all that fit.
+pub(crate) const BULK: u16 = 0x200;
 pub(crate) const DUMP: u16 = 0x300;
 
 pub(crate) const RTM_NEWLINK: u16 = 16;
