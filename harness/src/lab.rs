@@ -33,7 +33,7 @@ pub use process::Sights;
 pub use queue::Queue;
 pub use tables::{
     Counters, Fdb, FdbEntry, Flush, MdbEntry, Notices, PortVlan, Quality, Standing, StpCounters,
-    VlanCounters, VlanOption, Way, vlan_option,
+    VlanCounters, VlanOption, VlanRange, Way, vlan_option,
 };
 pub use xdp::Xdp;
 

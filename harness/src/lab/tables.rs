@@ -14,6 +14,7 @@ mod notices;
 mod priorities;
 mod stats;
 mod vlan_options;
+mod vlan_ranges;
 mod vlans;
 
 pub use addresses::Standing;
@@ -25,6 +26,7 @@ pub use notices::Notices;
 pub use priorities::Way;
 pub use stats::{StpCounters, VlanCounters};
 pub use vlan_options::{VlanOption, vlan_option};
+pub use vlan_ranges::VlanRange;
 pub use vlans::PortVlan;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {

@@ -42,7 +42,7 @@ pub(crate) const RTM_DELMDB: u16 = 85;
 pub(crate) const RTM_GETMDB: u16 = 86;
 pub(crate) const RTM_GETSTATS: u16 = 94;
 pub(crate) const RTM_NEWVLAN: u16 = 112;
-
+pub(crate) const RTM_DELVLAN: u16 = 113;
 pub(crate) const RTM_GETVLAN: u16 = 114;
 
 /// The family of what concerns bridges (`PF_BRIDGE`).
@@ -113,6 +113,7 @@ pub(crate) enum EventKind {
     Neighbour = 3,
     Ipv6Address = 9,
     Mdb = 26,
+    Vlan = 33,
 }
 
 /// The kernel's events of one namespace, kept to be read.

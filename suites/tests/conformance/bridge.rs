@@ -17,6 +17,7 @@ pub(crate) mod netfilter;
 pub(crate) mod notices;
 pub(crate) mod port;
 pub(crate) mod querier;
+pub(crate) mod ranges;
 pub(crate) mod reports;
 pub(crate) mod senders;
 pub(crate) mod settings;

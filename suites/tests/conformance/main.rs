@@ -47,6 +47,7 @@ hairpin_harness::suite!(
     bridge::notices::RULES,
     bridge::port::RULES,
     bridge::querier::RULES,
+    bridge::ranges::RULES,
     bridge::reports::RULES,
     bridge::senders::RULES,
     bridge::settings::RULES,
