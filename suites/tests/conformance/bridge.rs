@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod asking;
+pub(crate) mod binding;
 pub(crate) mod byhand;
 pub(crate) mod byvlan;
 pub(crate) mod device;

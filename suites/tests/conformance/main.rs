@@ -33,6 +33,7 @@ hairpin_harness::suite!(
     bridge::docker::RULES,
     bridge::access::RULES,
     bridge::asking::RULES,
+    bridge::binding::RULES,
     bridge::byhand::RULES,
     bridge::byvlan::RULES,
     bridge::device::RULES,

@@ -64,14 +64,14 @@ fn alike_neighbours_are_told_as_one() {
         let mut lab = case.lab(&filtering()).await?;
         lab.add_vlan_range("sw:p1", (5, 9), TAGGED, &[]).await?;
         lab.add_vlan_range("sw:p1", (10, 12), NOT_TAGGED, &[]).await?;
-        lab.add_vlan_range("sw:p1", (14, 14), TAGGED, &[]).await?;
-        let lines = ["1 pvid untagged", "5-9", "10-12 untagged", "14"];
+        lab.add_vlan_range("sw:p1", (14, 14), NOT_TAGGED, &[]).await?;
+        let lines = ["1 pvid untagged", "5-9", "10-12 untagged", "14 untagged"];
         lab.expect_lines("made", lab.vlan_ranges("sw:p1").await?, &lines)?;
         lab.set_vlan_range("sw:p1", (6, 8), &[(vlan_option::STATE, 4)]).await?;
-        let lines = ["1 pvid untagged", "5", "6-8 state 4", "9", "10-12 untagged", "14"];
+        let lines = ["1 pvid untagged", "5", "6-8 state 4", "9", "10-12 untagged", "14 untagged"];
         lab.expect_lines("some block", lab.vlan_ranges("sw:p1").await?, &lines)?;
         lab.delete_vlan_range("sw:p1", (9, 11)).await?;
-        let lines = ["1 pvid untagged", "5", "6-8 state 4", "12 untagged", "14"];
+        let lines = ["1 pvid untagged", "5", "6-8 state 4", "12 untagged", "14 untagged"];
         lab.expect_lines("less some", lab.vlan_ranges("sw:p1").await?, &lines)?;
         lab.expect_lines("another port", lab.vlan_ranges("sw:p2").await?, &["1 pvid untagged"])
     });
