@@ -32,8 +32,8 @@ pub use newborn::Newborn;
 pub use process::Sights;
 pub use queue::Queue;
 pub use tables::{
-    Counters, Fdb, FdbEntry, MdbEntry, MessageCount, Notices, PortVlan, Standing, StpCounters,
-    VlanCounters, VlanOption, Way, vlan_option,
+    Counters, Fdb, FdbEntry, Flush, MdbEntry, MessageCount, Notices, PortVlan, Quality, Standing,
+    StpCounters, VlanCounters, VlanOption, VlanRange, Way, vlan_option,
 };
 pub use xdp::Xdp;
 

@@ -37,9 +37,9 @@ mod version;
 
 pub use case::{Case, CaseLab, Since, Stop, check};
 pub use lab::{
-    Channels, Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, MessageCount, Newborn, Notices,
-    Offload, PortVlan, Queue, Sights, Standing, StpCounters, VlanCounters, VlanOption, Way, Xdp,
-    options, queue, vlan_option,
+    Channels, Counters, Fdb, FdbEntry, Filter, Flush, Lab, MdbEntry, MessageCount, Newborn,
+    Notices, Offload, PortVlan, Quality, Queue, Sights, Standing, StpCounters, VlanCounters,
+    VlanOption, VlanRange, Way, Xdp, options, queue, vlan_option,
 };
 pub use netlink::LinkState;
 pub use nix::errno::Errno;

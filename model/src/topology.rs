@@ -148,6 +148,9 @@ pub enum Kind {
         parent: LinkName,
         /// The VLAN id, 1 to 4094.
         id: u16,
+        /// Whether its carrier is that of the ports, of the bridge below, that are in its VLAN.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        bridge_binding: bool,
     },
     /// A link that swallows what is sent.
     Dummy,
@@ -364,7 +367,19 @@ impl Topology {
     /// Adds a VLAN on top of a link of the same namespace.
     #[must_use]
     pub fn vlan(self, name: impl Into<LinkName>, parent: impl Into<LinkName>, id: u16) -> Self {
-        self.add_link(name, Kind::Vlan { parent: parent.into(), id })
+        self.add_link(name, Kind::Vlan { parent: parent.into(), id, bridge_binding: false })
+    }
+
+    /// Adds a VLAN on top of a bridge of the same namespace, whose carrier is that of the bridge's
+    /// ports in the VLAN.
+    #[must_use]
+    pub fn bound_vlan(
+        self,
+        name: impl Into<LinkName>,
+        bridge: impl Into<LinkName>,
+        id: u16,
+    ) -> Self {
+        self.add_link(name, Kind::Vlan { parent: bridge.into(), id, bridge_binding: true })
     }
 
     fn add_link(mut self, name: impl Into<LinkName>, kind: Kind) -> Self {

@@ -100,8 +100,9 @@ impl<'l> Builder<'l> {
                 above.add_ipvlan(&birth, self.topology.ifindex(parent), *mode, *flag, ns).await
             }
             Kind::Dummy => netlink.add_dummy(&birth).await,
-            Kind::Vlan { parent, id } => {
-                netlink.add_vlan(&birth, self.topology.ifindex(parent), *id).await
+            Kind::Vlan { parent, id, bridge_binding } => {
+                let parent = self.topology.ifindex(parent);
+                netlink.add_vlan(&birth, parent, *id, *bridge_binding).await
             }
         };
         made.map_err(|refused| self.refused(link, &refused))

@@ -184,8 +184,12 @@ fn solicited_group(address: &IpNet) -> Option<String> {
 
 /// Whether kernels differ on what becomes of the link: before 6.15 an ipvlan child went on when its
 /// parent was brought down ("ipvlan: handle NETDEV_DOWN event"). A VLAN's link may have been told to go
-/// on, too (`loose_binding`).
+/// on, too (`loose_binding`), or to go by VLANs of ports, which the topology does not know
+/// (`bridge_binding`).
 fn is_in_doubt(topology: &Topology, link: &Link) -> bool {
+    if matches!(link.kind, Kind::Vlan { bridge_binding: true, .. }) {
+        return true;
+    }
     let down = |parent: &LinkName| topology.link(parent).is_some_and(|parent| !parent.up);
     matches!(&link.kind, Kind::Ipvlan { parent, .. } | Kind::Vlan { parent, .. } if down(parent))
 }

@@ -7,22 +7,26 @@
 mod addresses;
 mod counters;
 mod fdb;
+mod flush;
 mod mdb;
 mod neighbours;
 mod notices;
 mod priorities;
 mod stats;
 mod vlan_options;
+mod vlan_ranges;
 mod vlans;
 
 pub use addresses::Standing;
 pub use counters::Counters;
 pub use fdb::{Fdb, FdbEntry};
+pub use flush::{Flush, Quality};
 pub use mdb::MdbEntry;
 pub use notices::Notices;
 pub use priorities::Way;
 pub use stats::{MessageCount, StpCounters, VlanCounters};
 pub use vlan_options::{VlanOption, vlan_option};
+pub use vlan_ranges::VlanRange;
 pub use vlans::PortVlan;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {

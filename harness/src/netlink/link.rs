@@ -6,7 +6,7 @@ use hairpin_model::Mac;
 use hairpin_model::topology::{Bridge, IpvlanFlag, IpvlanMode, Macvlan, Mode, PortFlags};
 use rtnetlink::packet_route::link::{
     InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoVeth, IpVlanFlags, IpVlanMode, LinkAttribute,
-    LinkMessage, LinkXdp, MacVlanFlags, MacVlanMacAddressMode, MacVlanMode,
+    LinkMessage, LinkXdp, MacVlanFlags, MacVlanMacAddressMode, MacVlanMode, VlanFlags,
 };
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan};
 
@@ -190,8 +190,12 @@ impl Netlink {
         birth: &Birth<'_>,
         parent: u32,
         id: u16,
+        bridge_binding: bool,
     ) -> Result<(), Refused> {
-        let builder = LinkMessageBuilder::<LinkVlan>::new(birth.name).link(parent).id(id);
+        let mut builder = LinkMessageBuilder::<LinkVlan>::new(birth.name).link(parent).id(id);
+        if bridge_binding {
+            builder = builder.flags(VlanFlags::BridgeBinding, VlanFlags::BridgeBinding);
+        }
         self.add(birth.apply(builder).build()).await
     }
 

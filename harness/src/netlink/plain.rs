@@ -25,6 +25,8 @@ pub(crate) const ACK: u16 = 0x4;
 pub(crate) const REPLACE: u16 = 0x100;
 pub(crate) const EXCL: u16 = 0x200;
 pub(crate) const CREATE: u16 = 0x400;
+/// Of a deletion: of all that fit.
+pub(crate) const BULK: u16 = 0x200;
 pub(crate) const DUMP: u16 = 0x300;
 
 pub(crate) const RTM_NEWLINK: u16 = 16;
@@ -40,7 +42,7 @@ pub(crate) const RTM_DELMDB: u16 = 85;
 pub(crate) const RTM_GETMDB: u16 = 86;
 pub(crate) const RTM_GETSTATS: u16 = 94;
 pub(crate) const RTM_NEWVLAN: u16 = 112;
-
+pub(crate) const RTM_DELVLAN: u16 = 113;
 pub(crate) const RTM_GETVLAN: u16 = 114;
 
 /// The family of what concerns bridges (`PF_BRIDGE`).
@@ -111,6 +113,7 @@ pub(crate) enum EventKind {
     Neighbour = 3,
     Ipv6Address = 9,
     Mdb = 26,
+    Vlan = 33,
 }
 
 /// The kernel's events of one namespace, kept to be read.

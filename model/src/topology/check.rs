@@ -123,7 +123,7 @@ impl Topology {
     }
 
     fn check_kind(&self, link: &Link) -> Result<(), Error> {
-        if let Kind::Vlan { id, parent } = &link.kind {
+        if let Kind::Vlan { id, parent, .. } = &link.kind {
             if !(1..=4094).contains(id) {
                 let what = format!("there is no VLAN {id}");
                 return Err(self.wrong(what, &link.name, "VLAN ids are 1 to 4094"));

@@ -35,7 +35,9 @@ impl Topology {
             Kind::Macvtap { parent, settings } => format!("macvtap {} on {parent}", settings.mode),
             Kind::Ipvlan { parent, mode, flag } => format!("ipvlan {mode} {flag} on {parent}"),
             Kind::Dummy => "dummy".into(),
-            Kind::Vlan { parent, id } => format!("vlan {id} on {parent}"),
+            Kind::Vlan { parent, id, bridge_binding } => {
+                format!("vlan {id}{} on {parent}", if *bridge_binding { " bound" } else { "" })
+            }
         };
         let mut words = vec![format!("{:<8} {what}", link.name.link)];
         if let Some((bridge, flags)) = &link.port {

@@ -2,12 +2,16 @@
 
 pub(crate) mod access;
 pub(crate) mod asking;
+pub(crate) mod binding;
 pub(crate) mod byhand;
 pub(crate) mod byvlan;
 pub(crate) mod device;
 pub(crate) mod docker;
 pub(crate) mod election;
+pub(crate) mod entries;
+pub(crate) mod external;
 pub(crate) mod flooding;
+pub(crate) mod flush;
 pub(crate) mod groups;
 pub(crate) mod learning;
 pub(crate) mod messages;
@@ -15,6 +19,7 @@ pub(crate) mod netfilter;
 pub(crate) mod notices;
 pub(crate) mod port;
 pub(crate) mod querier;
+pub(crate) mod ranges;
 pub(crate) mod reports;
 pub(crate) mod senders;
 pub(crate) mod settings;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hairpin_model::topology::LinkName;
+use hairpin_model::topology::{Kind, Link, LinkName};
 use hairpin_model::{Error, Mac};
 
 use super::super::Lab;
@@ -14,7 +14,7 @@ use super::super::options::{driver_data, link_header};
 use super::{u16_at, u32_at};
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{
-    AF_BRIDGE, Answer, CREATE, DUMP, EXCL, EventKind, Events, Question, REPLACE, RTM_DELNEIGH,
+    ACK, AF_BRIDGE, Answer, CREATE, DUMP, EXCL, EventKind, Events, Question, REPLACE, RTM_DELNEIGH,
     RTM_GETNEIGH, RTM_NEWNEIGH,
 };
 
@@ -35,6 +35,12 @@ pub struct FdbEntry {
     pub sticky: bool,
     /// Whether it only shows that a locked port has seen the address.
     pub locked: bool,
+    /// Whether somebody else has learned it, and told the bridge.
+    pub extern_learn: bool,
+    /// Whether it is told when its address falls silent and when it speaks again.
+    pub activity_notify: bool,
+    /// Whether it has fallen silent.
+    pub inactive: bool,
 }
 
 impl fmt::Display for FdbEntry {
@@ -48,6 +54,9 @@ impl fmt::Display for FdbEntry {
             (self.fixed && !self.own, "static"),
             (self.sticky, "sticky"),
             (self.locked, "locked"),
+            (self.extern_learn, "extern_learn"),
+            (self.activity_notify, "activity_notify"),
+            (self.inactive, "inactive"),
         ];
         words.iter().filter(|(is, _)| *is).try_for_each(|(_, word)| write!(f, " {word}"))
     }
@@ -62,6 +71,10 @@ pub struct Fdb {
     sticky: bool,
     /// Whether one that is there is left alone, or one that is not is made; both unless it is said.
     only: Option<Only>,
+    /// Who says so, if it is not the user.
+    by: u8,
+    /// Whether its activity is told: `FDB_NOTIFY_*`.
+    activity: Option<u8>,
 }
 
 /// What an entry that is made by hand must find.
@@ -75,15 +88,47 @@ enum Only {
 
 impl Fdb {
     /// Stays until it is deleted; frames to it leave by the port.
-    pub const STATIC: Self =
-        Self { vlan: None, own: false, ages: false, sticky: false, only: None };
+    pub const STATIC: Self = Self {
+        vlan: None,
+        own: false,
+        ages: false,
+        sticky: false,
+        only: None,
+        by: 0,
+        activity: None,
+    };
     /// Ages as if it had been learned.
-    pub const DYNAMIC: Self =
-        Self { vlan: None, own: false, ages: true, sticky: false, only: None };
+    pub const DYNAMIC: Self = Self { ages: true, ..Self::STATIC };
     /// The bridge's own: frames to it go up.
-    pub const OWN: Self = Self { vlan: None, own: true, ages: false, sticky: false, only: None };
+    pub const OWN: Self = Self { own: true, ..Self::STATIC };
     /// Static, and not moved when its address is seen elsewhere.
-    pub const STICKY: Self = Self { vlan: None, own: false, ages: false, sticky: true, only: None };
+    pub const STICKY: Self = Self { sticky: true, ..Self::STATIC };
+    /// Learned by somebody else, who sees to its age (`extern_learn`).
+    pub const EXTERN: Self = Self { ages: true, by: NTF_EXT_LEARNED, ..Self::STATIC };
+    /// As if a frame of that address had come in (`use`).
+    pub const HEARD: Self = Self { ages: true, by: NTF_USE, ..Self::STATIC };
+
+    /// The same as the bridge's own.
+    #[must_use]
+    pub const fn own(mut self) -> Self {
+        self.own = true;
+        self
+    }
+
+    /// Told when its address falls silent and when it speaks again (`activity_notify`), since 5.9;
+    /// `inactive` says that it has fallen silent already.
+    #[must_use]
+    pub const fn activity_notify(mut self, inactive: bool) -> Self {
+        self.activity = Some(if inactive { NOTIFY | NOTIFY_INACTIVE } else { NOTIFY });
+        self
+    }
+
+    /// Silent, and not told when it speaks again: what no kernel takes.
+    #[must_use]
+    pub const fn inactive_unnoticed(mut self) -> Self {
+        self.activity = Some(NOTIFY_INACTIVE);
+        self
+    }
 
     /// Not moved when its address is seen elsewhere.
     #[must_use]
@@ -114,24 +159,31 @@ impl Fdb {
     }
 }
 
-const NUD_NOARP: u16 = 0x40;
-const NUD_PERMANENT: u16 = 0x80;
+pub(super) const NUD_NOARP: u16 = 0x40;
+pub(super) const NUD_PERMANENT: u16 = 0x80;
 const NUD_REACHABLE: u16 = 0x02;
+pub(super) const NTF_USE: u8 = 0x01;
 const NTF_SELF: u8 = 0x02;
 const NTF_MASTER: u8 = 0x04;
-const NTF_STICKY: u8 = 0x40;
+pub(super) const NTF_EXT_LEARNED: u8 = 0x10;
+pub(super) const NTF_STICKY: u8 = 0x40;
 const NTF_EXT_LOCKED: u32 = 2;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
 const NDA_CACHEINFO: u16 = 3;
-const NDA_VLAN: u16 = 5;
+pub(super) const NDA_VLAN: u16 = 5;
 const NDA_MASTER: u16 = 9;
+const NDA_FDB_EXT_ATTRS: u16 = 14;
 const NDA_FLAGS_EXT: u16 = 15;
+const NFEA_ACTIVITY_NOTIFY: u16 = 1;
+/// `FDB_NOTIFY_BIT` and `FDB_NOTIFY_INACTIVE_BIT`.
+const NOTIFY: u8 = 1;
+const NOTIFY_INACTIVE: u8 = 2;
 
 /// `ndmsg`.
-fn neighbour_header(index: u32, state: u16, flags: u8) -> Vec<u8> {
+pub(super) fn neighbour_header(index: u32, state: u16, flags: u8) -> Vec<u8> {
     let mut header = vec![AF_BRIDGE, 0, 0, 0];
     header.extend(index.to_ne_bytes());
     header.extend(state.to_ne_bytes());
@@ -241,6 +293,9 @@ impl Lab {
         find(attrs, NDA_MASTER)?;
         let (state, flags) = (u16_at(body, 8), *body.get(10)?);
         let ext = find(attrs, NDA_FLAGS_EXT).map_or(0, |bytes| u32_at(bytes, 0));
+        let activity = find(attrs, NDA_FDB_EXT_ATTRS)
+            .and_then(|attrs| find(attrs, NFEA_ACTIVITY_NOTIFY)?.first().copied());
+        let activity = activity.unwrap_or_default();
         Some(FdbEntry {
             mac: Mac(find(attrs, NDA_LLADDR)?.try_into().ok()?),
             link,
@@ -249,10 +304,41 @@ impl Lab {
             fixed: state & (NUD_NOARP | NUD_PERMANENT) != 0,
             sticky: flags & NTF_STICKY != 0,
             locked: ext & NTF_EXT_LOCKED != 0,
+            extern_learn: flags & NTF_EXT_LEARNED != 0,
+            activity_notify: activity & NOTIFY != 0,
+            inactive: activity & NOTIFY_INACTIVE != 0,
         })
     }
 
-    /// Adds or replaces a forwarding entry of the bridge that the link is a port of.
+    /// The one entry of an address in a VLAN, or in none, of the bridge that the link is, or is a port
+    /// of; where there is none, the kernel's refusal.
+    pub async fn fdb_entry_of(
+        &self,
+        link: impl Into<LinkName>,
+        mac: Mac,
+        vlan: Option<u16>,
+    ) -> Result<FdbEntry, Error> {
+        let link = link.into();
+        let header = neighbour_header(self.index(&link)?, 0, self.whose(&link));
+        let attrs = fdb_attrs(mac, vlan);
+        let asked = Question { kind: RTM_GETNEIGH, flags: ACK, header: &header, attrs };
+        let answers = self.ask(&link.netns, &asked)?;
+        let answers = answers.map_err(|no| no.error(&format!("show the entry {mac}"), &link))?;
+        let entry = answers.iter().find_map(|(_, body)| self.fdb_entry(&link.netns, body));
+        entry.ok_or_else(|| {
+            let what = format!("the kernel showed no entry {mac} and did not refuse either");
+            Error::new(what, link.to_string(), "this is a bug: please report it")
+        })
+    }
+
+    /// Whom a request about forwarding entries is for: the bridge that a link is a port of, or the
+    /// link itself.
+    pub(super) fn whose(&self, link: &LinkName) -> u8 {
+        let is_bridge = |link: &Link| matches!(link.kind, Kind::Bridge(_));
+        if self.topology.link(link).is_some_and(is_bridge) { NTF_SELF } else { NTF_MASTER }
+    }
+
+    /// Adds or replaces a forwarding entry of the bridge that the link is, or is a port of.
     pub async fn add_fdb(
         &mut self,
         port: impl Into<LinkName>,
@@ -265,21 +351,26 @@ impl Lab {
             Fdb { ages: true, .. } => NUD_REACHABLE,
             _ => NUD_NOARP,
         };
-        let flags = NTF_MASTER | if entry.sticky { NTF_STICKY } else { 0 };
+        let sticky = if entry.sticky { NTF_STICKY } else { 0 };
+        let flags = self.whose(&port) | entry.by | sticky;
         let header = neighbour_header(self.index(&port)?, state, flags);
         let flags = match entry.only {
             None => CREATE | REPLACE,
             Some(Only::New) => CREATE | EXCL,
             Some(Only::Old) => REPLACE,
         };
-        let attrs = fdb_attrs(mac, entry.vlan);
+        let mut attrs = fdb_attrs(mac, entry.vlan);
+        if let Some(bits) = entry.activity {
+            attrs =
+                attrs.nest(NDA_FDB_EXT_ATTRS, &Attrs::new().bytes(NFEA_ACTIVITY_NOTIFY, &[bits]));
+        }
         let asked = Question { kind: RTM_NEWNEIGH, flags, header: &header, attrs };
         self.command(&port, &asked, &format!("add the forwarding entry {mac}"))?;
         self.tell(|| format!("{port} has {mac} as a forwarding entry"));
         Ok(())
     }
 
-    /// Deletes a forwarding entry of the bridge that the link is a port of.
+    /// Deletes a forwarding entry of the bridge that the link is, or is a port of.
     pub async fn delete_fdb(
         &mut self,
         port: impl Into<LinkName>,
@@ -287,7 +378,7 @@ impl Lab {
         vlan: Option<u16>,
     ) -> Result<(), Error> {
         let port = port.into();
-        let header = neighbour_header(self.index(&port)?, 0, NTF_MASTER);
+        let header = neighbour_header(self.index(&port)?, 0, self.whose(&port));
         let attrs = fdb_attrs(mac, vlan);
         let asked = Question { kind: RTM_DELNEIGH, flags: 0, header: &header, attrs };
         self.command(&port, &asked, &format!("delete the entry {mac}"))?;

@@ -8,11 +8,11 @@ use hairpin_model::Error;
 
 use super::super::Lab;
 use super::super::options::LINK_HEADER;
-use super::u32_at;
+use super::{VlanRange, u32_at};
 use crate::attrs::find;
 use crate::netlink::plain::{
-    AF_BRIDGE, Answer, EventKind, Kept, RTM_DELLINK, RTM_DELMDB, RTM_DELNEIGH, RTM_NEWLINK,
-    RTM_NEWMDB, RTM_NEWNEIGH,
+    AF_BRIDGE, Answer, EventKind, Kept, RTM_DELLINK, RTM_DELMDB, RTM_DELNEIGH, RTM_DELVLAN,
+    RTM_NEWLINK, RTM_NEWMDB, RTM_NEWNEIGH, RTM_NEWVLAN,
 };
 
 /// What the kernel has told in one namespace since it was asked to.
@@ -33,8 +33,16 @@ impl Lab {
         Ok(Notices { netns: netns.to_owned(), kept })
     }
 
+    /// Has what the kernel tells of the VLANs of bridges and ports of a namespace kept from now on
+    /// (`bridge monitor vlan`, since 5.6).
+    pub fn vlan_notices(&self, netns: &str) -> Result<Notices, Error> {
+        let kept = Kept::subscribe(&self.node(netns)?.ns, &[EventKind::Vlan])?;
+        Ok(Notices { netns: netns.to_owned(), kept })
+    }
+
     /// What has been told since it was last asked for, oldest first, a line each: `new ENTRY` and
-    /// `gone ENTRY` of the forwarding table and of memberships, `port p1 state 3` and `no port p1`.
+    /// `gone ENTRY` of the forwarding table and of memberships, `port p1 state 3` and `no port p1`;
+    /// `new p1 5-9` and `gone p1 5-9` of VLANs.
     /// Neighbours of the namespace itself and changes of links as such are left out.
     pub fn told_of(&self, notices: &Notices) -> Result<Vec<String>, Error> {
         let told = notices.kept.take()?;
@@ -43,7 +51,7 @@ impl Lab {
 
     fn notice(&self, netns: &str, (kind, body): &Answer) -> Vec<String> {
         let verb = match *kind {
-            RTM_DELNEIGH | RTM_DELMDB => "gone",
+            RTM_DELNEIGH | RTM_DELMDB | RTM_DELVLAN => "gone",
             _ => "new",
         };
         if body.first() != Some(&AF_BRIDGE) {
@@ -57,6 +65,13 @@ impl Lab {
             RTM_NEWMDB | RTM_DELMDB => {
                 let entries = self.memberships(netns, body);
                 entries.into_iter().map(|entry| format!("{verb} {entry}")).collect()
+            }
+            RTM_NEWVLAN | RTM_DELVLAN => {
+                let Some(link) = self.topology.link_at(netns, u32_at(body, 4)) else {
+                    return Vec::new();
+                };
+                let of = |range| format!("{verb} {} {range}", link.name.link);
+                VlanRange::all(body).iter().map(of).collect()
             }
             RTM_NEWLINK | RTM_DELLINK => self.port_notice(netns, *kind, body).into_iter().collect(),
             _ => Vec::new(),

@@ -15,10 +15,10 @@ use crate::netlink::plain::{AF_BRIDGE, DUMP, Question, RTM_GETVLAN, RTM_NEWVLAN,
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VlanOption {
     name: &'static str,
-    number: u16,
-    bytes: usize,
+    pub(super) number: u16,
+    pub(super) bytes: usize,
     /// Whether it is of the VLAN on the whole bridge.
-    global: bool,
+    pub(super) global: bool,
 }
 
 impl fmt::Display for VlanOption {
@@ -82,17 +82,17 @@ const IFLA_BRIDGE_MST: u16 = 6;
 const MST_ENTRY: u16 = 1;
 const MST_INSTANCE: u16 = 1;
 const MST_STATE: u16 = 2;
-const ENTRY: u16 = 1;
-const GLOBAL: u16 = 2;
-const ENTRY_INFO: u16 = 1;
-const ENTRY_RANGE: u16 = 2;
-const GLOBAL_ID: u16 = 1;
-const GLOBAL_RANGE: u16 = 2;
-const DUMP_FLAGS: u16 = 1;
-const DUMP_GLOBAL: u32 = 2;
+pub(super) const ENTRY: u16 = 1;
+pub(super) const GLOBAL: u16 = 2;
+pub(super) const ENTRY_INFO: u16 = 1;
+pub(super) const ENTRY_RANGE: u16 = 2;
+pub(super) const GLOBAL_ID: u16 = 1;
+pub(super) const GLOBAL_RANGE: u16 = 2;
+pub(super) const DUMP_FLAGS: u16 = 1;
+pub(super) const DUMP_GLOBAL: u32 = 2;
 
 /// `br_vlan_msg`: 8 bytes.
-fn vlan_header(index: u32) -> Vec<u8> {
+pub(super) fn vlan_header(index: u32) -> Vec<u8> {
     let mut header = vec![AF_BRIDGE, 0, 0, 0];
     header.extend(index.to_ne_bytes());
     header

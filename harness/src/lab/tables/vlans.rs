@@ -48,8 +48,8 @@ const IFLA_EXT_MASK: u16 = 29;
 const IFLA_BRIDGE_FLAGS: u16 = 0;
 const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
 const BRIDGE_FLAGS_SELF: u16 = 2;
-const VLAN_PVID: u16 = 2;
-const VLAN_UNTAGGED: u16 = 4;
+pub(super) const VLAN_PVID: u16 = 2;
+pub(super) const VLAN_UNTAGGED: u16 = 4;
 const VLAN_RANGE_BEGIN: u16 = 8;
 const VLAN_RANGE_END: u16 = 16;
 /// `RTEXT_FILTER_BRVLAN`: tell the VLANs one by one.

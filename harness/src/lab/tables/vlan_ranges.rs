@@ -1,0 +1,173 @@
+//! VLANs as ranges: how the kernel tells them (`RTM_GETVLAN`, since 5.7), and how many are made,
+//! changed and deleted in one request (`RTM_NEWVLAN`, `RTM_DELVLAN`).
+
+use std::fmt;
+
+use hairpin_model::Error;
+use hairpin_model::topology::LinkName;
+
+use super::super::Lab;
+use super::super::options::encode;
+use super::vlan_options::{
+    DUMP_FLAGS, DUMP_GLOBAL, ENTRY, ENTRY_INFO, ENTRY_RANGE, GLOBAL, GLOBAL_ID, GLOBAL_RANGE,
+    VlanOption, vlan_header, vlan_option,
+};
+use super::vlans::{VLAN_PVID, VLAN_UNTAGGED};
+use super::{PortVlan, u16_at};
+use crate::attrs::{Attrs, find, parse};
+use crate::netlink::plain::{DUMP, Question, RTM_DELVLAN, RTM_GETVLAN, RTM_NEWVLAN};
+
+/// VLANs in a row that are alike, as the kernel tells them: `5-9 untagged state 4`. What is as it
+/// begins (state 3, `mcast_router` 1, no suppression) is not printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VlanRange {
+    first: u16,
+    last: u16,
+    words: Vec<String>,
+}
+
+impl fmt::Display for VlanRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.first)?;
+        if self.last != self.first {
+            write!(f, "-{}", self.last)?;
+        }
+        self.words.iter().try_for_each(|word| write!(f, " {word}"))
+    }
+}
+
+/// What a VLAN at a port begins with.
+const BEGINS: [(VlanOption, u8); 3] =
+    [(vlan_option::STATE, 3), (vlan_option::MCAST_ROUTER, 1), (vlan_option::NEIGH_SUPPRESS, 0)];
+
+impl VlanRange {
+    fn read(kind: u16, entry: &[u8]) -> Option<Self> {
+        let (first, last) = if kind == GLOBAL {
+            (u16_at(find(entry, GLOBAL_ID)?, 0), find(entry, GLOBAL_RANGE))
+        } else {
+            (u16_at(find(entry, ENTRY_INFO)?, 2), find(entry, ENTRY_RANGE))
+        };
+        let last = last.map_or(first, |bytes| u16_at(bytes, 0));
+        let words = if kind == GLOBAL { vec!["global".to_owned()] } else { words(entry) };
+        Some(Self { first, last, words })
+    }
+
+    /// The ranges of a message about VLANs, behind its fixed header.
+    pub(super) fn all(body: &[u8]) -> Vec<Self> {
+        let attrs = body.get(vlan_header(0).len()..).unwrap_or_default();
+        parse(attrs).filter_map(|(kind, entry)| Self::read(kind, entry)).collect()
+    }
+}
+
+fn words(entry: &[u8]) -> Vec<String> {
+    let flags = find(entry, ENTRY_INFO).map_or(0, |info| u16_at(info, 0));
+    let is = [(VLAN_PVID, "pvid"), (VLAN_UNTAGGED, "untagged")];
+    let is = is.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| (*word).to_owned());
+    let other = BEGINS.iter().filter_map(|(option, begins)| {
+        let value = *find(entry, option.number)?.first()?;
+        (value != *begins).then(|| format!("{option} {value}"))
+    });
+    is.chain(other).collect()
+}
+
+impl Lab {
+    /// The VLANs of a bridge port, or of the bridge itself, in the ranges in which the kernel tells
+    /// them.
+    pub async fn vlan_ranges(&self, link: impl Into<LinkName>) -> Result<Vec<VlanRange>, Error> {
+        self.ranges(&link.into(), 0)
+    }
+
+    /// The VLANs of a bridge that are alike in what is of the whole bridge, in such ranges; since
+    /// 5.15.
+    pub async fn global_vlan_ranges(
+        &self,
+        bridge: impl Into<LinkName>,
+    ) -> Result<Vec<VlanRange>, Error> {
+        self.ranges(&bridge.into(), DUMP_GLOBAL)
+    }
+
+    fn ranges(&self, link: &LinkName, flags: u32) -> Result<Vec<VlanRange>, Error> {
+        let header = vlan_header(self.index(link)?);
+        let attrs = Attrs::new().bytes(DUMP_FLAGS, &flags.to_ne_bytes());
+        let asked = Question { kind: RTM_GETVLAN, flags: DUMP, header: &header, attrs };
+        let answers = self.ask(&link.netns, &asked)?;
+        let answers = answers.map_err(|refused| refused.error("show the ranges of VLANs", link))?;
+        Ok(answers.iter().flat_map(|(_, body)| VlanRange::all(body)).collect())
+    }
+
+    /// Makes a bridge port, or the bridge itself, a member of a range of VLANs, with options, all
+    /// in one request.
+    pub async fn add_vlan_range(
+        &mut self,
+        link: impl Into<LinkName>,
+        range: (u16, u16),
+        vlan: PortVlan,
+        options: &[(VlanOption, u64)],
+    ) -> Result<(), Error> {
+        let flag = |on: bool, bit: u16| if on { bit } else { 0 };
+        let flags = flag(vlan.pvid, VLAN_PVID) | flag(vlan.untagged, VLAN_UNTAGGED);
+        let attrs = at_port(range, flags, options);
+        self.change_range(&link.into(), RTM_NEWVLAN, range, attrs)
+    }
+
+    /// Sets options of a range of VLANs in one request; memberships stay as they are.
+    pub async fn set_vlan_range(
+        &mut self,
+        link: impl Into<LinkName>,
+        range: (u16, u16),
+        options: &[(VlanOption, u64)],
+    ) -> Result<(), Error> {
+        /// `BRIDGE_VLAN_INFO_ONLY_OPTS`.
+        const ONLY_OPTIONS: u16 = 1 << 6;
+        let attrs = if options.iter().any(|(option, _)| option.global) {
+            let mut entry = Attrs::new().bytes(GLOBAL_ID, &range.0.to_ne_bytes());
+            if range.0 != range.1 {
+                entry = entry.bytes(GLOBAL_RANGE, &range.1.to_ne_bytes());
+            }
+            Attrs::new().nest(GLOBAL, &with(entry, options))
+        } else {
+            at_port(range, ONLY_OPTIONS, options)
+        };
+        self.change_range(&link.into(), RTM_NEWVLAN, range, attrs)
+    }
+
+    /// Takes a bridge port, or the bridge itself, out of a range of VLANs in one request that is of
+    /// VLANs only.
+    pub async fn delete_vlan_range(
+        &mut self,
+        link: impl Into<LinkName>,
+        range: (u16, u16),
+    ) -> Result<(), Error> {
+        self.change_range(&link.into(), RTM_DELVLAN, range, at_port(range, 0, &[]))
+    }
+
+    fn change_range(
+        &mut self,
+        link: &LinkName,
+        kind: u16,
+        (first, last): (u16, u16),
+        attrs: Attrs,
+    ) -> Result<(), Error> {
+        let header = vlan_header(self.index(link)?);
+        let asked = Question { kind, flags: 0, header: &header, attrs };
+        self.command(link, &asked, &format!("change VLANs {first} to {last}"))?;
+        let verb = if kind == RTM_DELVLAN { "deleted" } else { "set" };
+        self.tell(|| format!("{link} VLANs {first} to {last} {verb}"));
+        Ok(())
+    }
+}
+
+fn at_port((first, last): (u16, u16), flags: u16, options: &[(VlanOption, u64)]) -> Attrs {
+    let info = [flags.to_ne_bytes(), first.to_ne_bytes()].concat();
+    let mut entry = Attrs::new().bytes(ENTRY_INFO, &info);
+    if first != last {
+        entry = entry.bytes(ENTRY_RANGE, &last.to_ne_bytes());
+    }
+    Attrs::new().nest(ENTRY, &with(entry, options))
+}
+
+fn with(entry: Attrs, options: &[(VlanOption, u64)]) -> Attrs {
+    options.iter().fold(entry, |entry, (option, value)| {
+        entry.bytes(option.number, &encode(*value, option.bytes, false))
+    })
+}
