@@ -38,9 +38,9 @@ pub use tables::{
 pub use xdp::Xdp;
 
 use crate::observe::{
-    Advert, Asking, Emerged, Fate, Flow, Listeners, Message, Passage, Pieces, Received, Recording,
-    Shot, advertise, datagram, emerged, flow, join, listen, observe, pieces, ping, say, send_many,
-    shoot, shoot_from,
+    Advert, Asking, Bpdu, BridgeEar, Emerged, Fate, Flow, Listeners, Message, Passage, Pieces,
+    Received, Recording, Shot, advertise, datagram, emerged, flow, hear_bridges, join, listen,
+    observe, pieces, ping, say, say_as_bridge, send_many, shoot, shoot_from,
 };
 
 /// One namespace of a lab.
@@ -229,6 +229,18 @@ impl Lab {
     /// Has a host listen for questions for memberships from now on.
     pub async fn listen(&self, host: &str, family: Family) -> Result<Asking, Error> {
         listen(self, host, family).await
+    }
+
+    /// Has a host listen to what bridges say of the spanning tree from now on.
+    pub async fn hear_bridges(&self, host: &str) -> Result<BridgeEar, Error> {
+        hear_bridges(self, host).await
+    }
+
+    /// Has a host say these as a bridge would, one message behind the other.
+    pub async fn say_as_bridge(&self, host: &str, bpdus: &[Bpdu]) -> Result<(), Error> {
+        say_as_bridge(self, host, bpdus).await?;
+        self.tell(|| format!("{host} says, as a bridge, {bpdus:?}"));
+        Ok(())
     }
 
     /// A link as the kernel has it now.

@@ -45,8 +45,8 @@ pub use netlink::LinkState;
 pub use nix::errno::Errno;
 pub use ns::Ns;
 pub use observe::{
-    Advert, Asked, Asking, Emerged, Fate, Flow, Hearing, Message, Passage, Pieces, Received,
-    Record, Shot, Tag, Taken,
+    Advert, Asked, Asking, Bpdu, BridgeEar, Config, Emerged, Fate, Flow, HeardBpdu, Hearing,
+    Message, Passage, Pieces, Received, Record, Said, Shot, Tag, Taken,
 };
 pub use version::Kernel;
 

@@ -22,6 +22,7 @@ pub(crate) mod stations;
 pub(crate) mod suppression;
 pub(crate) mod tagged;
 pub(crate) mod time;
+pub(crate) mod topology;
 pub(crate) mod tree;
 pub(crate) mod vlan;
 

@@ -53,6 +53,7 @@ hairpin_harness::suite!(
     bridge::tagged::RULES,
     bridge::tree::RULES,
     bridge::time::RULES,
+    bridge::topology::RULES,
     bridge::vlan::RULES,
     docker::advertised::RULES,
     docker::flux::RULES,
