@@ -13,6 +13,7 @@ pub mod options;
 mod process;
 pub mod queue;
 mod settle;
+mod sysfs;
 mod tables;
 mod timers;
 pub(crate) mod xdp;

@@ -20,6 +20,7 @@ pub(crate) mod settings;
 pub(crate) mod snooping;
 pub(crate) mod stations;
 pub(crate) mod suppression;
+pub(crate) mod sysfs;
 pub(crate) mod tagged;
 pub(crate) mod time;
 pub(crate) mod topology;

@@ -50,6 +50,7 @@ hairpin_harness::suite!(
     bridge::snooping::RULES,
     bridge::stations::RULES,
     bridge::suppression::RULES,
+    bridge::sysfs::RULES,
     bridge::tagged::RULES,
     bridge::tree::RULES,
     bridge::time::RULES,
