@@ -9,6 +9,7 @@ mod build;
 mod change;
 mod ethtool;
 mod newborn;
+mod older;
 pub mod options;
 mod process;
 pub mod queue;
@@ -16,6 +17,7 @@ mod settle;
 mod sysfs;
 mod tables;
 mod timers;
+mod vconfig;
 pub(crate) mod xdp;
 
 use std::net::IpAddr;
@@ -30,12 +32,14 @@ use crate::ns::Ns;
 pub use change::Filter;
 pub use ethtool::{Channels, Offload};
 pub use newborn::Newborn;
+pub use older::{Brctl, BridgeInfo, PortInfo};
 pub use process::Sights;
 pub use queue::Queue;
 pub use tables::{
     Counters, Fdb, FdbEntry, MdbEntry, Notices, PortVlan, Standing, StpCounters, VlanCounters,
     VlanOption, Way, vlan_option,
 };
+pub use vconfig::Vconfig;
 pub use xdp::Xdp;
 
 use crate::observe::{

@@ -37,9 +37,9 @@ mod version;
 
 pub use case::{Case, CaseLab, Since, Stop, check};
 pub use lab::{
-    Channels, Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, Newborn, Notices, Offload, PortVlan,
-    Queue, Sights, Standing, StpCounters, VlanCounters, VlanOption, Way, Xdp, options, queue,
-    vlan_option,
+    Brctl, BridgeInfo, Channels, Counters, Fdb, FdbEntry, Filter, Lab, MdbEntry, Newborn, Notices,
+    Offload, PortInfo, PortVlan, Queue, Sights, Standing, StpCounters, Vconfig, VlanCounters,
+    VlanOption, Way, Xdp, options, queue, vlan_option,
 };
 pub use netlink::LinkState;
 pub use nix::errno::Errno;

@@ -12,6 +12,7 @@ pub(crate) mod groups;
 pub(crate) mod learning;
 pub(crate) mod netfilter;
 pub(crate) mod notices;
+pub(crate) mod older;
 pub(crate) mod port;
 pub(crate) mod querier;
 pub(crate) mod reports;

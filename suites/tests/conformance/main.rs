@@ -42,6 +42,7 @@ hairpin_harness::suite!(
     bridge::learning::RULES,
     bridge::netfilter::RULES,
     bridge::notices::RULES,
+    bridge::older::RULES,
     bridge::port::RULES,
     bridge::querier::RULES,
     bridge::reports::RULES,
@@ -105,6 +106,7 @@ hairpin_harness::suite!(
     veth::xdp::RULES,
     vlan::RULES,
     vlan::flags::RULES,
+    vlan::older::RULES,
     vlan::priority::RULES,
     vlan::stack::RULES;
     [("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml"))]
