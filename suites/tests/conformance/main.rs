@@ -68,6 +68,7 @@ hairpin_harness::suite!(
     nat::RULES,
     ipvlan::RULES,
     ipvlan::layer3::RULES,
+    ipvlan::asking::RULES,
     ipvlan::birth::RULES,
     ipvlan::counters::RULES,
     ipvlan::groups::RULES,
