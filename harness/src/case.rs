@@ -24,7 +24,7 @@ use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology};
 
 use crate::lab::options::LinkOption;
 use crate::lab::{Lab, Queue};
-use crate::observe::{self, Asked, Emerged, Fate, Flow, Passage, Recording, Shot};
+use crate::observe::{self, Asked, Emerged, Fate, Flow, HeardBpdu, Passage, Recording, Shot};
 use crate::{events, needs, program, report};
 
 pub use patience::Since;
@@ -511,6 +511,17 @@ impl CaseLab {
         let seen = asked.as_ref().map_or_else(|error| error.what.clone(), ToString::to_string);
         self.claim(&format!("it asks: {what}"), seen == what, &seen)?;
         Ok(asked?)
+    }
+
+    /// Holds that a host hears a message of the spanning tree in time.
+    pub fn expect_heard(
+        &self,
+        heard: Result<HeardBpdu, Error>,
+        what: &str,
+    ) -> Result<HeardBpdu, Stop> {
+        let seen = heard.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
+        self.claim(&format!("heard: {what}"), heard.is_ok(), seen)?;
+        Ok(heard?)
     }
 
     /// Holds that what the kernel says of an option of a link becomes a value, within twenty

@@ -9,12 +9,15 @@ mod build;
 mod change;
 mod ethtool;
 mod newborn;
+mod older;
 pub mod options;
 mod process;
 pub mod queue;
 mod settle;
+mod sysfs;
 mod tables;
 mod timers;
+mod vconfig;
 pub(crate) mod xdp;
 
 use std::net::IpAddr;
@@ -29,18 +32,20 @@ use crate::ns::Ns;
 pub use change::Filter;
 pub use ethtool::{Channels, Offload};
 pub use newborn::Newborn;
+pub use older::{Brctl, BridgeInfo, PortInfo};
 pub use process::Sights;
 pub use queue::Queue;
 pub use tables::{
     Counters, Fdb, FdbEntry, Flush, MdbEntry, MessageCount, Notices, PortVlan, Quality, Standing,
     StpCounters, VlanCounters, VlanOption, VlanRange, Way, vlan_option,
 };
+pub use vconfig::Vconfig;
 pub use xdp::Xdp;
 
 use crate::observe::{
-    Advert, Asking, Emerged, Fate, Flow, Listeners, Message, Passage, Pieces, Received, Recording,
-    Shot, advertise, datagram, emerged, flow, join, listen, observe, pieces, ping, say, send_many,
-    shoot, shoot_from,
+    Advert, Asking, Bpdu, BridgeEar, Emerged, Fate, Flow, Listeners, Message, Passage, Pieces,
+    Received, Recording, Shot, advertise, datagram, emerged, flow, hear_bridges, join, listen,
+    observe, pieces, ping, say, say_as_bridge, send_many, shoot, shoot_from,
 };
 
 /// One namespace of a lab.
@@ -229,6 +234,18 @@ impl Lab {
     /// Has a host listen for questions for memberships from now on.
     pub async fn listen(&self, host: &str, family: Family) -> Result<Asking, Error> {
         listen(self, host, family).await
+    }
+
+    /// Has a host listen to what bridges say of the spanning tree from now on.
+    pub async fn hear_bridges(&self, host: &str) -> Result<BridgeEar, Error> {
+        hear_bridges(self, host).await
+    }
+
+    /// Has a host say these as a bridge would, one message behind the other.
+    pub async fn say_as_bridge(&self, host: &str, bpdus: &[Bpdu]) -> Result<(), Error> {
+        say_as_bridge(self, host, bpdus).await?;
+        self.tell(|| format!("{host} says, as a bridge, {bpdus:?}"));
+        Ok(())
     }
 
     /// A link as the kernel has it now.

@@ -37,16 +37,17 @@ mod version;
 
 pub use case::{Case, CaseLab, Since, Stop, check};
 pub use lab::{
-    Channels, Counters, Fdb, FdbEntry, Filter, Flush, Lab, MdbEntry, MessageCount, Newborn,
-    Notices, Offload, PortVlan, Quality, Queue, Sights, Standing, StpCounters, VlanCounters,
-    VlanOption, VlanRange, Way, Xdp, options, queue, vlan_option,
+    Brctl, BridgeInfo, Channels, Counters, Fdb, FdbEntry, Filter, Flush, Lab, MdbEntry,
+    MessageCount, Newborn, Notices, Offload, PortInfo, PortVlan, Quality, Queue, Sights, Standing,
+    StpCounters, Vconfig, VlanCounters, VlanOption, VlanRange, Way, Xdp, options, queue,
+    vlan_option,
 };
 pub use netlink::LinkState;
 pub use nix::errno::Errno;
 pub use ns::Ns;
 pub use observe::{
-    Advert, Asked, Asking, Emerged, Fate, Flow, Hearing, Message, Passage, Pieces, Received,
-    Record, Shot, Tag, Taken,
+    Advert, Asked, Asking, Bpdu, BridgeEar, Config, Emerged, Fate, Flow, HeardBpdu, Hearing,
+    Message, Passage, Pieces, Received, Record, Said, Shot, Tag, Taken,
 };
 pub use version::Kernel;
 

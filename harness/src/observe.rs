@@ -21,6 +21,7 @@
 mod advert;
 mod answer;
 mod asked;
+mod bpdu;
 mod checksum;
 mod controls;
 mod cpus;
@@ -53,6 +54,8 @@ pub use advert::Advert;
 pub(crate) use advert::advertise;
 pub(crate) use asked::listen;
 pub use asked::{Asked, Asking};
+pub use bpdu::{Bpdu, BridgeEar, Config, HeardBpdu, Said};
+pub(crate) use bpdu::{hear_bridges, say_as_bridge};
 pub use checksum::Received;
 pub(crate) use checksum::datagram;
 pub(crate) use ears::{Listeners, wait_readable};

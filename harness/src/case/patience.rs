@@ -47,6 +47,11 @@ impl CaseLab {
         Since(Instant::now())
     }
 
+    /// Holds that what was just seen to happen took so long.
+    pub fn claim_after(&self, what: &str, since: Since, span: Duration) -> Result<(), Stop> {
+        self.hold_span(what, &Span { since: since.0, span }, Ok(()))
+    }
+
     /// Holds that an address is forgotten by the bridges of a namespace after so long.
     pub async fn expect_forgotten_after(
         &self,

@@ -206,6 +206,10 @@ pub mod bridge {
         ROOT_PATH_COST = 13, 4;
         /// The port towards the root.
         ROOT_PORT = 12, 2;
+        /// Whether addresses are forgotten sooner, as the tree has changed.
+        TOPOLOGY_CHANGE = 14, 1;
+        /// Whether it has seen the tree change, and nobody has acknowledged that.
+        TOPOLOGY_CHANGE_DETECTED = 15, 1;
         /// The group address of its own protocol.
         GROUP_ADDRESS = 20, 6;
         /// Whether groups go to whoever may be a router: 0 never, 1 learned, 2 always.

@@ -17,11 +17,11 @@ use hairpin_model::{Error, Mac};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use super::Lab;
+use super::sysfs::PLACE;
+use super::{Lab, sysfs};
 use crate::ns::Ns;
 use crate::observe::wait_readable;
 use crate::sys::ioctl;
@@ -296,11 +296,7 @@ pub(crate) fn open(ns: &Ns, link: &str) -> Result<File, NoDevice> {
 fn open_here(link: &str) -> Result<File, NoDevice> {
     let step = |what: &'static str| move |errno: Errno| NoDevice(what, errno.into());
     let nothing = None::<&str>;
-    unshare(CloneFlags::CLONE_NEWNS).map_err(step("make a mount namespace"))?;
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(nothing, "/", nothing, private, nothing).map_err(step("make its mounts private"))?;
-    mount(nothing, PLACE, Some("sysfs"), MsFlags::empty(), nothing)
-        .map_err(step("mount the namespace's sysfs"))?;
+    sysfs::mount_here().map_err(|(what, errno)| NoDevice(what, errno.into()))?;
     let device = number(link).map_err(|error| NoDevice("find the device's number", error))?;
     mount(nothing, PLACE, Some("tmpfs"), MsFlags::empty(), nothing)
         .map_err(step("mount a tmpfs"))?;
@@ -312,12 +308,9 @@ fn open_here(link: &str) -> Result<File, NoDevice> {
     how.open(&path).map_err(|error| NoDevice("open the device", error))
 }
 
-/// Where every system has a folder that can be mounted over.
-const PLACE: &str = "/sys";
-
 /// The number of a link's character device, `246:1` in `macvtap/tap4/dev`.
 fn number(link: &str) -> io::Result<libc::dev_t> {
-    let folder = Path::new(PLACE).join("class/net").join(link).join("macvtap");
+    let folder = sysfs::folder(link).join("macvtap");
     let tap = fs::read_dir(folder)?.next().ok_or(io::ErrorKind::NotFound)??;
     let text = fs::read_to_string(tap.path().join("dev"))?;
     let parts = text.trim().split_once(':').ok_or(io::ErrorKind::InvalidData)?;

@@ -1,7 +1,8 @@
 //! The requests that links take by `ioctl`: a macvtap's by its file (`linux/if_tun.h`), any link's by
-//! name (`linux/ethtool.h`), a bridge's (`linux/sockios.h`).
+//! name (`linux/ethtool.h`), a bridge's and a VLAN's
+//! (`linux/sockios.h`).
 //!
-//! What they mean is told in `lab::queue`, `lab::ethtool` and `lab::brctl`.
+//! What they mean is told in `lab::queue`, `lab::ethtool`, `lab::brctl`, `lab::older` and `lab::vconfig`.
 #![expect(unsafe_code, reason = "ioctl has no safe form")]
 
 use std::io;
@@ -83,6 +84,61 @@ pub(crate) fn port(fd: BorrowedFd<'_>, bridge: &str, index: u32, joins: bool) ->
     let request = if joins { SIOCBRADDIF } else { SIOCBRDELIF };
     // SAFETY: both requests read one ifreq.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), &raw mut ifreq) }).map(|_| ())
+}
+
+/// `SIOCBRADDBR` and `SIOCBRDELBR` of `<linux/sockios.h>`.
+const SIOCBRADDBR: u32 = 0x89a0;
+const SIOCBRDELBR: u32 = 0x89a1;
+
+/// Makes a bridge of that name, or takes one away.
+pub(crate) fn bridge(fd: BorrowedFd<'_>, name: &str, made: bool) -> io::Result<()> {
+    let ifreq = about(name);
+    let request = if made { SIOCBRADDBR } else { SIOCBRDELBR };
+    // SAFETY: both requests read a name, with which an ifreq begins.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), &raw const ifreq) }).map(|_| ())
+}
+
+/// `SIOCDEVPRIVATE` and `SIOCGIFBR` of `<linux/sockios.h>`.
+const SIOCDEVPRIVATE: u32 = 0x89f0;
+const SIOCGIFBR: u32 = 0x8940;
+
+/// Passes a command of bridges' first interface: with numbers, of which an answer's place takes the
+/// first's. The caller gives a buffer for as much as the command fills. About a bridge, or about all
+/// of the namespace.
+pub(crate) fn first_of_bridges(
+    fd: BorrowedFd<'_>,
+    bridge: Option<&str>,
+    command: u32,
+    numbers: [libc::c_ulong; 3],
+    answer: &mut [u8],
+) -> io::Result<usize> {
+    let [mut first, second, third] = numbers;
+    if !answer.is_empty() {
+        first = answer.as_mut_ptr() as libc::c_ulong;
+    }
+    let mut arguments = [libc::c_ulong::from(command), first, second, third];
+    let mut ifreq = about(bridge.unwrap_or_default());
+    ifreq.ifr_ifru.ifru_data = arguments.as_mut_ptr().cast();
+    let rc = match bridge {
+        // SAFETY: the kernel reads the four arguments, and fills what the caller has made room for.
+        Some(_) => unsafe { libc::ioctl(fd.as_raw_fd(), SIOCDEVPRIVATE.into(), &raw mut ifreq) },
+        // SAFETY: the same of three arguments.
+        None => unsafe { libc::ioctl(fd.as_raw_fd(), SIOCGIFBR.into(), arguments.as_mut_ptr()) },
+    };
+    check(rc).map(|rc| usize::try_from(rc).unwrap_or_default())
+}
+
+/// `SIOCGIFVLAN` and `SIOCSIFVLAN` of `<linux/sockios.h>`: either takes every command.
+const SIOCSIFVLAN: u32 = 0x8983;
+
+/// The length of `struct vlan_ioctl_args`.
+pub(crate) const VLAN_ARGUMENTS: usize = 56;
+
+/// Passes a command of VLANs, and leaves in its place what the kernel has made of it.
+pub(crate) fn vlan(fd: BorrowedFd<'_>, arguments: &mut [u8; VLAN_ARGUMENTS]) -> io::Result<()> {
+    // SAFETY: the kernel reads and writes one vlan_ioctl_args, which is as long as the array.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), SIOCSIFVLAN.into(), arguments.as_mut_ptr()) };
+    check(rc).map(|_| ())
 }
 
 /// A request about a link.

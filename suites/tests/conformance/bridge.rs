@@ -17,6 +17,7 @@ pub(crate) mod learning;
 pub(crate) mod messages;
 pub(crate) mod netfilter;
 pub(crate) mod notices;
+pub(crate) mod older;
 pub(crate) mod port;
 pub(crate) mod querier;
 pub(crate) mod ranges;
@@ -26,8 +27,10 @@ pub(crate) mod settings;
 pub(crate) mod snooping;
 pub(crate) mod stations;
 pub(crate) mod suppression;
+pub(crate) mod sysfs;
 pub(crate) mod tagged;
 pub(crate) mod time;
+pub(crate) mod topology;
 pub(crate) mod tree;
 pub(crate) mod vlan;
 

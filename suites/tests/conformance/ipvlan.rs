@@ -6,6 +6,7 @@
 //!        p0 --- s0 [br0] s1 --- e
 //! ```
 
+pub(crate) mod asking;
 pub(crate) mod birth;
 pub(crate) mod counters;
 pub(crate) mod groups;

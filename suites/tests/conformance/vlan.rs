@@ -6,6 +6,7 @@
 //! ```
 
 pub(crate) mod flags;
+pub(crate) mod older;
 pub(crate) mod priority;
 pub(crate) mod stack;
 

@@ -37,12 +37,17 @@ pub struct StpCounters {
     pub rx_bpdu: u64,
     /// Messages sent.
     pub tx_bpdu: u64,
+    /// Notices of a change received.
+    pub rx_notices: u64,
+    /// Notices of a change sent.
+    pub tx_notices: u64,
 }
 
 impl fmt::Display for StpCounters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { blocked, forwarded, rx_bpdu, tx_bpdu } = self;
-        write!(f, "blocked {blocked}, forwarded {forwarded}, received {rx_bpdu}, sent {tx_bpdu}")
+        let Self { blocked, forwarded, rx_bpdu, tx_bpdu, rx_notices, tx_notices } = self;
+        write!(f, "blocked {blocked}, forwarded {forwarded}, received {rx_bpdu}, sent {tx_bpdu}")?;
+        write!(f, ", notices received {rx_notices}, sent {tx_notices}")
     }
 }
 
@@ -119,6 +124,8 @@ impl Lab {
             forwarded: u64_at(value, 8),
             rx_bpdu: u64_at(value, 16),
             tx_bpdu: u64_at(value, 24),
+            rx_notices: u64_at(value, 32),
+            tx_notices: u64_at(value, 40),
         })
     }
 

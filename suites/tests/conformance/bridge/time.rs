@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use hairpin_fixtures::switch::switch;
 use hairpin_harness::options::{bridge, port};
-use hairpin_harness::{Family, Mac, Need, Rule, Shot, Source, Strength, check};
+use hairpin_harness::{Bpdu, Family, Mac, Need, Rule, Said, Shot, Source, Strength, check};
 use rstest::rstest;
 
 use super::snooping::{group, join, snooping};
 
-pub(crate) const RULES: &[Rule] = &[AGEING, ANEW, CHANGED, DELAY, MEMBERSHIP];
+pub(crate) const RULES: &[Rule] = &[AGEING, ANEW, CHANGED, NOTICED, DELAY, MEMBERSHIP];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VirtualTime];
 
@@ -131,6 +131,44 @@ fn a_change_of_the_tree_shortens_it() {
         lab.expect_shot("c", &Shot::to(SILENT), "a other").await?;
         // The other is flooded, to the new port as well.
         lab.expect_shot("c", &Shot::to(ROAMER), "a other, b other").await?;
+        Ok(())
+    });
+}
+
+const NOTICED: Rule = Rule {
+    id: "bridge.time.how-long-the-root-tells-of-a-change",
+    promise: "for a forward delay and a message's greatest age after a notice, 35 seconds, the root \
+              says that the tree has changed, and remembers addresses for shorter; not longer",
+    source: Source {
+        cite: "IEEE 802.1D-1998, 8.5.3.13; br_topology_change_timer_expired",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn how_long_the_root_tells_of_a_change() {
+    check(&NOTICED, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        lab.set_options("sw:br", &[(bridge::FORWARD_DELAY, 1500), (bridge::STP, 1)]).await?;
+        let ear = lab.hear_bridges("c").await?;
+        let says = |is| move |said: &Said| matches!(said, Said::Config(c) if c.changed == is);
+        let long = Duration::from_secs(60);
+        ear.wait_for(long, says(false))?;
+        let noticed = lab.now();
+        lab.say_as_bridge("b", &[Bpdu::new(Said::Notice)]).await?;
+        lab.expect_heard(ear.wait_for(long, says(true)), "a change")?;
+        lab.expect_option("sw:br", bridge::AGEING_TIME, 3000).await?;
+        lab.expect_heard(ear.wait_for(long, says(false)), "no change any more")?;
+        lab.claim_after("no change is told any more", noticed, Duration::from_secs(35))?;
+        for (option, value) in [
+            (bridge::TOPOLOGY_CHANGE, 0),
+            (bridge::TOPOLOGY_CHANGE_DETECTED, 0),
+            (bridge::AGEING_TIME, 30_000),
+        ] {
+            lab.expect_option("sw:br", option, value).await?;
+        }
         Ok(())
     });
 }
