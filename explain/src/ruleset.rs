@@ -3,7 +3,7 @@
 //! A rule is the small program that the kernel runs. What a step cannot be foreseen to do makes
 //! the rule's outcome unknown, and with it that of the hook: never a guess.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use hairpin_model::Policy;
 use serde::{Deserialize, Serialize};
@@ -158,7 +158,16 @@ impl std::fmt::Display for Hook {
     }
 }
 
-/// The packet, as far as rules are told of it: an ICMP echo request, or its answer.
+/// What a packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Load {
+    /// An ICMP echo request, or its answer.
+    Echo,
+    /// A neighbour solicitation of IPv6, or the advertisement that answers it.
+    Discovery,
+}
+
+/// The packet, as far as rules are told of it.
 #[derive(Clone, Debug)]
 pub struct Look<'a> {
     /// The link that it came in by.
@@ -166,9 +175,11 @@ pub struct Look<'a> {
     /// The link that it leaves by.
     pub output: Option<&'a str>,
     /// Who sent it.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Who it is for.
-    pub destination: Ipv4Addr,
+    pub destination: IpAddr,
+    /// What it carries.
+    pub load: Load,
     /// Whether it is the answer to one that passed here; `None` where that is not known.
     pub answer: Option<bool>,
 }
@@ -205,7 +216,7 @@ enum End {
 pub fn ask(chains: &[Chain], hook: Hook, look: &Look<'_>) -> Fate {
     let here = |chain: &&Chain| {
         let base = chain.base.as_ref();
-        matches!(chain.family.as_str(), "ip" | "inet")
+        (chain.family == "inet" || chain.family == look.family())
             && base.is_some_and(|b| b.hook == hook as u32)
     };
     let mut started: Vec<&Chain> = chains.iter().filter(here).collect();
@@ -213,9 +224,10 @@ pub fn ask(chains: &[Chain], hook: Hook, look: &Look<'_>) -> Fate {
     let mut masquerade = false;
     for chain in started {
         let policy = chain.base.as_ref().map_or(Policy::Accept, |base| base.policy);
-        // Translation is asked of a connection's first packet alone.
+        // Translation is asked of a connection's first packet alone; what is not tracked has none.
         let nat = chain.base.as_ref().is_some_and(|base| base.kind == "nat");
         match look.answer {
+            _ if nat && look.load == Load::Discovery => continue,
             Some(true) if nat => continue,
             None if nat && !chain.rules.is_empty() => return Fate::Unknown(place(chain, None)),
             _ => {}
@@ -350,34 +362,90 @@ impl Registers {
 }
 
 impl Look<'_> {
+    /// The family of the chains that are asked besides those of `inet`.
+    const fn family(&self) -> &'static str {
+        if self.source.is_ipv4() { "ip" } else { "ip6" }
+    }
+
+    /// `IPPROTO_*`.
+    const fn protocol(&self) -> u8 {
+        match (self.load, self.source) {
+            (_, IpAddr::V4(_)) => 1,
+            (_, IpAddr::V6(_)) => 58,
+        }
+    }
+
     fn meta(&self, key: u32) -> Option<Vec<u8>> {
+        let four = self.source.is_ipv4();
         // NFT_META_PROTOCOL, IIFNAME, OIFNAME, NFPROTO, L4PROTO.
         match key {
-            1 => Some(0x0800u16.to_be_bytes().to_vec()),
+            1 => Some(if four { 0x0800u16 } else { 0x86dd }.to_be_bytes().to_vec()),
             6 => Some(padded(self.input.unwrap_or_default())),
             7 => Some(padded(self.output.unwrap_or_default())),
-            15 => Some(vec![2]),
-            16 => Some(vec![1]),
+            15 => Some(vec![if four { 2 } else { 10 }]),
+            16 => Some(vec![self.protocol()]),
             _ => None,
         }
     }
 
     fn payload(&self, base: u32, offset: u32, length: u32) -> Option<Vec<u8>> {
-        let header = match (base, offset) {
-            (1, 9) => vec![1],
-            (1, 12..16) => self.source.octets()[offset as usize - 12..].to_vec(),
-            (1, 16..20) => self.destination.octets()[offset as usize - 16..].to_vec(),
-            // The ICMP type.
-            (2, 0) => vec![if self.answer? { 0 } else { 8 }],
+        const NETWORK: u32 = 1;
+        const TRANSPORT: u32 = 2;
+        let at = offset as usize;
+        let header = match (base, self.source) {
+            (NETWORK, IpAddr::V4(_)) => match at {
+                9 => vec![self.protocol()],
+                12..16 => octets(self.source)[at - 12..].to_vec(),
+                16..20 => octets(self.destination)[at - 16..].to_vec(),
+                _ => return None,
+            },
+            (NETWORK, IpAddr::V6(_)) => match at {
+                6 => vec![self.protocol()],
+                // What neighbours say to each other has passed no router.
+                7 if self.load == Load::Discovery => vec![255],
+                8..24 => octets(self.source)[at - 8..].to_vec(),
+                24..40 => octets(self.destination)[at - 24..].to_vec(),
+                _ => return None,
+            },
+            (TRANSPORT, _) => self.transport().get(at..)?.to_vec(),
             _ => return None,
         };
         header.get(..length as usize).map(<[u8]>::to_vec)
     }
 
+    /// The header behind that of IP, as far as it is known.
+    fn transport(&self) -> Vec<u8> {
+        let Some(answer) = self.answer else { return Vec::new() };
+        let kind = match (self.load, self.source) {
+            (Load::Echo, IpAddr::V4(_)) => [8, 0],
+            (Load::Echo, IpAddr::V6(_)) => [128, 129],
+            (Load::Discovery, _) => [135, 136],
+        };
+        // The type, and the code.
+        vec![kind[usize::from(answer)], 0]
+    }
+
     fn ct(&self, key: u32) -> Option<Vec<u8>> {
         const STATE: u32 = 0;
-        let state: u32 = if self.answer? { 1 << 1 } else { 1 << 3 };
+        const UNTRACKED: u32 = 1 << 6;
+        let state: u32 = match self.load {
+            Load::Discovery => UNTRACKED,
+            Load::Echo => {
+                if self.answer? {
+                    1 << 1
+                } else {
+                    1 << 3
+                }
+            }
+        };
         (key == STATE).then(|| state.to_ne_bytes().to_vec())
+    }
+}
+
+fn octets(ip: IpAddr) -> Vec<u8> {
+    match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
     }
 }
 

@@ -41,6 +41,7 @@ impl Cause {
             | Self::Isolated(_)
             | Self::NoHairpin(_)
             | Self::NoBroadcast(_)
+            | Self::NoMulticast(_)
             | Self::NoFlood(_)
             | Self::Locked(..)
             | Self::Pinned(..) => self.port(&names),

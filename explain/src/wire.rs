@@ -8,11 +8,12 @@ mod firewall;
 mod macvlan;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use hairpin_model::Mac;
 
 use crate::cause::Cause;
+use crate::ruleset::Load;
 use crate::snapshot::{Kind, LinkId, Snapshot};
 
 /// A frame on its way.
@@ -25,11 +26,19 @@ pub(crate) struct Frame {
     pub(crate) packet: Option<Packet>,
 }
 
-/// An ICMP echo request or its answer.
+impl Frame {
+    /// Whether it is for more than one.
+    pub(crate) const fn is_group(&self) -> bool {
+        self.dst.0[0] & 1 == 1
+    }
+}
+
+/// An IP packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Packet {
-    pub(crate) source: Ipv4Addr,
-    pub(crate) destination: Ipv4Addr,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) load: Load,
     pub(crate) answer: bool,
 }
 
@@ -56,6 +65,8 @@ pub(crate) struct Wire<'s> {
     pub(crate) strange: Vec<String>,
     /// Where frames left what was read.
     pub(crate) left: BTreeSet<LinkId>,
+    /// Bridges that send multicast where it was asked for, once there is a querier.
+    pub(crate) snooping: BTreeSet<LinkId>,
     /// What bridges learned during the walk.
     learned: BTreeMap<(LinkId, Mac), u32>,
     /// Namespaces whose connection tracking has seen the request.
@@ -71,6 +82,7 @@ impl<'s> Wire<'s> {
             stopped: Vec::new(),
             strange: Vec::new(),
             left: BTreeSet::new(),
+            snooping: BTreeSet::new(),
             learned: BTreeMap::new(),
             tracked: BTreeSet::new(),
             arrivals: Vec::new(),
@@ -223,7 +235,7 @@ impl<'s> Wire<'s> {
             self.left.insert(id);
             return;
         }
-        if frame.dst != Mac::BROADCAST && Some(frame.dst) != link.mac {
+        if !frame.is_group() && Some(frame.dst) != link.mac {
             return;
         }
         if frame.tag.is_some_and(|tag| self.stops(Cause::NoVlan(id, tag))) {

@@ -17,10 +17,11 @@ Examples:
   hairpin explain 192.0.2.11 host              from the container with that address to this machine
   hairpin explain pid:4711 192.0.2.1           from a process's namespace to an address
   hairpin explain /run/netns/blue /run/netns/red
+  hairpin explain host fe80::1%eth0            to an address of one link, by that link
   hairpin explain --save machine.json host 192.0.2.11
   hairpin explain --from machine.json 192.0.2.12 192.0.2.11
 
-The question is an IPv4 ping from cold neighbour caches. Nothing is sent, and nothing is changed.
+The question is a ping from cold neighbour caches, of IPv6 if B is such an address. Nothing is sent, and nothing is changed.
 What is not understood makes the answer `cannot tell`, and is named.
 
 Exit codes:

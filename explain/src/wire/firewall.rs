@@ -1,8 +1,8 @@
 //! The IP firewall: asked by a stack, and by a bridge while `br_netfilter` is on.
 
 use super::{Frame, Packet, Wire};
-use crate::cause::Cause;
-use crate::ruleset::{self, Fate, Hook, Look};
+use crate::cause::{Cause, Drop};
+use crate::ruleset::{self, Fate, Hook, Load, Look};
 use crate::snapshot::{Bridge, LinkId};
 
 impl Wire<'_> {
@@ -23,12 +23,18 @@ impl Wire<'_> {
             }
             return false;
         };
-        let called =
-            space.number("bridge/bridge-nf-call-iptables") == 1 || settings.nf_call_iptables;
+        let called = match packet.source.is_ipv4() {
+            true => {
+                space.number("bridge/bridge-nf-call-iptables") == 1 || settings.nf_call_iptables
+            }
+            false => {
+                space.number("bridge/bridge-nf-call-ip6tables") == 1 || settings.nf_call_ip6tables
+            }
+        };
         if !called {
             return false;
         }
-        for what in &space.strange {
+        for what in space.strange_for(packet.source) {
             self.odd(format!("{what} in {}", space.name));
         }
         if frame.tag.is_some() {
@@ -50,10 +56,10 @@ impl Wire<'_> {
         bridged: bool,
     ) -> Option<bool> {
         let answer = match packet.answer {
-            true if !self.tracked.contains(&space) => None,
+            true if packet.load == Load::Echo && !self.tracked.contains(&space) => None,
             answer => Some(answer),
         };
-        if !packet.answer {
+        if !packet.answer && packet.load == Load::Echo {
             self.tracked.insert(space);
         }
         let look = Look {
@@ -61,12 +67,20 @@ impl Wire<'_> {
             output: links.1,
             source: packet.source,
             destination: packet.destination,
+            load: packet.load,
             answer,
         };
         match ruleset::ask(&self.snapshot.spaces[space].chains, hook, &look) {
             Fate::Pass { masquerade } => Some(masquerade),
             Fate::Drop { chain, handle } => {
-                let stopped = self.stops(Cause::Filter(space, hook, chain, handle, bridged));
+                let stopped = self.stops(Cause::Filter(Drop {
+                    space,
+                    hook,
+                    chain,
+                    handle,
+                    bridged,
+                    load: packet.load,
+                }));
                 (!stopped).then_some(false)
             }
             Fate::Unknown(what) => {

@@ -7,6 +7,7 @@ mod bridge;
 mod hold;
 mod macvlan;
 mod routed;
+mod six;
 mod unread;
 mod wording;
 

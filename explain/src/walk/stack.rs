@@ -1,0 +1,203 @@
+//! What a stack does with a packet: sends it, takes it, routes it.
+
+use std::net::IpAddr;
+
+use hairpin_model::{Family, Mac};
+
+use super::{Gone, HOPS, Taken, Walk};
+use crate::cause::Cause;
+use crate::route::is_link_local;
+use crate::ruleset::Hook;
+use crate::snapshot::{LinkId, Route};
+use crate::wire::{Frame, Packet};
+
+impl Walk<'_> {
+    /// A namespace sends a packet of its own.
+    pub(super) fn originate(
+        &mut self,
+        at: usize,
+        packet: Packet,
+        near: Option<u32>,
+    ) -> Result<Taken, Gone> {
+        let route = self.lookup(at, packet.destination, near)?;
+        if route.kind == "local" {
+            let links = (None, Some("lo"));
+            self.filter(at, Hook::Output, links, packet)?;
+            self.filter(at, Hook::Postrouting, links, packet)?;
+            self.filter(at, Hook::Prerouting, (Some("lo"), None), packet)?;
+            self.filter(at, Hook::Input, (Some("lo"), None), packet)?;
+            let lo = self.space(at).links.iter().find(|link| link.loopback);
+            if let Some(lo) = lo.filter(|lo| !lo.up)
+                && self.wire.stops(Cause::Down((at, lo.index)))
+            {
+                return Err(Gone);
+            }
+            return Ok((at, None, packet));
+        }
+        let out = route.link.map(|index| self.bare((at, index)));
+        self.filter(at, Hook::Output, (None, out), packet)?;
+        self.leave(at, packet, &route)
+    }
+
+    pub(super) fn filter(
+        &mut self,
+        at: usize,
+        hook: Hook,
+        links: (Option<&str>, Option<&str>),
+        packet: Packet,
+    ) -> Result<bool, Gone> {
+        self.wire.ask(at, hook, links, packet, false).ok_or(Gone)
+    }
+
+    /// A packet leaves a namespace by its route.
+    fn leave(&mut self, at: usize, mut packet: Packet, route: &Route) -> Result<Taken, Gone> {
+        let Some(index) = route.link else {
+            self.wire.odd(format!("a route without a link in {}", self.space(at).name));
+            return Err(Gone);
+        };
+        let link = (at, index);
+        if self.filter(at, Hook::Postrouting, (None, Some(self.bare(link))), packet)? {
+            let Some(new) = self.space(at).source(route, packet.destination) else {
+                return Err(Gone);
+            };
+            if new != packet.source {
+                self.replaced.push((at, new, packet.source));
+                packet.source = new;
+            }
+        }
+        let near = route.via.unwrap_or(packet.destination);
+        let asker = self.asker(link, packet, near, route);
+        let dst = self
+            .resolve(link, near, asker)
+            .inspect_err(|_| self.note_other_way(link, near, packet))?;
+        let Some(src) = self.mac(link) else { return Err(Gone) };
+        let frame = Frame { src, dst, tag: None, packet: Some(packet) };
+        let arrivals = self.wire.send(link, &frame);
+        let [arrival] = arrivals.as_slice() else {
+            if arrivals.len() > 1 {
+                self.wire.odd(format!("{} stacks take a frame for {dst}", arrivals.len()));
+            }
+            return Err(Gone);
+        };
+        let what = if packet.answer { "answer" } else { "request" };
+        self.tell(format!("{what}: {}", arrival.path.join(" ")));
+        self.arrive(arrival.at, packet)
+    }
+
+    pub(super) fn mac(&mut self, link: LinkId) -> Option<Mac> {
+        let mac = self.wire.snapshot.link(link).and_then(|link| link.mac);
+        if mac.is_none() {
+            self.wire.odd(format!("{} has no Ethernet address", self.wire.snapshot.name(link)));
+        }
+        mac
+    }
+
+    /// A packet comes into a namespace.
+    fn arrive(&mut self, link: LinkId, mut packet: Packet) -> Result<Taken, Gone> {
+        let at = link.0;
+        let name = self.bare(link);
+        for what in self.space(at).strange_for(packet.source) {
+            self.wire.odd(format!("{what} in {}", self.space(at).name));
+        }
+        if packet.source.is_ipv6()
+            && self.space(at).of_link_in_v6(name, "disable_ipv6") == 1
+            && self.wire.stops(Cause::NoIpv6(link))
+        {
+            return Err(Gone);
+        }
+        // The hook comes before the route, and before the check of the way back.
+        self.filter(at, Hook::Prerouting, (Some(name), None), packet)?;
+        let undo = |(space, new, _): &&(usize, IpAddr, IpAddr)| {
+            *space == at && packet.answer && *new == packet.destination
+        };
+        if let Some((_, _, old)) = self.replaced.iter().find(undo) {
+            packet.destination = *old;
+        }
+        self.check_source(link, packet.source)?;
+        let route =
+            self.lookup(at, packet.destination, Some(link.1).filter(|_| packet.source.is_ipv6()))?;
+        if route.kind == "local" {
+            self.filter(at, Hook::Input, (Some(name), None), packet)?;
+            return Ok((at, Some(link.1), packet));
+        }
+        self.check_forwarding(link, packet)?;
+        self.hops += 1;
+        if self.hops > HOPS {
+            self.wire.odd("a circle of routers".into());
+            return Err(Gone);
+        }
+        let out = route.link.map(|index| self.bare((at, index)));
+        self.filter(at, Hook::Forward, (Some(name), out), packet)?;
+        self.tell(format!(
+            "{} routes it from {name} to {}",
+            self.space(at).name,
+            out.unwrap_or("?")
+        ));
+        self.leave(at, packet, &route)
+    }
+
+    /// Whether a namespace routes what comes in there.
+    fn check_forwarding(&mut self, link: LinkId, packet: Packet) -> Result<(), Gone> {
+        let (space, name) = (self.space(link.0), self.bare(link));
+        let (family, forwards) = match packet.source {
+            IpAddr::V4(_) => {
+                (Family::V4, space.number(&format!("ipv4/conf/{name}/forwarding")) == 1)
+            }
+            IpAddr::V6(_) => {
+                let forced = space.number(&format!("ipv6/conf/{name}/force_forwarding")) == 1;
+                (Family::V6, forced || space.number("ipv6/conf/all/forwarding") == 1)
+            }
+        };
+        if !forwards && self.wire.stops(Cause::NoForwarding(link, family)) {
+            return Err(Gone);
+        }
+        let bound = is_link_local(packet.source) || is_link_local(packet.destination);
+        if bound && self.wire.stops(Cause::LinkLocal(link, packet.source)) {
+            return Err(Gone);
+        }
+        Ok(())
+    }
+
+    /// A host that does not route passes over an IPv6 router that it does not find, if it has a
+    /// wider route: not at first, and later it may.
+    fn note_other_way(&mut self, link: LinkId, near: IpAddr, packet: Packet) {
+        let to = packet.destination;
+        let routers = self.space(link.0).routes.iter().filter(|route| route.to.contains(&to));
+        let others = routers.filter(|route| route.kind == "unicast" && route.via != Some(near));
+        if to.is_ipv6() && near != to && others.count() > 0 {
+            self.wire.odd(format!(
+                "a wider route of {}, which may be taken once {near} is not found",
+                self.space(link.0).name
+            ));
+        }
+    }
+
+    /// `fib_validate_source`; IPv6 has no such check.
+    pub(super) fn check_source(&mut self, link: LinkId, source: IpAddr) -> Result<(), Gone> {
+        let (space, name) = (self.space(link.0), self.bare(link));
+        if source.is_ipv6() {
+            if space.is_local(source) {
+                self.wire.odd(format!("{source} is an address of {} too", space.name));
+            }
+            return Ok(());
+        }
+        let stopped = if space.is_local(source) {
+            if space.of_link(name, "accept_local") == 1 {
+                self.wire.odd(format!("accept_local in {}", space.name));
+            }
+            self.wire.stops(Cause::Martian(link, source))
+        } else {
+            let back = space.route(source).filter(|route| route.kind == "unicast");
+            if let Some(what) = back.and_then(|route| route.strange.as_ref()) {
+                self.wire.odd(format!("{what} in a route of {}", space.name));
+            }
+            let misses = match space.of_link(name, "rp_filter") {
+                0 => false,
+                1 => back.is_none_or(|route| route.link != Some(link.1)),
+                _ => back.is_none(),
+            };
+            misses && self.wire.stops(Cause::ReversePath(link, source))
+        };
+        if stopped { Err(Gone) } else { Ok(()) }
+    }
+}
