@@ -9,6 +9,7 @@ use hairpin_model::Family;
 
 use crate::ruleset::{Hook, Load};
 use crate::snapshot::LinkId;
+use crate::wire::Packet;
 
 /// Where a firewall drops a packet, and which.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,8 +24,8 @@ pub(crate) struct Drop {
     pub(crate) handle: Option<u64>,
     /// Whether it was on a bridge.
     pub(crate) bridged: bool,
-    /// What it carries.
-    pub(crate) load: Load,
+    /// The packet, as it is there.
+    pub(crate) packet: Packet,
 }
 
 /// One reason, at one place.
@@ -86,6 +87,11 @@ pub(crate) enum Cause {
     Taken(LinkId, IpAddr),
     /// In IPv6 only the link that has the address answers for it: who is asked, and the address.
     Elsewhere(LinkId, IpAddr),
+    /// Nobody listens at a port.
+    Closed(usize, Load, IpAddr, u16),
+    /// The answer comes from elsewhere than was asked: the asker, what was asked, who answers, and
+    /// the namespace that translated what was asked.
+    Crossed(usize, (IpAddr, u16), (IpAddr, u16), usize),
     /// IPv6 is off at a link.
     NoIpv6(LinkId),
     /// A router does not pass on what comes from a link-local address.

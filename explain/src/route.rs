@@ -107,6 +107,13 @@ impl Space {
         self.sysctls.get(name).and_then(|value| value.trim().parse().ok()).unwrap_or(0)
     }
 
+    /// Between which ports a socket's own is, if nobody chose it.
+    pub(crate) fn senders(&self) -> (u16, u16) {
+        let words = self.sysctls.get("ipv4/ip_local_port_range").map_or("", String::as_str);
+        let mut numbers = words.split_whitespace().filter_map(|word| word.parse().ok());
+        numbers.next().zip(numbers.next()).unwrap_or((1, u16::MAX))
+    }
+
     /// The greater of a link's setting and that of all.
     pub(crate) fn of_link(&self, link: &str, name: &str) -> u32 {
         let all = self.number(&format!("ipv4/conf/all/{name}"));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hairpin_model::Mac;
+use hairpin_model::firewall::Protocol;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,9 @@ pub struct Space {
     pub chains: Vec<Chain>,
     /// Sysctls below `net.`, with `/` between the parts.
     pub sysctls: BTreeMap<String, String>,
+    /// The TCP and UDP ports that somebody listens at.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
     /// Which of the snapshot's namespaces a number in its links means.
     pub peers: BTreeMap<i32, usize>,
     /// What it has that is not understood and may decide over any packet.
@@ -222,6 +226,17 @@ pub struct Route {
     pub source: Option<IpAddr>,
     /// What it has that is not understood.
     pub strange: Option<String>,
+}
+
+/// A socket that waits for somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The address that it is bound to; unspecified is any.
+    pub ip: IpAddr,
+    /// The port.
+    pub port: u16,
 }
 
 /// A neighbour.

@@ -7,6 +7,7 @@ mod child;
 mod link;
 mod packet;
 mod port;
+mod service;
 
 use crate::cause::Cause;
 use crate::snapshot::{Kind, LinkId, Snapshot};
@@ -45,6 +46,7 @@ impl Cause {
             | Self::NoFlood(_)
             | Self::Locked(..)
             | Self::Pinned(..) => self.port(&names),
+            Self::Closed(..) | Self::Crossed(..) => self.service(&names),
             Self::Down(_) | Self::NoCarrier(_) | Self::NoVlan(..) => self.link(&names),
             _ => self.packet(&names),
         }

@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use hairpin_model::Error;
+use hairpin_model::firewall::Protocol;
 use serde::Serialize;
 
 use crate::cause::Cause;
 use crate::promise::promise;
 use crate::route::{alone, is_link_local};
+use crate::ruleset::Load;
 use crate::snapshot::{Kind, Link, Snapshot};
 use crate::walk::{Outcome, ping};
 
@@ -26,6 +28,8 @@ pub struct Question {
     pub to: IpAddr,
     /// The link that a link-local address is at, by its index where it is sent.
     pub link: Option<u32>,
+    /// The port that is asked for; `None` is a ping.
+    pub port: Option<(Protocol, u16)>,
 }
 
 /// Whether a ping is answered.
@@ -114,7 +118,7 @@ impl Question {
         if let Some((ip, zone)) = to.split_once('%') {
             let to = ip.parse::<Ipv6Addr>().map_err(|_| nobody(to))?;
             let link = zone_of(snapshot, from, zone)?;
-            return Ok(Self { from, source, to: to.into(), link: Some(link) });
+            return Ok(Self { source, link: Some(link), ..Self::ping(from, to.into()) });
         }
         let ip = match place(snapshot, to)? {
             (_, Some(ip)) => ip,
@@ -131,7 +135,23 @@ impl Question {
             let help = "name two of one family, or the namespaces";
             return Err(Error::new("the two addresses are of different families", to, help));
         }
-        Ok(Self { from, source, to: ip, link: None })
+        Ok(Self { source, ..Self::ping(from, ip) })
+    }
+
+    /// A ping from a namespace to an address.
+    pub const fn ping(from: usize, to: IpAddr) -> Self {
+        Self { from, source: None, to, link: None, port: None }
+    }
+
+    /// The same two, asked about a port.
+    #[must_use]
+    pub const fn at_port(mut self, protocol: Protocol, port: u16) -> Self {
+        self.port = Some((protocol, port));
+        self
+    }
+
+    fn load(&self) -> (Load, u16) {
+        self.port.map_or((Load::Echo, 0), |(protocol, port)| (protocol.into(), port))
     }
 }
 
@@ -189,7 +209,7 @@ fn nearest(snapshot: &Snapshot, from: (usize, Option<IpAddr>), to: usize) -> Opt
 /// Explains what becomes of a ping.
 pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
     let (from, to) = ((question.from, question.source), (question.to, question.link));
-    let walk = |lifted| ping(snapshot, from, to, lifted);
+    let walk = |lifted| ping(snapshot, from, to, question.load(), lifted);
     let base = walk(BTreeSet::new());
     let causes = if base.answered { Vec::new() } else { decisive(&base, walk) };
     let mut missing = base.strange.clone();
@@ -214,12 +234,12 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
     };
     Explanation {
         from: snapshot.spaces[question.from].name.clone(),
-        to: target(snapshot, question.to),
+        to: target(snapshot, question),
         answer,
         way: base.ladder.clone(),
         reasons: if answer == Answer::CannotTell { Vec::new() } else { reasons },
         missing,
-        assumed: assumed(snapshot, &base),
+        assumed: assumed(snapshot, question, &base),
     }
 }
 
@@ -235,10 +255,15 @@ fn nowhere(snapshot: &Snapshot, ip: IpAddr, base: &Outcome) -> Option<String> {
     })
 }
 
-fn target(snapshot: &Snapshot, ip: IpAddr) -> String {
-    match snapshot.owners(ip).first() {
+fn target(snapshot: &Snapshot, question: &Question) -> String {
+    let ip = question.to;
+    let host = match snapshot.owners(ip).first() {
         Some(owner) => format!("{ip} ({})", snapshot.name(*owner)),
         None => ip.to_string(),
+    };
+    match question.load() {
+        (Load::Echo, _) => host,
+        (load, port) => format!("{host}, {load} port {port}"),
     }
 }
 
@@ -297,9 +322,7 @@ impl Remedy {
             links.into_iter().any(|link| matches!(link.kind, Kind::Macvlan(_)))
         };
         let container = if is_child(question.to) { question.to } else { from };
-        let ip = if from.is_ipv4() { "ip" } else { "ip6" };
-        let pair = format!("{ip} saddr {from} {ip} daddr {}", question.to);
-        self.command = self.command.replace("ip saddr A ip daddr B", &pair);
+        self.command = self.command.replace("SENDER", &from.to_string());
         self.command = self.command.replace("CONTAINER", &alone(container).to_string());
     }
 }
@@ -308,12 +331,23 @@ impl Remedy {
 const NO_PROGRAMS: &str =
     "no BPF program of a kind that netlink does not list (tcx, cgroup) drops it";
 
-fn assumed(snapshot: &Snapshot, base: &Outcome) -> Vec<String> {
+fn assumed(snapshot: &Snapshot, question: &Question, base: &Outcome) -> Vec<String> {
     let mut assumed = vec![NO_PROGRAMS.to_owned()];
+    if question.port.is_some() {
+        let (least, most) = snapshot.spaces[question.from].senders();
+        assumed
+            .push(format!("the sender's own port is one that the kernel gives, {least} to {most}"));
+    }
     for id in &base.snooping {
         let name = snapshot.name(*id);
         assumed
             .push(format!("no querier has {name} send multicast to those only who asked for it"));
+    }
+    for (at, port) in &base.both {
+        let name = &snapshot.spaces[*at].name;
+        assumed.push(format!(
+            "who listens at [::]:{port} of {name} takes IPv4 too (IPV6_V6ONLY is off)"
+        ));
     }
     for id in &base.left {
         let Some(link) = snapshot.link(*id) else { continue };

@@ -1,12 +1,13 @@
 //! A ping from cold neighbour caches: its ARP requests, its way there, the way of its answer.
 
 mod neighbour;
+mod service;
 mod stack;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use hairpin_model::{Family, Mac};
+use hairpin_model::Mac;
 
 use crate::cause::Cause;
 use crate::route::{Found, alone};
@@ -29,6 +30,8 @@ pub(crate) struct Outcome {
     pub(crate) left: BTreeSet<LinkId>,
     /// Bridges that it is taken for granted of that there is no querier.
     pub(crate) snooping: BTreeSet<LinkId>,
+    /// IPv6 sockets that are taken to be for IPv4 too: the namespace, and the port.
+    pub(crate) both: BTreeSet<(usize, u16)>,
     /// The way, a line a station.
     pub(crate) ladder: Vec<String>,
 }
@@ -38,6 +41,15 @@ struct Gone;
 
 /// A stack that took a packet: the namespace, the link that it came in by, and the packet.
 type Taken = (usize, Option<u32>, Packet);
+
+/// A destination that a namespace replaced.
+struct Redirected {
+    space: usize,
+    /// Whether it did so to what it sent itself.
+    own: bool,
+    old: (IpAddr, u16),
+    new: (IpAddr, u16),
+}
 
 /// Routers that a packet passes at most.
 const HOPS: usize = 8;
@@ -50,6 +62,10 @@ struct Walk<'s> {
     neighbours: BTreeMap<(LinkId, IpAddr), Mac>,
     /// Sources that a namespace replaced: the new one, the old one.
     replaced: Vec<(usize, IpAddr, IpAddr)>,
+    /// Destinations that a namespace replaced.
+    redirected: Vec<Redirected>,
+    /// IPv6 sockets that are taken to be for IPv4 too.
+    both: BTreeSet<(usize, u16)>,
     hops: usize,
 }
 
@@ -58,6 +74,7 @@ pub(crate) fn ping(
     snapshot: &Snapshot,
     from: (usize, Option<IpAddr>),
     to: (IpAddr, Option<u32>),
+    what: (Load, u16),
     lifted: BTreeSet<Cause>,
 ) -> Outcome {
     let mut walk = Walk {
@@ -66,12 +83,15 @@ pub(crate) fn ping(
         progress: 0,
         neighbours: BTreeMap::new(),
         replaced: Vec::new(),
+        redirected: Vec::new(),
+        both: BTreeSet::new(),
         hops: 0,
     };
-    let answered = walk.both_ways(from, to).is_ok();
-    let Walk { wire, ladder, progress, .. } = walk;
+    walk.wire.senders = snapshot.spaces[from.0].senders();
+    let answered = walk.both_ways(from, to, what).is_ok();
+    let Walk { wire, ladder, progress, both, .. } = walk;
     let Wire { stopped, strange, left, snooping, .. } = wire;
-    Outcome { answered, progress, stopped, strange, left, snooping, ladder }
+    Outcome { answered, progress, stopped, strange, left, snooping, both, ladder }
 }
 
 impl<'s> Walk<'s> {
@@ -79,6 +99,7 @@ impl<'s> Walk<'s> {
         &mut self,
         (space, source): (usize, Option<IpAddr>),
         (to, near): (IpAddr, Option<u32>),
+        (load, port): (Load, u16),
     ) -> Result<(), Gone> {
         let route = self.lookup(space, to, near)?;
         if source.is_none() && to.is_ipv6() {
@@ -89,24 +110,20 @@ impl<'s> Walk<'s> {
             self.wire.odd(format!("{} has no address to send from", self.space(space).name));
             return Err(Gone);
         };
-        let request = Packet { source, destination: to, load: Load::Echo, answer: false };
+        let request = Packet { source, destination: to, load, port, answer: false };
         let (target, by, request) = self.originate(space, request, near)?;
         self.tell(format!("{} takes the request", self.space(target).name));
-        let (family, ignores) = match to {
-            IpAddr::V4(_) => (Family::V4, "ipv4/icmp_echo_ignore_all"),
-            IpAddr::V6(_) => (Family::V6, "ipv6/icmp/echo_ignore_all"),
-        };
-        if self.space(target).number(ignores) == 1
-            && self.wire.stops(Cause::EchoIgnored(target, family))
-        {
+        self.serves(target, request)?;
+        self.hops = 0;
+        let (source, destination) = (request.destination, request.source);
+        let answer = Packet { source, destination, answer: true, ..request };
+        // An answer of IPv6 asks for the link that the request came in by.
+        let (back, _, answer) = self.originate(target, answer, by.filter(|_| to.is_ipv6()))?;
+        self.tell(format!("{} takes the answer", self.space(back).name));
+        if back != space {
             return Err(Gone);
         }
-        self.hops = 0;
-        let answer = Packet { source: to, destination: request.source, answer: true, ..request };
-        // An answer of IPv6 asks for the link that the request came in by.
-        let (back, ..) = self.originate(target, answer, by.filter(|_| to.is_ipv6()))?;
-        self.tell(format!("{} takes the answer", self.space(back).name));
-        if back == space { Ok(()) } else { Err(Gone) }
+        self.check_answer(space, (to, port), (answer.source, answer.port))
     }
 
     fn space(&self, at: usize) -> &'s Space {

@@ -34,11 +34,13 @@ impl Frame {
 }
 
 /// An IP packet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Packet {
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
     pub(crate) load: Load,
+    /// The port that the request is for: TCP and UDP.
+    pub(crate) port: u16,
     pub(crate) answer: bool,
 }
 
@@ -69,6 +71,10 @@ pub(crate) struct Wire<'s> {
     pub(crate) snooping: BTreeSet<LinkId>,
     /// What bridges learned during the walk.
     learned: BTreeMap<(LinkId, Mac), u32>,
+    /// Between which ports the sender's own is.
+    pub(crate) senders: (u16, u16),
+    /// Namespaces that translated the request.
+    pub(crate) translators: BTreeSet<usize>,
     /// Namespaces whose connection tracking has seen the request.
     pub(crate) tracked: BTreeSet<usize>,
     arrivals: Vec<Arrival>,
@@ -84,6 +90,8 @@ impl<'s> Wire<'s> {
             left: BTreeSet::new(),
             snooping: BTreeSet::new(),
             learned: BTreeMap::new(),
+            senders: (0, u16::MAX),
+            translators: BTreeSet::new(),
             tracked: BTreeSet::new(),
             arrivals: Vec::new(),
         }

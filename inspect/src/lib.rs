@@ -6,6 +6,7 @@
 
 mod decode;
 mod list;
+mod listen;
 mod place;
 mod ruleset;
 mod space;

@@ -18,11 +18,13 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::decode;
 use crate::list::{Kernel, failed};
+use crate::listen;
 use crate::place::Place;
 use crate::ruleset;
 
 /// The sysctls of a namespace that decide over a ping.
-const SYSCTLS: [&str; 5] = [
+const SYSCTLS: [&str; 6] = [
+    "ipv4/ip_local_port_range",
     "ipv4/icmp_echo_ignore_all",
     "ipv6/icmp/echo_ignore_all",
     "bridge/bridge-nf-call-iptables",
@@ -79,6 +81,7 @@ pub(crate) fn read(place: &Place, all: &[Place]) -> Result<Space, Error> {
         Ok(chains) => space.chains = chains,
         Err(error) => space.strange.push(error.what),
     }
+    space.listeners = listen::read();
     others(&mut space);
     Ok(space)
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use hairpin_explain::{Answer, Explanation, Question, Snapshot, explain, snapshot, text};
 use hairpin_inspect::{Places, read};
 use hairpin_model::Error;
+use hairpin_model::firewall::Protocol;
 
 use crate::exit::Exit;
 use crate::show::Out;
@@ -18,10 +19,12 @@ Examples:
   hairpin explain pid:4711 192.0.2.1           from a process's namespace to an address
   hairpin explain /run/netns/blue /run/netns/red
   hairpin explain host fe80::1%eth0            to an address of one link, by that link
+  hairpin explain --tcp 8080 192.0.2.12 host   a published port, or any other
   hairpin explain --save machine.json host 192.0.2.11
   hairpin explain --from machine.json 192.0.2.12 192.0.2.11
 
-The question is a ping from cold neighbour caches, of IPv6 if B is such an address. Nothing is sent, and nothing is changed.
+The question is a ping from cold neighbour caches, of IPv6 if B is such an address; with --tcp
+or --udp a connection to that port, with what the firewalls make of it, and who listens there. Nothing is sent, and nothing is changed.
 What is not understood makes the answer `cannot tell`, and is named.
 
 Exit codes:
@@ -40,6 +43,12 @@ pub(crate) struct Args {
     /// Who is to be reached: the same, or an address elsewhere.
     #[arg(value_name = "B")]
     b: String,
+    /// Ask for a TCP connection to that port of B instead of a ping.
+    #[arg(long, value_name = "PORT", conflicts_with = "udp", value_parser = clap::value_parser!(u16).range(1..))]
+    tcp: Option<u16>,
+    /// Ask for a UDP datagram to that port of B, and its answer, instead of a ping.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    udp: Option<u16>,
     /// Write the explanation as JSON.
     #[arg(long)]
     json: bool,
@@ -64,13 +73,23 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
             Error::new(what, file.display().to_string(), "name a file that can be written")
         })?;
     }
-    let explained = explain(&snapshot, &Question::new(&snapshot, &a, &b)?);
+    let question = asked(args, Question::new(&snapshot, &a, &b)?);
+    let explained = explain(&snapshot, &question);
     Out::stdout().text(&output(&explained, args.json)?);
     Ok(match explained.answer {
         Answer::Reaches => Exit::Fine,
         Answer::BlockedByDesign | Answer::BlockedByConfiguration => Exit::Failed,
         Answer::CannotTell => Exit::CannotTell,
     })
+}
+
+/// The question, with what the options say of it.
+const fn asked(args: &Args, question: Question) -> Question {
+    match (args.tcp, args.udp) {
+        (Some(port), _) => question.at_port(Protocol::Tcp, port),
+        (_, Some(port)) => question.at_port(Protocol::Udp, port),
+        (None, None) => question,
+    }
 }
 
 /// Reads this machine; gives the names under which the two were read.

@@ -8,6 +8,7 @@ use hairpin_model::Family;
 use crate::cause::{Cause, Drop};
 use crate::route::alone;
 use crate::ruleset::{Hook, Load};
+use crate::wire::Packet;
 
 impl Cause {
     pub(super) fn packet(&self, names: &Names<'_>) -> Told {
@@ -87,48 +88,57 @@ impl Cause {
 }
 
 fn filter(names: &Names<'_>, drop: &Drop) -> Told {
-    let Drop { space: at, hook, chain, handle, bridged, load } = drop;
-    let (at, bridged) = (*at, *bridged);
+    let Drop { space, hook, chain, handle, bridged, packet } = drop;
     let by =
         handle.map_or("its policy".to_owned(), |handle| format!("its rule with handle {handle}"));
-    let on = if bridged { " (bridged packets go there since br_netfilter is on)" } else { "" };
-    let what = match load {
-        Load::Discovery => "neighbour discovery, so nobody's Ethernet address is found",
-        Load::Echo => "it",
+    let on = if *bridged { " (bridged packets go there since br_netfilter is on)" } else { "" };
+    let what = match (packet.load, packet.answer) {
+        (Load::Discovery, _) => "neighbour discovery, so nobody's Ethernet address is found",
+        (_, true) => "the answer",
+        _ => "it",
     };
-    let why = format!(
-        "the {hook} hook of {} drops {what}: chain `{chain}`, by {by}{on}",
-        names.space(at)
-    );
-    if *load == Load::Discovery {
-        return discovery(names, drop, why);
+    let at = names.space(*space);
+    let why = format!("the {hook} hook of {at} drops {what}: chain `{chain}`, by {by}{on}");
+    let within = names.within(*space);
+    if packet.load == Load::Discovery {
+        return discovery(&within, chain, why);
     }
     let rule = match (bridged, hook, handle) {
         (true, ..) => "bridge.docker.br-netfilter-drops-on-one-bridge-too",
         (_, Hook::Forward, None) => "bridge.docker.forward-drop-cuts-bridges-apart",
         _ => "nat.port.dropped-alone",
     };
-    let within = names.within(at);
     let mut told = config(why, Some(rule));
-    if bridged {
-        let off = format!("{within}sysctl -w net.bridge.bridge-nf-call-iptables=0");
+    if *bridged {
+        let switch = if packet.source.is_ipv4() { "iptables" } else { "ip6tables" };
+        let off = format!("{within}sysctl -w net.bridge.bridge-nf-call-{switch}=0");
         told = told.remedy("keep bridged packets out of the IP firewall", off);
     }
     let look = format!("{within}nft -a list chain {chain}");
-    let told = told.remedy("read the chain, and let this pair pass before the drop", look);
-    told.remedy(
+    told.remedy("read the chain, and let this pair pass before the drop", look).remedy(
         "an accept for the one pair",
-        format!("{within}nft insert rule {chain} ip saddr A ip daddr B accept"),
+        format!("{within}nft insert rule {chain} {} accept", matching(packet)),
     )
 }
 
+/// What matches a packet, as `nft` writes it.
+fn matching(packet: &Packet) -> String {
+    let ip = if packet.source.is_ipv4() { "ip" } else { "ip6" };
+    let ports = match (packet.load, packet.answer) {
+        (Load::Tcp, false) => format!(" tcp dport {}", packet.port),
+        (Load::Tcp, true) => format!(" tcp sport {}", packet.port),
+        (Load::Udp, false) => format!(" udp dport {}", packet.port),
+        (Load::Udp, true) => format!(" udp sport {}", packet.port),
+        (Load::Echo | Load::Discovery, _) => String::new(),
+    };
+    format!("{ip} saddr {} {ip} daddr {}{ports}", packet.source, packet.destination)
+}
+
 /// What neighbours ask each other are packets to the firewall.
-fn discovery(names: &Names<'_>, drop: &Drop, why: String) -> Told {
-    let words = "let neighbour discovery pass";
-    let kinds = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
-    let command =
-        format!("{}nft insert rule {} {kinds} accept", names.within(drop.space), drop.chain);
-    config(why, None).remedy(words, command)
+fn discovery(within: &str, chain: &str, why: String) -> Told {
+    let kinds = "icmpv6 type '{ nd-neighbor-solicit, nd-neighbor-advert }'";
+    let command = format!("{within}nft insert rule {chain} {kinds} accept");
+    config(why, None).remedy("let neighbour discovery pass", command)
 }
 
 fn no_route(names: &Names<'_>, space: usize, to: IpAddr) -> Told {

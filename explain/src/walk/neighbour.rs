@@ -240,6 +240,7 @@ fn question(src: Mac, ip: IpAddr, asker: IpAddr) -> Frame {
                 source: asker,
                 destination: group.into(),
                 load: Load::Discovery,
+                port: 0,
                 answer: false,
             };
             Frame { src, dst: Mac([0x33, 0x33, a, b, c, d]), tag: None, packet: Some(packet) }

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use hairpin_model::{Family, Mac};
 
-use super::{Gone, HOPS, Taken, Walk};
+use super::{Gone, HOPS, Redirected, Taken, Walk};
 use crate::cause::Cause;
 use crate::route::is_link_local;
-use crate::ruleset::Hook;
+use crate::ruleset::{Change, Hook};
 use crate::snapshot::{LinkId, Route};
 use crate::wire::{Frame, Packet};
 
@@ -16,27 +16,69 @@ impl Walk<'_> {
     pub(super) fn originate(
         &mut self,
         at: usize,
-        packet: Packet,
+        mut packet: Packet,
         near: Option<u32>,
     ) -> Result<Taken, Gone> {
-        let route = self.lookup(at, packet.destination, near)?;
-        if route.kind == "local" {
-            let links = (None, Some("lo"));
-            self.filter(at, Hook::Output, links, packet)?;
-            self.filter(at, Hook::Postrouting, links, packet)?;
-            self.filter(at, Hook::Prerouting, (Some("lo"), None), packet)?;
-            self.filter(at, Hook::Input, (Some("lo"), None), packet)?;
-            let lo = self.space(at).links.iter().find(|link| link.loopback);
-            if let Some(lo) = lo.filter(|lo| !lo.up)
-                && self.wire.stops(Cause::Down((at, lo.index)))
-            {
-                return Err(Gone);
-            }
-            return Ok((at, None, packet));
+        let mut route = self.lookup(at, packet.destination, near)?;
+        let out = match route.kind.as_str() {
+            "local" => Some("lo"),
+            _ => route.link.map(|index| self.bare((at, index))),
+        };
+        let change = self.filter(at, Hook::Output, (None, out), packet)?;
+        if self.redirect(at, change, &mut packet, true) {
+            route = self.lookup(at, packet.destination, near)?;
         }
-        let out = route.link.map(|index| self.bare((at, index)));
-        self.filter(at, Hook::Output, (None, out), packet)?;
+        if route.kind == "local" {
+            return self.loop_back(at, packet);
+        }
+        if packet.source.is_loopback() {
+            self.wire.odd(format!("{} sends from its loopback address", self.space(at).name));
+        }
         self.leave(at, packet, &route)
+    }
+
+    /// A packet that a namespace sends to itself.
+    fn loop_back(&mut self, at: usize, mut packet: Packet) -> Result<Taken, Gone> {
+        let change = self.filter(at, Hook::Postrouting, (None, Some("lo")), packet)?;
+        if change != Change::None {
+            self.wire.odd(format!("a translation on the loopback of {}", self.space(at).name));
+        }
+        self.filter(at, Hook::Prerouting, (Some("lo"), None), packet)?;
+        self.filter(at, Hook::Input, (Some("lo"), None), packet)?;
+        let lo = self.space(at).links.iter().find(|link| link.loopback);
+        if let Some(lo) = lo.filter(|lo| !lo.up)
+            && self.wire.stops(Cause::Down((at, lo.index)))
+        {
+            return Err(Gone);
+        }
+        self.restore(at, &mut packet, true);
+        Ok((at, None, packet))
+    }
+
+    /// Gives a request another destination, if that is the change; whether it was.
+    fn redirect(&mut self, at: usize, change: Change, packet: &mut Packet, own: bool) -> bool {
+        let Change::Destination(ip, port) = change else { return false };
+        let old = (packet.destination, packet.port);
+        packet.destination = ip.unwrap_or(old.0);
+        // A port is what no ping has.
+        packet.port = port.filter(|_| old.1 != 0).unwrap_or(old.1);
+        let new = (packet.destination, packet.port);
+        let by = if new.1 == 0 { String::new() } else { format!(", port {}", new.1) };
+        self.tell(format!("{} sends it on to {}{by} instead", self.space(at).name, new.0));
+        self.wire.translators.insert(at);
+        self.redirected.push(Redirected { space: at, own, old, new });
+        true
+    }
+
+    /// Gives an answer the source that was asked for, where the request got another destination.
+    fn restore(&self, at: usize, packet: &mut Packet, own: bool) {
+        let now = (packet.source, packet.port);
+        let undo = |one: &&Redirected| {
+            one.space == at && one.own == own && packet.answer && one.new == now
+        };
+        if let Some(one) = self.redirected.iter().find(undo) {
+            (packet.source, packet.port) = one.old;
+        }
     }
 
     pub(super) fn filter(
@@ -45,7 +87,7 @@ impl Walk<'_> {
         hook: Hook,
         links: (Option<&str>, Option<&str>),
         packet: Packet,
-    ) -> Result<bool, Gone> {
+    ) -> Result<Change, Gone> {
         self.wire.ask(at, hook, links, packet, false).ok_or(Gone)
     }
 
@@ -56,15 +98,18 @@ impl Walk<'_> {
             return Err(Gone);
         };
         let link = (at, index);
-        if self.filter(at, Hook::Postrouting, (None, Some(self.bare(link))), packet)? {
-            let Some(new) = self.space(at).source(route, packet.destination) else {
-                return Err(Gone);
-            };
-            if new != packet.source {
-                self.replaced.push((at, new, packet.source));
-                packet.source = new;
-            }
+        let change = self.filter(at, Hook::Postrouting, (None, Some(self.bare(link))), packet)?;
+        let new = match change {
+            Change::Masquerade => self.masquerade(at, route, packet)?,
+            Change::Source(Some(ip), _) => ip,
+            _ => packet.source,
+        };
+        if new != packet.source {
+            self.replaced.push((at, new, packet.source));
+            self.wire.translators.insert(at);
+            packet.source = new;
         }
+        self.restore(at, &mut packet, false);
         let near = route.via.unwrap_or(packet.destination);
         let asker = self.asker(link, packet, near, route);
         let dst = self
@@ -82,6 +127,11 @@ impl Walk<'_> {
         let what = if packet.answer { "answer" } else { "request" };
         self.tell(format!("{what}: {}", arrival.path.join(" ")));
         self.arrive(arrival.at, packet)
+    }
+
+    /// The address of the link that a packet leaves by.
+    fn masquerade(&self, at: usize, route: &Route, packet: Packet) -> Result<IpAddr, Gone> {
+        self.space(at).source(route, packet.destination).ok_or(Gone)
     }
 
     pub(super) fn mac(&mut self, link: LinkId) -> Option<Mac> {
@@ -106,7 +156,8 @@ impl Walk<'_> {
             return Err(Gone);
         }
         // The hook comes before the route, and before the check of the way back.
-        self.filter(at, Hook::Prerouting, (Some(name), None), packet)?;
+        let change = self.filter(at, Hook::Prerouting, (Some(name), None), packet)?;
+        self.redirect(at, change, &mut packet, false);
         let undo = |(space, new, _): &&(usize, IpAddr, IpAddr)| {
             *space == at && packet.answer && *new == packet.destination
         };
@@ -117,7 +168,14 @@ impl Walk<'_> {
         let route =
             self.lookup(at, packet.destination, Some(link.1).filter(|_| packet.source.is_ipv6()))?;
         if route.kind == "local" {
-            self.filter(at, Hook::Input, (Some(name), None), packet)?;
+            let change = self.filter(at, Hook::Input, (Some(name), None), packet)?;
+            if change != Change::None {
+                self.wire.odd(format!(
+                    "a source that is translated on input in {}",
+                    self.space(at).name
+                ));
+            }
+            self.restore(at, &mut packet, true);
             return Ok((at, Some(link.1), packet));
         }
         self.check_forwarding(link, packet)?;

@@ -2,7 +2,7 @@
 
 use super::{Frame, Packet, Wire};
 use crate::cause::{Cause, Drop};
-use crate::ruleset::{self, Fate, Hook, Load, Look};
+use crate::ruleset::{self, Change, Fate, Hook, Load, Look};
 use crate::snapshot::{Bridge, LinkId};
 
 impl Wire<'_> {
@@ -43,10 +43,15 @@ impl Wire<'_> {
         let name = self.snapshot.link(id).map(|link| link.name.clone());
         let output = if hook == Hook::Prerouting { None } else { name.as_deref() };
         let input = if hook == Hook::Postrouting { None } else { name.as_deref() };
-        self.ask(id.0, hook, (input, output), packet, true).is_none()
+        let Some(change) = self.ask(id.0, hook, (input, output), packet, true) else { return true };
+        if change != Change::None || self.translators.contains(&id.0) {
+            let name = &self.snapshot.spaces[id.0].name;
+            self.odd(format!("bridged packets that are translated in {name}"));
+        }
+        false
     }
 
-    /// Asks a firewall hook; `None` if the packet ends there, else whether it is masqueraded.
+    /// Asks a firewall hook; `None` if the packet ends there, else what it becomes.
     pub(crate) fn ask(
         &mut self,
         space: usize,
@@ -54,12 +59,12 @@ impl Wire<'_> {
         links: (Option<&str>, Option<&str>),
         packet: Packet,
         bridged: bool,
-    ) -> Option<bool> {
+    ) -> Option<Change> {
         let answer = match packet.answer {
-            true if packet.load == Load::Echo && !self.tracked.contains(&space) => None,
+            true if packet.load != Load::Discovery && !self.tracked.contains(&space) => None,
             answer => Some(answer),
         };
-        if !packet.answer && packet.load == Load::Echo {
+        if !packet.answer && packet.load != Load::Discovery {
             self.tracked.insert(space);
         }
         let look = Look {
@@ -68,24 +73,24 @@ impl Wire<'_> {
             source: packet.source,
             destination: packet.destination,
             load: packet.load,
+            port: packet.port,
+            // Who translates may give another port, but none below 1024.
+            senders: if self.translators.is_empty() { self.senders } else { (1024, u16::MAX) },
+            space: &self.snapshot.spaces[space],
+            // What comes in by the loopback was sent here, and translated then if at all.
+            translates: !(hook == Hook::Prerouting && links.0 == Some("lo")),
             answer,
         };
-        match ruleset::ask(&self.snapshot.spaces[space].chains, hook, &look) {
-            Fate::Pass { masquerade } => Some(masquerade),
+        match ruleset::ask(hook, &look) {
+            Fate::Pass(change) => Some(change),
             Fate::Drop { chain, handle } => {
-                let stopped = self.stops(Cause::Filter(Drop {
-                    space,
-                    hook,
-                    chain,
-                    handle,
-                    bridged,
-                    load: packet.load,
-                }));
-                (!stopped).then_some(false)
+                let stopped =
+                    self.stops(Cause::Filter(Drop { space, hook, chain, handle, bridged, packet }));
+                (!stopped).then_some(Change::None)
             }
             Fate::Unknown(what) => {
                 self.odd(format!("{what} in {}", self.snapshot.spaces[space].name));
-                Some(false)
+                Some(Change::None)
             }
         }
     }

@@ -39,7 +39,7 @@ pub(crate) fn question_of(
 ) -> Question {
     let to = lab.topology().address_of(to, family).expect("it has an address");
     let at = snapshot.spaces.iter().position(|space| space.name == from);
-    Question { from: at.expect("it was read"), source: None, to, link: None }
+    Question::ping(at.expect("it was read"), to)
 }
 
 /// What is expected of an explanation: who, for whom, the answer, the rule that decides.

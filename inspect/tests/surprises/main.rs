@@ -6,6 +6,7 @@
 mod bridge;
 mod hold;
 mod macvlan;
+mod published;
 mod routed;
 mod six;
 mod unread;

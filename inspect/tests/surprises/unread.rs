@@ -204,7 +204,7 @@ fn a_neighbour_that_somebody_stands_in_for() {
         let lab = Lab::build(&switched(PortFlags::default())).await?;
         let before = snapshot(&lab)?;
         let from = before.spaces.iter().position(|space| space.name == "a").expect("it was read");
-        let asked = Question { from, source: None, to: absent, link: None };
+        let asked = Question::ping(from, absent);
         let proxy = "proxy ARP of an unusual kind";
         assert!(!explain(&before, &asked).missing.iter().any(|line| line.contains(proxy)));
         let mut body = vec![2, 0, 0, 0];
