@@ -11,6 +11,7 @@ use hairpin_model::firewall::Protocol;
 use serde::Serialize;
 
 use crate::cause::Cause;
+use crate::probed::Probed;
 use crate::promise::promise;
 use crate::route::{alone, is_link_local};
 use crate::ruleset::Load;
@@ -102,6 +103,9 @@ pub struct Explanation {
     pub missing: Vec<String>,
     /// What the answer takes for granted.
     pub assumed: Vec<String>,
+    /// What one packet showed, if one was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probed: Option<Probed>,
 }
 
 /// More causes than these in a row are not told apart any more.
@@ -240,6 +244,7 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
         reasons: if answer == Answer::CannotTell { Vec::new() } else { reasons },
         missing,
         assumed: assumed(snapshot, question, &base),
+        probed: None,
     }
 }
 

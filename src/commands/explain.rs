@@ -5,8 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hairpin_explain::probed::{Agreement, Probed};
 use hairpin_explain::{Answer, Explanation, Question, Snapshot, explain, snapshot, text};
-use hairpin_inspect::{Places, read};
+use hairpin_inspect::{Places, probe, read, words};
 use hairpin_model::Error;
 use hairpin_model::firewall::Protocol;
 
@@ -20,18 +21,21 @@ Examples:
   hairpin explain /run/netns/blue /run/netns/red
   hairpin explain host fe80::1%eth0            to an address of one link, by that link
   hairpin explain --tcp 8080 192.0.2.12 host   a published port, or any other
+  hairpin explain --probe pid:4711 host        and see what becomes of one packet
   hairpin explain --save machine.json host 192.0.2.11
   hairpin explain --from machine.json 192.0.2.12 192.0.2.11
 
 The question is a ping from cold neighbour caches, of IPv6 if B is such an address; with --tcp
-or --udp a connection to that port, with what the firewalls make of it, and who listens there. Nothing is sent, and nothing is changed.
+or --udp a connection to that port, with what the firewalls make of it, and who listens there. Nothing is changed, and nothing is
+sent but with --probe.
 What is not understood makes the answer `cannot tell`, and is named.
 
 Exit codes:
   0  it reaches
   1  it is blocked
   2  could not run: no such host, no privilege
-  3  cannot tell: what is not understood is named";
+  3  cannot tell: what is not understood is named; or --probe saw no answer where one was explained
+  5  --probe saw something else than was explained";
 
 /// The options of `hairpin explain`.
 #[derive(clap::Args)]
@@ -49,6 +53,10 @@ pub(crate) struct Args {
     /// Ask for a UDP datagram to that port of B, and its answer, instead of a ping.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     udp: Option<u16>,
+    /// Send one packet from A too (an echo request, a TCP connection, a UDP datagram), and tell
+    /// whether what comes back is what was explained.
+    #[arg(long, conflicts_with = "from")]
+    probe: bool,
     /// Write the explanation as JSON.
     #[arg(long)]
     json: bool,
@@ -62,24 +70,40 @@ pub(crate) struct Args {
 
 /// Explains.
 pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
-    let (snapshot, a, b) = match &args.from {
-        Some(file) => (load(file)?, args.a.clone(), args.b.clone()),
+    let (snapshot, places, a, b) = match &args.from {
+        Some(file) => (load(file)?, None, args.a.clone(), args.b.clone()),
         None => inspect(&args.a, &args.b)?,
     };
     if let Some(file) = &args.save {
-        let written = serde_json::to_string_pretty(&snapshot).map(|text| fs::write(file, text));
-        written.map_err(std::io::Error::from).flatten().map_err(|error| {
-            let what = format!("the configuration cannot be written: {error}");
-            Error::new(what, file.display().to_string(), "name a file that can be written")
-        })?;
+        save(&snapshot, file)?;
     }
     let question = asked(args, Question::new(&snapshot, &a, &b)?);
-    let explained = explain(&snapshot, &question);
+    let mut explained = explain(&snapshot, &question);
+    // The namespaces are in the order in which they were read.
+    let from = places.as_ref().and_then(|places| places.all.get(question.from));
+    if let Some(place) = from.filter(|_| args.probe) {
+        let seen = probe(place, &question)?;
+        explained.probed = Some(Probed::new(words(&question), seen, &explained));
+    }
     Out::stdout().text(&output(&explained, args.json)?);
-    Ok(match explained.answer {
-        Answer::Reaches => Exit::Fine,
-        Answer::BlockedByDesign | Answer::BlockedByConfiguration => Exit::Failed,
-        Answer::CannotTell => Exit::CannotTell,
+    Ok(exit(&explained))
+}
+
+fn exit(explained: &Explanation) -> Exit {
+    let agreement = explained.probed.as_ref().map(|probed| probed.agreement);
+    match (explained.answer, agreement) {
+        (_, Some(Agreement::Disagrees)) => Exit::Disagrees,
+        (Answer::Reaches, Some(Agreement::Open)) | (Answer::CannotTell, _) => Exit::CannotTell,
+        (Answer::Reaches, _) => Exit::Fine,
+        (Answer::BlockedByDesign | Answer::BlockedByConfiguration, _) => Exit::Failed,
+    }
+}
+
+fn save(snapshot: &Snapshot, file: &Path) -> Result<(), Error> {
+    let written = serde_json::to_string_pretty(snapshot).map(|text| fs::write(file, text));
+    written.map_err(std::io::Error::from).flatten().map_err(|error| {
+        let what = format!("the configuration cannot be written: {error}");
+        Error::new(what, file.display().to_string(), "name a file that can be written")
     })
 }
 
@@ -93,10 +117,11 @@ const fn asked(args: &Args, question: Question) -> Question {
 }
 
 /// Reads this machine; gives the names under which the two were read.
-fn inspect(a: &str, b: &str) -> Result<(Snapshot, String, String), Error> {
+fn inspect(a: &str, b: &str) -> Result<(Snapshot, Option<Places>, String, String), Error> {
     let places = Places::find(&[a, b])?;
     let name = |word: &str| places.name_of(word).unwrap_or_else(|| word.to_owned());
-    Ok((read(&places)?, name(a), name(b)))
+    let (a, b) = (name(a), name(b));
+    Ok((read(&places)?, Some(places), a, b))
 }
 
 fn load(file: &Path) -> Result<Snapshot, Error> {

@@ -8,6 +8,11 @@ use hairpin_inspect::{Place, Places, read};
 
 /// Reads a lab as a machine is read.
 pub(crate) fn snapshot(lab: &Lab) -> Result<Snapshot, Error> {
+    read(&places(lab)?)
+}
+
+/// The namespaces of a lab.
+pub(crate) fn places(lab: &Lab) -> Result<Places, Error> {
     let mut places = Places::default();
     for netns in &lab.topology().netns {
         let file = lab.inside(&netns.name, || File::open("/proc/thread-self/ns/net"))?;
@@ -15,7 +20,7 @@ pub(crate) fn snapshot(lab: &Lab) -> Result<Snapshot, Error> {
             file.map_err(|error| Error::new(error.to_string(), &netns.name, "mount /proc"))?;
         places.all.push(Place { name: netns.name.clone(), file });
     }
-    read(&places)
+    Ok(places)
 }
 
 /// The hosts of a grid that have an address of that family.

@@ -6,6 +6,7 @@
 mod bridge;
 mod hold;
 mod macvlan;
+mod probes;
 mod published;
 mod routed;
 mod six;
