@@ -28,6 +28,17 @@ pub(crate) struct Drop {
     pub(crate) packet: Packet,
 }
 
+/// What a sender hears of a packet that was too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Word {
+    /// It was never let out: the call says so.
+    Own,
+    /// A router says so by ICMP.
+    Icmp,
+    /// Nothing.
+    None,
+}
+
 /// One reason, at one place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
@@ -92,6 +103,8 @@ pub(crate) enum Cause {
     /// The answer comes from elsewhere than was asked: the asker, what was asked, who answers, and
     /// the namespace that translated what was asked.
     Crossed(usize, (IpAddr, u16), (IpAddr, u16), usize),
+    /// A packet is longer than a link takes, and is not to be cut.
+    TooLong(LinkId, u32, Word),
     /// IPv6 is off at a link.
     NoIpv6(LinkId),
     /// A router does not pass on what comes from a link-local address.

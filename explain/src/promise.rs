@@ -114,6 +114,15 @@ pub const PROMISES: &[Promise] = &[
         source: Source { cite: "bridge(8), locked", strength: Strength::Documented },
     },
     Promise {
+        id: "docker.mtu.the-sender-is-told",
+        promise: "a packet of exactly the MTU of the way passes; of one that is a byte longer and must \
+                  not be cut the sender is told that it is too big",
+        source: Source {
+            cite: "RFC 1191, 4; RFC 4443, 3.2; RFC 8201",
+            strength: Strength::Standard,
+        },
+    },
+    Promise {
         id: "docker.published.loopback-needs-masquerade-not-hairpin",
         promise: "containers reach a port that their own network publishes only if what is sent back \
                   into the network is masqueraded (a container does not answer itself otherwise, and \

@@ -224,6 +224,9 @@ pub struct Route {
     pub link: Option<u32>,
     /// The address that packets of our own get.
     pub source: Option<IpAddr>,
+    /// The MTU of what goes by it, if it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
     /// What it has that is not understood.
     pub strange: Option<String>,
 }

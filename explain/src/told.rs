@@ -47,7 +47,9 @@ impl Cause {
             | Self::Locked(..)
             | Self::Pinned(..) => self.port(&names),
             Self::Closed(..) | Self::Crossed(..) => self.service(&names),
-            Self::Down(_) | Self::NoCarrier(_) | Self::NoVlan(..) => self.link(&names),
+            Self::TooLong(..) | Self::Down(_) | Self::NoCarrier(_) | Self::NoVlan(..) => {
+                self.link(&names)
+            }
             _ => self.packet(&names),
         }
     }

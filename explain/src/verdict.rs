@@ -16,7 +16,7 @@ use crate::promise::promise;
 use crate::route::{alone, is_link_local};
 use crate::ruleset::Load;
 use crate::snapshot::{Kind, Link, Snapshot};
-use crate::walk::{Outcome, ping};
+use crate::walk::{Asked, Outcome, ping};
 
 /// Who asks for whom.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Question {
     pub link: Option<u32>,
     /// The port that is asked for; `None` is a ping.
     pub port: Option<(Protocol, u16)>,
+    /// How long the IP packet is, which is not to be cut on its way; `None` is as short as can be.
+    pub bytes: Option<u32>,
 }
 
 /// Whether a ping is answered.
@@ -144,7 +146,7 @@ impl Question {
 
     /// A ping from a namespace to an address.
     pub const fn ping(from: usize, to: IpAddr) -> Self {
-        Self { from, source: None, to, link: None, port: None }
+        Self { from, source: None, to, link: None, port: None, bytes: None }
     }
 
     /// The same two, asked about a port.
@@ -154,14 +156,27 @@ impl Question {
         self
     }
 
-    fn load(&self) -> (Load, u16) {
-        self.port.map_or((Load::Echo, 0), |(protocol, port)| (protocol.into(), port))
+    /// The same question of a packet of that length.
+    #[must_use]
+    pub const fn of_bytes(mut self, bytes: u32) -> Self {
+        self.bytes = Some(bytes);
+        self
+    }
+
+    fn asked(&self) -> Asked {
+        let (load, port) =
+            self.port.map_or((Load::Echo, 0), |(protocol, port)| (protocol.into(), port));
+        Asked { load, port, bytes: self.bytes }
     }
 }
 
 /// A namespace, an address, or both.
 fn place(snapshot: &Snapshot, word: &str) -> Result<(Option<usize>, Option<IpAddr>), Error> {
     if let Ok(ip) = word.parse::<IpAddr>() {
+        // Every namespace has those: they are its own who names them.
+        if ip.is_loopback() {
+            return Ok((None, Some(ip)));
+        }
         let owners = snapshot.owners(ip);
         let mut spaces: Vec<usize> = owners.iter().map(|owner| owner.0).collect();
         spaces.dedup();
@@ -213,7 +228,7 @@ fn nearest(snapshot: &Snapshot, from: (usize, Option<IpAddr>), to: usize) -> Opt
 /// Explains what becomes of a ping.
 pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
     let (from, to) = ((question.from, question.source), (question.to, question.link));
-    let walk = |lifted| ping(snapshot, from, to, question.load(), lifted);
+    let walk = |lifted| ping(snapshot, from, to, question.asked(), lifted);
     let base = walk(BTreeSet::new());
     let causes = if base.answered { Vec::new() } else { decisive(&base, walk) };
     let mut missing = base.strange.clone();
@@ -263,13 +278,13 @@ fn nowhere(snapshot: &Snapshot, ip: IpAddr, base: &Outcome) -> Option<String> {
 fn target(snapshot: &Snapshot, question: &Question) -> String {
     let ip = question.to;
     let host = match snapshot.owners(ip).first() {
-        Some(owner) => format!("{ip} ({})", snapshot.name(*owner)),
-        None => ip.to_string(),
+        Some(owner) if !ip.is_loopback() => format!("{ip} ({})", snapshot.name(*owner)),
+        _ => ip.to_string(),
     };
-    match question.load() {
-        (Load::Echo, _) => host,
-        (load, port) => format!("{host}, {load} port {port}"),
-    }
+    let Asked { load, port, bytes } = question.asked();
+    let port = if load == Load::Echo { String::new() } else { format!(", {load} port {port}") };
+    let bytes = bytes.map(|bytes| format!(", {bytes} bytes")).unwrap_or_default();
+    host + &port + &bytes
 }
 
 /// The causes that have to be lifted for the ping to be answered, the first that decides first.
@@ -328,6 +343,9 @@ impl Remedy {
         };
         let container = if is_child(question.to) { question.to } else { from };
         self.command = self.command.replace("SENDER", &from.to_string());
+        let out = snapshot.owners(from).into_iter().find(|owner| owner.0 == question.from);
+        let link = out.and_then(|owner| snapshot.link(owner)).map_or("eth0", |link| &link.name);
+        self.command = self.command.replace("ip link set LINK", &format!("ip link set {link}"));
         self.command = self.command.replace("CONTAINER", &alone(container).to_string());
     }
 }
@@ -338,6 +356,11 @@ const NO_PROGRAMS: &str =
 
 fn assumed(snapshot: &Snapshot, question: &Question, base: &Outcome) -> Vec<String> {
     let mut assumed = vec![NO_PROGRAMS.to_owned()];
+    if question.bytes.is_some() {
+        assumed.push(
+            "nobody has learned of a smaller MTU on the way before (`ip route show cache`)".into(),
+        );
+    }
     if question.port.is_some() {
         let (least, most) = snapshot.spaces[question.from].senders();
         assumed

@@ -36,6 +36,15 @@ pub(crate) struct Outcome {
     pub(crate) ladder: Vec<String>,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) load: Load,
+    pub(crate) port: u16,
+    /// How long the packet is; `None` is as short as can be.
+    pub(crate) bytes: Option<u32>,
+}
+
 /// The packet is no more. Why is in the notes of the wire.
 struct Gone;
 
@@ -74,7 +83,7 @@ pub(crate) fn ping(
     snapshot: &Snapshot,
     from: (usize, Option<IpAddr>),
     to: (IpAddr, Option<u32>),
-    what: (Load, u16),
+    what: Asked,
     lifted: BTreeSet<Cause>,
 ) -> Outcome {
     let mut walk = Walk {
@@ -99,7 +108,7 @@ impl<'s> Walk<'s> {
         &mut self,
         (space, source): (usize, Option<IpAddr>),
         (to, near): (IpAddr, Option<u32>),
-        (load, port): (Load, u16),
+        Asked { load, port, bytes }: Asked,
     ) -> Result<(), Gone> {
         let route = self.lookup(space, to, near)?;
         if source.is_none() && to.is_ipv6() {
@@ -110,13 +119,15 @@ impl<'s> Walk<'s> {
             self.wire.odd(format!("{} has no address to send from", self.space(space).name));
             return Err(Gone);
         };
-        let request = Packet { source, destination: to, load, port, answer: false };
+        let request = Packet { source, destination: to, load, port, answer: false, bytes };
         let (target, by, request) = self.originate(space, request, near)?;
         self.tell(format!("{} takes the request", self.space(target).name));
         self.serves(target, request)?;
         self.hops = 0;
         let (source, destination) = (request.destination, request.source);
-        let answer = Packet { source, destination, answer: true, ..request };
+        // An echo is as long as what it answers; what else answers is short.
+        let bytes = request.bytes.filter(|_| load == Load::Echo);
+        let answer = Packet { source, destination, answer: true, bytes, ..request };
         // An answer of IPv6 asks for the link that the request came in by.
         let (back, _, answer) = self.originate(target, answer, by.filter(|_| to.is_ipv6()))?;
         self.tell(format!("{} takes the answer", self.space(back).name));
@@ -221,6 +232,7 @@ impl<'s> Walk<'s> {
             via: None,
             link: Some(link.index),
             source: Some(net.addr()),
+            mtu: None,
             strange: None,
         }))
     }
@@ -243,6 +255,7 @@ impl<'s> Walk<'s> {
             via: None,
             link: Some(link.index),
             source: None,
+            mtu: None,
             strange: None,
         })
     }

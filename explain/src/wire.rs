@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use hairpin_model::Mac;
 
-use crate::cause::Cause;
+use crate::cause::{Cause, Word};
 use crate::ruleset::Load;
 use crate::snapshot::{Kind, LinkId, Snapshot};
 
@@ -27,6 +27,11 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// How long its packet is, if that is asked about.
+    pub(crate) fn bytes(&self) -> Option<u32> {
+        self.packet.and_then(|packet| packet.bytes)
+    }
+
     /// Whether it is for more than one.
     pub(crate) const fn is_group(&self) -> bool {
         self.dst.0[0] & 1 == 1
@@ -42,6 +47,8 @@ pub(crate) struct Packet {
     /// The port that the request is for: TCP and UDP.
     pub(crate) port: u16,
     pub(crate) answer: bool,
+    /// How long it is, if that is asked about; it is not to be cut.
+    pub(crate) bytes: Option<u32>,
 }
 
 /// A stack that took a frame, and the links that it passed.
@@ -131,6 +138,18 @@ impl<'s> Wire<'s> {
         !link.carrier && self.stops(self.root(id, 0))
     }
 
+    /// `is_skb_forwardable`: whether a frame is too long for a link that no stack sends it by, which
+    /// then loses it without a word. There is room for a VLAN's tag.
+    fn overflows(&mut self, id: LinkId, frame: &Frame) -> bool {
+        const TAG: u32 = 4;
+        let Some(bytes) = frame.bytes() else { return false };
+        let mtu = self.snapshot.link(id).map_or(u32::MAX, |link| link.mtu);
+        if frame.tag.is_some() && bytes > mtu && bytes <= mtu + TAG {
+            self.odd(format!("a tag that may be too much for {}", self.snapshot.name(id)));
+        }
+        bytes > mtu.saturating_add(TAG) && self.stops(Cause::TooLong(id, bytes, Word::None))
+    }
+
     /// What takes a link's carrier.
     fn root(&self, id: LinkId, depth: usize) -> Cause {
         match self.snapshot.below(id).and_then(|below| Some((below, self.snapshot.link(below)?))) {
@@ -158,13 +177,19 @@ impl<'s> Wire<'s> {
             return;
         }
         self.note_strange(id);
-        if frame.packet.is_some() && link.mtu < PING {
+        if frame.bytes().is_none() && frame.packet.is_some() && link.mtu < PING {
             self.odd(format!("an MTU smaller than a ping on {}", self.snapshot.name(id)));
         }
         let path = Self::step(&path, self.snapshot.name(id), '>');
         let below = self.snapshot.below(id);
         match (&link.kind, below) {
-            (Kind::Veth, Some(peer)) => self.receive(peer, frame, path),
+            (Kind::Veth, Some(peer)) => {
+                // Whoever gives one end of a cable an MTU gives it to the other.
+                let raised = |cause: &Cause| matches!(cause, Cause::TooLong(end, ..) if *end == id);
+                if self.lifted.iter().any(raised) || !self.overflows(peer, &frame) {
+                    self.receive(peer, frame, path);
+                }
+            }
             (Kind::Bridge(_), _) => self.forward(id, None, &frame, &path),
             (Kind::Macvlan(child) | Kind::Macvtap(child), Some(parent)) => {
                 self.child_sends(id, child, parent, frame, path);

@@ -15,7 +15,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourState,
 };
-use netlink_packet_route::route::{RouteAddress, RouteAttribute};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMetric};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags};
 use netlink_packet_route::tc::TcAttribute;
 
@@ -254,6 +254,7 @@ pub(crate) fn route(message: &RouteNetlinkMessage) -> Option<Route> {
         via: None,
         link: None,
         source: None,
+        mtu: None,
         strange: odd.map(str::to_owned),
     };
     for attribute in &message.attributes {
@@ -266,6 +267,7 @@ pub(crate) fn route(message: &RouteNetlinkMessage) -> Option<Route> {
             RouteAttribute::Oif(index) => route.link = Some(*index),
             RouteAttribute::Table(table) => route.table = *table,
             RouteAttribute::Priority(metric) => route.metric = *metric,
+            RouteAttribute::Metrics(all) => route.mtu = all.iter().find_map(mtu),
             RouteAttribute::MultiPath(_) => route.strange = Some("several next hops".into()),
             RouteAttribute::NhId(_) => route.strange = Some("a next hop object".into()),
             RouteAttribute::Encap(_) | RouteAttribute::Via(_) => {
@@ -277,6 +279,13 @@ pub(crate) fn route(message: &RouteNetlinkMessage) -> Option<Route> {
     // The kernel's own word for no route at all, in the lists of older ones.
     let none = route.kind == "unreachable" && route.to.prefix_len() == 0 && any.is_ipv6();
     (!(none && route.metric == u32::MAX)).then_some(route)
+}
+
+const fn mtu(metric: &RouteMetric) -> Option<u32> {
+    match metric {
+        RouteMetric::Mtu(bytes) => Some(*bytes),
+        _ => None,
+    }
 }
 
 const fn ip(address: &RouteAddress) -> Option<IpAddr> {

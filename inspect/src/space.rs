@@ -45,7 +45,8 @@ const OF_LINKS: [&str; 9] = [
 ];
 
 /// Those of each link that IPv6 has.
-const OF_LINKS_IN_V6: [&str; 6] = [
+const OF_LINKS_IN_V6: [&str; 7] = [
+    "mtu",
     "forwarding",
     "force_forwarding",
     "disable_ipv6",

@@ -21,6 +21,7 @@ Examples:
   hairpin explain /run/netns/blue /run/netns/red
   hairpin explain host fe80::1%eth0            to an address of one link, by that link
   hairpin explain --tcp 8080 192.0.2.12 host   a published port, or any other
+  hairpin explain --bytes 1500 pid:4711 192.0.2.9   whether a packet of that length fits
   hairpin explain --probe pid:4711 host        and see what becomes of one packet
   hairpin explain --save machine.json host 192.0.2.11
   hairpin explain --from machine.json 192.0.2.12 192.0.2.11
@@ -53,6 +54,9 @@ pub(crate) struct Args {
     /// Ask for a UDP datagram to that port of B, and its answer, instead of a ping.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     udp: Option<u16>,
+    /// Ask about an IP packet of so many bytes, which is not to be cut on its way.
+    #[arg(long, value_name = "N", conflicts_with_all = ["tcp", "probe"], value_parser = clap::value_parser!(u32).range(48..=65535))]
+    bytes: Option<u32>,
     /// Send one packet from A too (an echo request, a TCP connection, a UDP datagram), and tell
     /// whether what comes back is what was explained.
     #[arg(long, conflicts_with = "from")]
@@ -108,7 +112,8 @@ fn save(snapshot: &Snapshot, file: &Path) -> Result<(), Error> {
 }
 
 /// The question, with what the options say of it.
-const fn asked(args: &Args, question: Question) -> Question {
+const fn asked(args: &Args, mut question: Question) -> Question {
+    question.bytes = args.bytes;
     match (args.tcp, args.udp) {
         (Some(port), _) => question.at_port(Protocol::Tcp, port),
         (_, Some(port)) => question.at_port(Protocol::Udp, port),

@@ -242,6 +242,7 @@ fn question(src: Mac, ip: IpAddr, asker: IpAddr) -> Frame {
                 load: Load::Discovery,
                 port: 0,
                 answer: false,
+                bytes: None,
             };
             Frame { src, dst: Mac([0x33, 0x33, a, b, c, d]), tag: None, packet: Some(packet) }
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hairpin_model::{Family, Mac};
 
 use super::{Gone, HOPS, Redirected, Taken, Walk};
-use crate::cause::Cause;
+use crate::cause::{Cause, Word};
 use crate::route::is_link_local;
 use crate::ruleset::{Change, Hook};
 use crate::snapshot::{LinkId, Route};
@@ -24,6 +24,7 @@ impl Walk<'_> {
             "local" => Some("lo"),
             _ => route.link.map(|index| self.bare((at, index))),
         };
+        self.check_length(at, &route, packet, Word::Own)?;
         let change = self.filter(at, Hook::Output, (None, out), packet)?;
         if self.redirect(at, change, &mut packet, true) {
             route = self.lookup(at, packet.destination, near)?;
@@ -184,6 +185,7 @@ impl Walk<'_> {
             self.wire.odd("a circle of routers".into());
             return Err(Gone);
         }
+        self.check_length(at, &route, packet, Word::Icmp)?;
         let out = route.link.map(|index| self.bare((at, index)));
         self.filter(at, Hook::Forward, (Some(name), out), packet)?;
         self.tell(format!(
@@ -192,6 +194,38 @@ impl Walk<'_> {
             out.unwrap_or("?")
         ));
         self.leave(at, packet, &route)
+    }
+
+    /// Whether a packet fits a link, and the route: asked before the firewall is.
+    fn check_length(
+        &mut self,
+        at: usize,
+        route: &Route,
+        packet: Packet,
+        word: Word,
+    ) -> Result<(), Gone> {
+        let Some((bytes, index)) = packet.bytes.zip(route.link) else { return Ok(()) };
+        let link = (at, index);
+        let mtu = self.wire.snapshot.link(link).map_or(u32::MAX, |link| link.mtu);
+        if let Some(own) = route.mtu.filter(|own| *own != mtu) {
+            self.wire.odd(format!("a route of {} with an MTU of {own}", self.space(link.0).name));
+        }
+        let own = self.space(at).number(&format!("ipv6/conf/{}/mtu", self.bare(link)));
+        if packet.source.is_ipv6() && own != 0 && own != mtu {
+            let name = self.wire.snapshot.name(link);
+            self.wire.odd(format!("an MTU of its own for IPv6, {own}, on {name}"));
+        }
+        if bytes <= mtu {
+            return Ok(());
+        }
+        if packet.answer {
+            // An answer may be cut, and its pieces have ways of their own.
+            self.wire
+                .odd(format!("an answer that {} cuts in pieces", self.wire.snapshot.name(link)));
+            return Ok(());
+        }
+        let stopped = self.wire.stops(Cause::TooLong(link, bytes, word));
+        if stopped { Err(Gone) } else { Ok(()) }
     }
 
     /// Whether a namespace routes what comes in there.

@@ -38,7 +38,7 @@ impl Wire<'_> {
                     && (self.filtered(id, settings, frame, Hook::Forward)
                         || self.filtered(id, settings, frame, Hook::Postrouting))
             });
-            if !dropped {
+            if !dropped && !self.overflows(port, frame) {
                 self.transmit(port, frame.clone(), path.to_vec());
             }
         }

@@ -37,6 +37,9 @@ impl Wire<'_> {
         for what in space.strange_for(packet.source) {
             self.odd(format!("{what} in {}", space.name));
         }
+        if frame.bytes().is_some() {
+            self.odd(format!("the length of bridged packets and br_netfilter in {}", space.name));
+        }
         if frame.tag.is_some() {
             self.odd(format!("bridged packets with a VLAN and br_netfilter in {}", space.name));
         }

@@ -54,6 +54,9 @@ impl<'s> Wire<'s> {
                 continue;
             }
             if child.mode == "bridge" && other.mode == "bridge" {
+                if self.overflows(parent, &frame) {
+                    return;
+                }
                 self.receive(sibling, frame.clone(), path.clone());
                 if !frame.is_group() {
                     return;

@@ -5,6 +5,7 @@
 
 mod bridge;
 mod hold;
+mod length;
 mod macvlan;
 mod probes;
 mod published;
