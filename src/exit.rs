@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     CouldNotRun,
     /// 3: `hairpin explain` cannot tell; it ran, and says what it does not understand.
     CannotTell,
+    /// 5: `hairpin explain --probe` saw something else than it had explained.
+    Disagrees,
     /// 4: nothing ran: no case matched, or every case was skipped.
     NothingRan,
     /// 130: interrupted; what had finished was reported.
@@ -29,6 +31,7 @@ impl Exit {
             Self::Failed => 1,
             Self::CouldNotRun => 2,
             Self::CannotTell => 3,
+            Self::Disagrees => 5,
             Self::NothingRan => 4,
             Self::Interrupted => 130,
             Self::Program(code) => code,
@@ -36,7 +39,7 @@ impl Exit {
     }
 }
 
-/// The list as `--help` prints it; 3 is in that of `explain`, which alone ends with it.
+/// The list as `--help` prints it; 3 and 5 are in that of `explain`, which alone ends with them.
 pub(crate) const HELP: &str = "\
 Exit codes:
   0    every case passed (skips are allowed unless --strict)

@@ -15,9 +15,11 @@
 //! | `route` | where a packet goes |
 //! | `walk` | a ping, from its first ARP request to its answer |
 //! | [`verdict`] | what all that means: the one cause that, once lifted, lets the ping pass |
+//! | [`probed`] | what one packet showed beside it |
 //! | [`text`] | the explanation for a person |
 
 mod cause;
+pub mod probed;
 pub mod promise;
 mod route;
 pub mod ruleset;

@@ -114,6 +114,26 @@ pub const PROMISES: &[Promise] = &[
         source: Source { cite: "bridge(8), locked", strength: Strength::Documented },
     },
     Promise {
+        id: "docker.mtu.the-sender-is-told",
+        promise: "a packet of exactly the MTU of the way passes; of one that is a byte longer and must \
+                  not be cut the sender is told that it is too big",
+        source: Source {
+            cite: "RFC 1191, 4; RFC 4443, 3.2; RFC 8201",
+            strength: Strength::Standard,
+        },
+    },
+    Promise {
+        id: "docker.published.loopback-needs-masquerade-not-hairpin",
+        promise: "containers reach a port that their own network publishes only if what is sent back \
+                  into the network is masqueraded (a container does not answer itself otherwise, and \
+                  over IPv4 does not even hear); while packets are routed and not bridged, the bridge \
+                  port's hairpin has no part in it",
+        source: Source {
+            cite: "RFC 4787, 6 (hairpinning); net/bridge/br_forward.c, should_deliver",
+            strength: Strength::Code,
+        },
+    },
+    Promise {
         id: "macvlan.delivery.only-its-own-address",
         promise: "a child takes unicast for its own address only, as its own; its parent sees \
                   what is for nobody as somebody else's; broadcast comes once to each",

@@ -3,10 +3,14 @@
 //! A rule is the small program that the kernel runs. What a step cannot be foreseen to do makes
 //! the rule's outcome unknown, and with it that of the hook: never a guess.
 
-use std::net::Ipv4Addr;
+mod look;
+
+use std::net::IpAddr;
 
 use hairpin_model::Policy;
 use serde::{Deserialize, Serialize};
+
+pub use look::{Load, Look};
 
 /// A chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +124,31 @@ pub enum Step {
         /// The chain that it goes to.
         chain: Option<String>,
     },
+    /// Loads a value of the rule's own.
+    Load {
+        /// Where to.
+        to: u32,
+        /// What.
+        data: Vec<u8>,
+    },
+    /// Loads what the routing tables say of an address (`NFTA_FIB_*`).
+    Fib {
+        /// Of which.
+        flags: u32,
+        /// What of it.
+        result: u32,
+        /// Where to.
+        to: u32,
+    },
+    /// Gives another address, another port, or both.
+    Translate {
+        /// To the destination, and not the source.
+        destination: bool,
+        /// Where the address was loaded.
+        address: Option<u32>,
+        /// Where the port was loaded.
+        port: Option<u32>,
+    },
     /// Answers and drops.
     Reject,
     /// Gives the address of the link that it leaves by.
@@ -158,29 +187,11 @@ impl std::fmt::Display for Hook {
     }
 }
 
-/// The packet, as far as rules are told of it: an ICMP echo request, or its answer.
-#[derive(Clone, Debug)]
-pub struct Look<'a> {
-    /// The link that it came in by.
-    pub input: Option<&'a str>,
-    /// The link that it leaves by.
-    pub output: Option<&'a str>,
-    /// Who sent it.
-    pub source: Ipv4Addr,
-    /// Who it is for.
-    pub destination: Ipv4Addr,
-    /// Whether it is the answer to one that passed here; `None` where that is not known.
-    pub answer: Option<bool>,
-}
-
 /// What a hook does with the packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It passes; whether it gets the address of the link that it leaves by.
-    Pass {
-        /// The same.
-        masquerade: bool,
-    },
+    /// It passes, perhaps changed.
+    Pass(Change),
     /// It ends here.
     Drop {
         /// `family table chain`.
@@ -192,45 +203,65 @@ pub enum Fate {
     Unknown(String),
 }
 
+/// What translation makes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// It gets the address of the link that it leaves by as its source.
+    Masquerade,
+    /// It gets that source.
+    Source(Option<IpAddr>, Option<u16>),
+    /// It gets that destination.
+    Destination(Option<IpAddr>, Option<u16>),
+}
+
 /// How a chain ended.
 enum End {
     Accept,
     Drop(String, Option<u64>),
-    Masquerade,
+    Changed(Change),
     Fallen,
     Unknown(String),
 }
 
 /// What the hook's chains do with the packet, in the order in which the kernel asks them.
-pub fn ask(chains: &[Chain], hook: Hook, look: &Look<'_>) -> Fate {
+pub fn ask(hook: Hook, look: &Look<'_>) -> Fate {
+    let chains = &look.space.chains;
     let here = |chain: &&Chain| {
         let base = chain.base.as_ref();
-        matches!(chain.family.as_str(), "ip" | "inet")
+        (chain.family == "inet" || chain.family == look.family())
             && base.is_some_and(|b| b.hook == hook as u32)
     };
     let mut started: Vec<&Chain> = chains.iter().filter(here).collect();
     started.sort_by_key(|chain| chain.base.as_ref().map(|base| base.priority));
-    let mut masquerade = false;
+    let (mut change, mut look) = (Change::None, look.clone());
     for chain in started {
         let policy = chain.base.as_ref().map_or(Policy::Accept, |base| base.policy);
-        // Translation is asked of a connection's first packet alone.
+        // Translation is asked of a connection's first packet alone; what is not tracked has none.
         let nat = chain.base.as_ref().is_some_and(|base| base.kind == "nat");
         match look.answer {
+            // The first translation counts.
+            _ if nat && (look.load == Load::Discovery || change != Change::None) => continue,
+            _ if nat && !look.translates => continue,
             Some(true) if nat => continue,
             None if nat && !chain.rules.is_empty() => return Fate::Unknown(place(chain, None)),
             _ => {}
         }
-        match run(chains, chain, look, 0) {
+        match run(chains, chain, &look, 0) {
             End::Drop(chain, handle) => return Fate::Drop { chain, handle },
             End::Unknown(what) => return Fate::Unknown(what),
-            End::Masquerade => masquerade = true,
+            End::Changed(found) => {
+                change = found;
+                look.take(found);
+            }
             End::Fallen if policy == Policy::Drop => {
                 return Fate::Drop { chain: place(chain, None), handle: None };
             }
             End::Accept | End::Fallen => {}
         }
     }
-    Fate::Pass { masquerade }
+    Fate::Pass(change)
 }
 
 fn place(chain: &Chain, rule: Option<&Rule>) -> String {
@@ -253,7 +284,7 @@ fn run(chains: &[Chain], chain: &Chain, look: &Look<'_>, depth: u32) -> End {
             }
             Decision::Drop => return End::Drop(place(chain, None), Some(rule.handle)),
             Decision::Accept => return End::Accept,
-            Decision::Masquerade => return End::Masquerade,
+            Decision::Changed(change) => return End::Changed(change),
             Decision::Return => return End::Fallen,
             Decision::Jump(name, comes_back) => {
                 let same = |to: &&Chain| {
@@ -276,7 +307,7 @@ enum Decision {
     On,
     Accept,
     Drop,
-    Masquerade,
+    Changed(Change),
     Return,
     Jump(String, bool),
     Unknown(String),
@@ -294,10 +325,19 @@ impl Rule {
                 Step::Payload { base, offset, length, to } => {
                     let what = format!("payload {base}+{offset}");
                     registers.set(*to, look.payload(*base, *offset, *length), what);
+                    if look.is_senders_port(*base, *offset, *length) {
+                        registers.senders.push(*to);
+                    }
                 }
                 Step::Ct { key, to } => registers.set(*to, look.ct(*key), format!("ct {key}")),
                 Step::Mask { from, to, mask, xor } => registers.mask(*from, *to, mask, xor),
                 Step::Compare { from, unlike, with } => match registers.get(*from) {
+                    // What it is not can be known of what is not known.
+                    Err(_) if registers.is_sender(*from) && look.is_no_sender(with) => {
+                        if !unlike {
+                            return Decision::On;
+                        }
+                    }
                     Err(what) => return Decision::Unknown(what),
                     Ok(value) if (value.get(..with.len()) == Some(with)) == *unlike => {
                         return Decision::On;
@@ -306,12 +346,52 @@ impl Rule {
                 },
                 Step::Verdict { code, chain } => return verdict(*code, chain.as_deref()),
                 Step::Reject => return Decision::Drop,
-                Step::Masquerade => return Decision::Masquerade,
+                Step::Masquerade => return Decision::Changed(Change::Masquerade),
+                Step::Load { to, data } => {
+                    registers.set(*to, Some(data.clone()), String::new());
+                }
+                Step::Fib { flags, result, to } => {
+                    registers.set(*to, look.fib(*flags, *result), format!("fib {flags} {result}"));
+                }
+                Step::Translate { destination, address, port } => {
+                    return translate(*destination, &registers, *address, *port);
+                }
                 Step::Other(name) => return Decision::Unknown(name.clone()),
             }
         }
         Decision::On
     }
+}
+
+fn translate(
+    destination: bool,
+    registers: &Registers,
+    address: Option<u32>,
+    port: Option<u32>,
+) -> Decision {
+    let ip = address.map(|at| registers.get(at).map(|bytes| ip(&bytes)));
+    let port = port.map(|at| registers.get(at).map(|bytes| number(&bytes)));
+    match (ip, port) {
+        (Some(Err(what)), _) | (_, Some(Err(what))) => Decision::Unknown(what),
+        (Some(Ok(None)), _) | (_, Some(Ok(None))) => Decision::Unknown("a translation".into()),
+        (ip, port) => {
+            let (ip, port) =
+                (ip.and_then(Result::ok).flatten(), port.and_then(Result::ok).flatten());
+            Decision::Changed(match destination {
+                true => Change::Destination(ip, port),
+                false => Change::Source(ip, port),
+            })
+        }
+    }
+}
+
+fn ip(bytes: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from).ok();
+    four.or_else(|| <[u8; 16]>::try_from(bytes).map(IpAddr::from).ok())
+}
+
+fn number(bytes: &[u8]) -> Option<u16> {
+    bytes.first_chunk().copied().map(u16::from_be_bytes)
 }
 
 fn verdict(code: i32, chain: Option<&str>) -> Decision {
@@ -328,15 +408,24 @@ fn verdict(code: i32, chain: Option<&str>) -> Decision {
 
 /// What the steps have loaded: the bytes, or what it was that is not known.
 #[derive(Default)]
-struct Registers(Vec<(u32, Result<Vec<u8>, String>)>);
+struct Registers {
+    values: Vec<(u32, Result<Vec<u8>, String>)>,
+    /// Which of them hold the sender's port.
+    senders: Vec<u32>,
+}
 
 impl Registers {
     fn set(&mut self, register: u32, value: Option<Vec<u8>>, what: String) {
-        self.0.push((register, value.ok_or(what)));
+        self.senders.retain(|at| *at != register);
+        self.values.push((register, value.ok_or(what)));
+    }
+
+    fn is_sender(&self, register: u32) -> bool {
+        self.senders.contains(&register)
     }
 
     fn get(&self, register: u32) -> Result<Vec<u8>, String> {
-        let found = self.0.iter().rev().find(|(at, _)| *at == register);
+        let found = self.values.iter().rev().find(|(at, _)| *at == register);
         found.map_or_else(|| Err(format!("register {register}")), |(_, value)| value.clone())
     }
 
@@ -345,44 +434,7 @@ impl Registers {
             let masked = value.iter().zip(mask).zip(xor);
             masked.map(|((byte, mask), xor)| (byte & mask) ^ xor).collect()
         });
-        self.0.push((to, value));
+        self.senders.retain(|at| *at != to);
+        self.values.push((to, value));
     }
-}
-
-impl Look<'_> {
-    fn meta(&self, key: u32) -> Option<Vec<u8>> {
-        // NFT_META_PROTOCOL, IIFNAME, OIFNAME, NFPROTO, L4PROTO.
-        match key {
-            1 => Some(0x0800u16.to_be_bytes().to_vec()),
-            6 => Some(padded(self.input.unwrap_or_default())),
-            7 => Some(padded(self.output.unwrap_or_default())),
-            15 => Some(vec![2]),
-            16 => Some(vec![1]),
-            _ => None,
-        }
-    }
-
-    fn payload(&self, base: u32, offset: u32, length: u32) -> Option<Vec<u8>> {
-        let header = match (base, offset) {
-            (1, 9) => vec![1],
-            (1, 12..16) => self.source.octets()[offset as usize - 12..].to_vec(),
-            (1, 16..20) => self.destination.octets()[offset as usize - 16..].to_vec(),
-            // The ICMP type.
-            (2, 0) => vec![if self.answer? { 0 } else { 8 }],
-            _ => return None,
-        };
-        header.get(..length as usize).map(<[u8]>::to_vec)
-    }
-
-    fn ct(&self, key: u32) -> Option<Vec<u8>> {
-        const STATE: u32 = 0;
-        let state: u32 = if self.answer? { 1 << 1 } else { 1 << 3 };
-        (key == STATE).then(|| state.to_ne_bytes().to_vec())
-    }
-}
-
-fn padded(name: &str) -> Vec<u8> {
-    let mut field = vec![0; 16];
-    field[..name.len().min(15)].copy_from_slice(&name.as_bytes()[..name.len().min(15)]);
-    field
 }

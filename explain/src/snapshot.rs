@@ -3,16 +3,17 @@
 //! It can be stored and explained elsewhere. It has no opinion of what follows from it.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use hairpin_model::Mac;
-use ipnet::Ipv4Net;
+use hairpin_model::firewall::Protocol;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::ruleset::Chain;
 
 /// The layout that this version writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Everything that was read of a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,9 +37,9 @@ pub struct Space {
     pub inode: u64,
     /// Its links.
     pub links: Vec<Link>,
-    /// Its IPv4 routes.
+    /// Its routes.
     pub routes: Vec<Route>,
-    /// Its IPv4 neighbours.
+    /// Its neighbours.
     pub neighbours: Vec<Neighbour>,
     /// The entries of its bridges.
     pub fdb: Vec<Entry>,
@@ -46,13 +47,25 @@ pub struct Space {
     pub chains: Vec<Chain>,
     /// Sysctls below `net.`, with `/` between the parts.
     pub sysctls: BTreeMap<String, String>,
+    /// The TCP and UDP ports that somebody listens at.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
     /// Which of the snapshot's namespaces a number in its links means.
     pub peers: BTreeMap<i32, usize>,
     /// What it has that is not understood and may decide over any packet.
     pub strange: Vec<String>,
+    /// The same, over IPv4 packets only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strange_in_v4: Vec<String>,
+    /// The same, over IPv6 packets only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strange_in_v6: Vec<String>,
     /// Whether it answers for single neighbours (`ip neigh add proxy`).
     #[serde(default)]
     pub has_proxies: bool,
+    /// Whether it does so in IPv6 (`ip -6 neigh add proxy`).
+    #[serde(default)]
+    pub has_proxies_in_v6: bool,
     /// What it has that is not understood and may decide over frames on its bridges.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strange_on_bridges: Vec<String>,
@@ -83,8 +96,14 @@ pub struct Link {
     pub below: Option<(Option<i32>, u32)>,
     /// The bridge that it is a port of, by index, and its settings there.
     pub port: Option<(u32, Port)>,
-    /// Its IPv4 addresses.
-    pub addresses: Vec<Ipv4Net>,
+    /// Its addresses, in the kernel's order.
+    pub addresses: Vec<IpNet>,
+    /// IPv6 addresses that are not used yet, or never: `tentative`, `dadfailed`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unready: BTreeMap<IpAddr, String>,
+    /// IPv6 addresses that are not the first choice of a sender: `deprecated`, `temporary`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unloved: BTreeMap<IpAddr, String>,
     /// What it has that is not understood.
     pub strange: Vec<String>,
 }
@@ -134,8 +153,17 @@ pub struct Bridge {
     pub vlan_filtering: bool,
     /// Whether it gives bridged IPv4 packets to the IP firewall.
     pub nf_call_iptables: bool,
+    /// Whether it gives bridged IPv6 packets to the IP firewall.
+    #[serde(default)]
+    pub nf_call_ip6tables: bool,
     /// Whether it gives bridged ARP packets to the ARP firewall.
     pub nf_call_arptables: bool,
+    /// Whether it sends multicast only where somebody asked for it, once there is a querier.
+    #[serde(default)]
+    pub snooping: bool,
+    /// Whether it knows of a querier, itself or another.
+    #[serde(default)]
+    pub querier: bool,
 }
 
 /// A bridge port's settings.
@@ -153,8 +181,15 @@ pub struct Port {
     pub flood: bool,
     /// Whether it gets broadcast.
     pub bcast_flood: bool,
+    /// Whether it gets multicast that nobody asked for.
+    #[serde(default = "yes")]
+    pub mcast_flood: bool,
     /// Whether it takes frames of known senders only.
     pub locked: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Default for Port {
@@ -166,6 +201,7 @@ impl Default for Port {
             learning: true,
             flood: true,
             bcast_flood: true,
+            mcast_flood: true,
             locked: false,
         }
     }
@@ -175,7 +211,7 @@ impl Default for Port {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// Where to.
-    pub to: Ipv4Net,
+    pub to: IpNet,
     /// What it does, as `ip route` writes it: `unicast`, `local`, `blackhole` …
     pub kind: String,
     /// Its table.
@@ -183,20 +219,34 @@ pub struct Route {
     /// Its metric.
     pub metric: u32,
     /// The router.
-    pub via: Option<Ipv4Addr>,
+    pub via: Option<IpAddr>,
     /// The link that it leaves by.
     pub link: Option<u32>,
     /// The address that packets of our own get.
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
+    /// The MTU of what goes by it, if it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
     /// What it has that is not understood.
     pub strange: Option<String>,
+}
+
+/// A socket that waits for somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The address that it is bound to; unspecified is any.
+    pub ip: IpAddr,
+    /// The port.
+    pub port: u16,
 }
 
 /// A neighbour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbour {
     /// Its address.
-    pub ip: Ipv4Addr,
+    pub ip: IpAddr,
     /// The link that it is at.
     pub link: u32,
     /// Its Ethernet address.
@@ -251,7 +301,7 @@ impl Snapshot {
     }
 
     /// The namespaces that have this address, and the link that it is on.
-    pub fn owners(&self, ip: Ipv4Addr) -> Vec<LinkId> {
+    pub fn owners(&self, ip: IpAddr) -> Vec<LinkId> {
         let has = |link: &Link| link.addresses.iter().any(|net| net.addr() == ip);
         self.links().filter(|(_, link)| has(link)).map(|(id, _)| id).collect()
     }

@@ -25,6 +25,9 @@ pub fn text(explained: &Explanation) -> String {
     }
     list(&mut out, "what is missing for an answer", &explained.missing);
     list(&mut out, "taken for granted", &explained.assumed);
+    if let Some(probed) = &explained.probed {
+        list(&mut out, "one packet", &probed.lines());
+    }
     out
 }
 

@@ -7,6 +7,7 @@ mod child;
 mod link;
 mod packet;
 mod port;
+mod service;
 
 use crate::cause::Cause;
 use crate::snapshot::{Kind, LinkId, Snapshot};
@@ -41,10 +42,14 @@ impl Cause {
             | Self::Isolated(_)
             | Self::NoHairpin(_)
             | Self::NoBroadcast(_)
+            | Self::NoMulticast(_)
             | Self::NoFlood(_)
             | Self::Locked(..)
             | Self::Pinned(..) => self.port(&names),
-            Self::Down(_) | Self::NoCarrier(_) | Self::NoVlan(..) => self.link(&names),
+            Self::Closed(..) | Self::Crossed(..) => self.service(&names),
+            Self::TooLong(..) | Self::Down(_) | Self::NoCarrier(_) | Self::NoVlan(..) => {
+                self.link(&names)
+            }
             _ => self.packet(&names),
         }
     }

@@ -4,15 +4,19 @@
 //! then gets farther. What no cause explains is *cannot tell*.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use hairpin_model::Error;
+use hairpin_model::firewall::Protocol;
 use serde::Serialize;
 
 use crate::cause::Cause;
+use crate::probed::Probed;
 use crate::promise::promise;
-use crate::snapshot::{Kind, Snapshot};
-use crate::walk::{Outcome, ping};
+use crate::route::{alone, is_link_local};
+use crate::ruleset::Load;
+use crate::snapshot::{Kind, Link, Snapshot};
+use crate::walk::{Asked, Outcome, ping};
 
 /// Who asks for whom.
 #[derive(Clone, Debug)]
@@ -20,9 +24,15 @@ pub struct Question {
     /// The namespace that sends, by its place in the snapshot.
     pub from: usize,
     /// The address that it sends from, if it was named.
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
     /// Who it is for.
-    pub to: Ipv4Addr,
+    pub to: IpAddr,
+    /// The link that a link-local address is at, by its index where it is sent.
+    pub link: Option<u32>,
+    /// The port that is asked for; `None` is a ping.
+    pub port: Option<(Protocol, u16)>,
+    /// How long the IP packet is, which is not to be cut on its way; `None` is as short as can be.
+    pub bytes: Option<u32>,
 }
 
 /// Whether a ping is answered.
@@ -95,31 +105,78 @@ pub struct Explanation {
     pub missing: Vec<String>,
     /// What the answer takes for granted.
     pub assumed: Vec<String>,
+    /// What one packet showed, if one was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probed: Option<Probed>,
 }
 
 /// More causes than these in a row are not told apart any more.
 const MOST_CAUSES: usize = 6;
 
 impl Question {
-    /// Asks for two by their names: `host`, a namespace's name, `pid:N`, or an IPv4 address.
+    /// Asks for two by their names: `host`, a namespace's name, `pid:N`, or an address.
+    /// IPv6 has `fe80::1%LINK` for an address that is one link's only; two names mean IPv4 if both
+    /// have it.
     pub fn new(snapshot: &Snapshot, from: &str, to: &str) -> Result<Self, Error> {
         let (from, source) = place(snapshot, from)?;
         let from =
             from.ok_or_else(|| nobody(&source.map_or(String::new(), |ip| ip.to_string())))?;
-        let to = match place(snapshot, to)? {
+        if let Some((ip, zone)) = to.split_once('%') {
+            let to = ip.parse::<Ipv6Addr>().map_err(|_| nobody(to))?;
+            let link = zone_of(snapshot, from, zone)?;
+            return Ok(Self { source, link: Some(link), ..Self::ping(from, to.into()) });
+        }
+        let ip = match place(snapshot, to)? {
             (_, Some(ip)) => ip,
-            (at, None) => nearest(snapshot, from, at.unwrap_or(0)).ok_or_else(|| {
+            (at, None) => nearest(snapshot, (from, source), at.unwrap_or(0)).ok_or_else(|| {
                 let help = "name an address, or give it one with `ip address add`";
-                Error::new("it has no IPv4 address to reach", to, help)
+                Error::new("it has no address to reach", to, help)
             })?,
         };
-        Ok(Self { from, source, to })
+        if is_link_local(ip) {
+            let help = "name the sender's link with it: fe80::1%eth0";
+            return Err(Error::new("a link-local address is one link's only", to, help));
+        }
+        if source.is_some_and(|source| source.is_ipv4() != ip.is_ipv4()) {
+            let help = "name two of one family, or the namespaces";
+            return Err(Error::new("the two addresses are of different families", to, help));
+        }
+        Ok(Self { source, ..Self::ping(from, ip) })
+    }
+
+    /// A ping from a namespace to an address.
+    pub const fn ping(from: usize, to: IpAddr) -> Self {
+        Self { from, source: None, to, link: None, port: None, bytes: None }
+    }
+
+    /// The same two, asked about a port.
+    #[must_use]
+    pub const fn at_port(mut self, protocol: Protocol, port: u16) -> Self {
+        self.port = Some((protocol, port));
+        self
+    }
+
+    /// The same question of a packet of that length.
+    #[must_use]
+    pub const fn of_bytes(mut self, bytes: u32) -> Self {
+        self.bytes = Some(bytes);
+        self
+    }
+
+    fn asked(&self) -> Asked {
+        let (load, port) =
+            self.port.map_or((Load::Echo, 0), |(protocol, port)| (protocol.into(), port));
+        Asked { load, port, bytes: self.bytes }
     }
 }
 
 /// A namespace, an address, or both.
-fn place(snapshot: &Snapshot, word: &str) -> Result<(Option<usize>, Option<Ipv4Addr>), Error> {
-    if let Ok(ip) = word.parse::<Ipv4Addr>() {
+fn place(snapshot: &Snapshot, word: &str) -> Result<(Option<usize>, Option<IpAddr>), Error> {
+    if let Ok(ip) = word.parse::<IpAddr>() {
+        // Every namespace has those: they are its own who names them.
+        if ip.is_loopback() {
+            return Ok((None, Some(ip)));
+        }
         let owners = snapshot.owners(ip);
         let mut spaces: Vec<usize> = owners.iter().map(|owner| owner.0).collect();
         spaces.dedup();
@@ -143,19 +200,35 @@ fn nobody(word: &str) -> Error {
     Error::new("no such host on this machine", word, help)
 }
 
-/// The address of a namespace by which another would call it: on a network that both are on.
-fn nearest(snapshot: &Snapshot, from: usize, to: usize) -> Option<Ipv4Addr> {
+/// A link of the sender, by its name or its number.
+fn zone_of(snapshot: &Snapshot, from: usize, zone: &str) -> Result<u32, Error> {
+    let number = zone.parse::<u32>().ok();
+    let is = |link: &&Link| link.name == zone || Some(link.index) == number;
+    snapshot.spaces[from].links.iter().find(is).map(|link| link.index).ok_or_else(|| {
+        let what = format!("{} has no such link", snapshot.spaces[from].name);
+        Error::new(what, zone, "name a link of the sender behind the `%`")
+    })
+}
+
+/// The address of a namespace by which another would call it: on a network that both are on, and
+/// of IPv4 if there is one.
+fn nearest(snapshot: &Snapshot, from: (usize, Option<IpAddr>), to: usize) -> Option<IpAddr> {
     let usable = |at: usize| snapshot.spaces[at].links.iter().filter(|link| !link.loopback);
-    let all: Vec<Ipv4Addr> =
-        usable(to).flat_map(|link| &link.addresses).map(|net| net.addr()).collect();
-    let nets: Vec<_> = usable(from).flat_map(|link| &link.addresses).collect();
+    let fits = |ip: &IpAddr| {
+        !is_link_local(*ip) && from.1.is_none_or(|source| source.is_ipv4() == ip.is_ipv4())
+    };
+    let mut all: Vec<IpAddr> =
+        usable(to).flat_map(|link| &link.addresses).map(|net| net.addr()).filter(fits).collect();
+    all.sort_by_key(IpAddr::is_ipv6);
+    let nets: Vec<_> = usable(from.0).flat_map(|link| &link.addresses).collect();
     let shared = all.iter().find(|ip| nets.iter().any(|net| net.contains(*ip)));
     shared.or(all.first()).copied()
 }
 
 /// Explains what becomes of a ping.
 pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
-    let walk = |lifted| ping(snapshot, (question.from, question.source), question.to, lifted);
+    let (from, to) = ((question.from, question.source), (question.to, question.link));
+    let walk = |lifted| ping(snapshot, from, to, question.asked(), lifted);
     let base = walk(BTreeSet::new());
     let causes = if base.answered { Vec::new() } else { decisive(&base, walk) };
     let mut missing = base.strange.clone();
@@ -180,17 +253,18 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
     };
     Explanation {
         from: snapshot.spaces[question.from].name.clone(),
-        to: target(snapshot, question.to),
+        to: target(snapshot, question),
         answer,
         way: base.ladder.clone(),
         reasons: if answer == Answer::CannotTell { Vec::new() } else { reasons },
         missing,
-        assumed: assumed(snapshot, &base),
+        assumed: assumed(snapshot, question, &base),
+        probed: None,
     }
 }
 
 /// Of an address that nobody has who was read: where it may be.
-fn nowhere(snapshot: &Snapshot, ip: Ipv4Addr, base: &Outcome) -> Option<String> {
+fn nowhere(snapshot: &Snapshot, ip: IpAddr, base: &Outcome) -> Option<String> {
     if !snapshot.owners(ip).is_empty() {
         return None;
     }
@@ -201,11 +275,16 @@ fn nowhere(snapshot: &Snapshot, ip: Ipv4Addr, base: &Outcome) -> Option<String> 
     })
 }
 
-fn target(snapshot: &Snapshot, ip: Ipv4Addr) -> String {
-    match snapshot.owners(ip).first() {
-        Some(owner) => format!("{ip} ({})", snapshot.name(*owner)),
-        None => ip.to_string(),
-    }
+fn target(snapshot: &Snapshot, question: &Question) -> String {
+    let ip = question.to;
+    let host = match snapshot.owners(ip).first() {
+        Some(owner) if !ip.is_loopback() => format!("{ip} ({})", snapshot.name(*owner)),
+        _ => ip.to_string(),
+    };
+    let Asked { load, port, bytes } = question.asked();
+    let port = if load == Load::Echo { String::new() } else { format!(", {load} port {port}") };
+    let bytes = bytes.map(|bytes| format!(", {bytes} bytes")).unwrap_or_default();
+    host + &port + &bytes
 }
 
 /// The causes that have to be lifted for the ping to be answered, the first that decides first.
@@ -255,17 +334,19 @@ impl Remedy {
     /// Puts the addresses of the two where the command speaks of them.
     fn fill(&mut self, snapshot: &Snapshot, question: &Question) {
         let own = snapshot.spaces[question.from].links.iter().filter(|link| !link.loopback);
-        let mut nets = own.flat_map(|link| &link.addresses);
+        let mut nets = own.flat_map(|link| link.of_family(question.to));
         let near = nets.clone().find(|net| net.contains(&question.to)).or(nets.next());
         let Some(from) = question.source.or(near.map(|net| net.addr())) else { return };
-        let is_child = |ip: Ipv4Addr| {
+        let is_child = |ip: IpAddr| {
             let links = snapshot.owners(ip).into_iter().filter_map(|owner| snapshot.link(owner));
             links.into_iter().any(|link| matches!(link.kind, Kind::Macvlan(_)))
         };
         let container = if is_child(question.to) { question.to } else { from };
-        let pair = format!("ip saddr {from} ip daddr {}", question.to);
-        self.command = self.command.replace("ip saddr A ip daddr B", &pair);
-        self.command = self.command.replace("CONTAINER", &container.to_string());
+        self.command = self.command.replace("SENDER", &from.to_string());
+        let out = snapshot.owners(from).into_iter().find(|owner| owner.0 == question.from);
+        let link = out.and_then(|owner| snapshot.link(owner)).map_or("eth0", |link| &link.name);
+        self.command = self.command.replace("ip link set LINK", &format!("ip link set {link}"));
+        self.command = self.command.replace("CONTAINER", &alone(container).to_string());
     }
 }
 
@@ -273,8 +354,29 @@ impl Remedy {
 const NO_PROGRAMS: &str =
     "no BPF program of a kind that netlink does not list (tcx, cgroup) drops it";
 
-fn assumed(snapshot: &Snapshot, base: &Outcome) -> Vec<String> {
+fn assumed(snapshot: &Snapshot, question: &Question, base: &Outcome) -> Vec<String> {
     let mut assumed = vec![NO_PROGRAMS.to_owned()];
+    if question.bytes.is_some() {
+        assumed.push(
+            "nobody has learned of a smaller MTU on the way before (`ip route show cache`)".into(),
+        );
+    }
+    if question.port.is_some() {
+        let (least, most) = snapshot.spaces[question.from].senders();
+        assumed
+            .push(format!("the sender's own port is one that the kernel gives, {least} to {most}"));
+    }
+    for id in &base.snooping {
+        let name = snapshot.name(*id);
+        assumed
+            .push(format!("no querier has {name} send multicast to those only who asked for it"));
+    }
+    for (at, port) in &base.both {
+        let name = &snapshot.spaces[*at].name;
+        assumed.push(format!(
+            "who listens at [::]:{port} of {name} takes IPv4 too (IPV6_V6ONLY is off)"
+        ));
+    }
     for id in &base.left {
         let Some(link) = snapshot.link(*id) else { continue };
         assumed.push(match link.kind {

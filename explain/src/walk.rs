@@ -1,16 +1,19 @@
 //! A ping from cold neighbour caches: its ARP requests, its way there, the way of its answer.
 
 mod neighbour;
+mod service;
+mod stack;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use hairpin_model::Mac;
 
 use crate::cause::Cause;
-use crate::ruleset::Hook;
+use crate::route::{Found, alone};
+use crate::ruleset::Load;
 use crate::snapshot::{LinkId, Route, Snapshot, Space};
-use crate::wire::{Frame, Packet, Wire};
+use crate::wire::{Packet, Wire};
 
 /// What became of a ping.
 #[derive(Clone, Debug)]
@@ -25,12 +28,37 @@ pub(crate) struct Outcome {
     pub(crate) strange: Vec<String>,
     /// Where frames left what was read.
     pub(crate) left: BTreeSet<LinkId>,
+    /// Bridges that it is taken for granted of that there is no querier.
+    pub(crate) snooping: BTreeSet<LinkId>,
+    /// IPv6 sockets that are taken to be for IPv4 too: the namespace, and the port.
+    pub(crate) both: BTreeSet<(usize, u16)>,
     /// The way, a line a station.
     pub(crate) ladder: Vec<String>,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) load: Load,
+    pub(crate) port: u16,
+    /// How long the packet is; `None` is as short as can be.
+    pub(crate) bytes: Option<u32>,
+}
+
 /// The packet is no more. Why is in the notes of the wire.
 struct Gone;
+
+/// A stack that took a packet: the namespace, the link that it came in by, and the packet.
+type Taken = (usize, Option<u32>, Packet);
+
+/// A destination that a namespace replaced.
+struct Redirected {
+    space: usize,
+    /// Whether it did so to what it sent itself.
+    own: bool,
+    old: (IpAddr, u16),
+    new: (IpAddr, u16),
+}
 
 /// Routers that a packet passes at most.
 const HOPS: usize = 8;
@@ -40,17 +68,22 @@ struct Walk<'s> {
     ladder: Vec<String>,
     progress: usize,
     /// What ARP taught: by link and address.
-    neighbours: BTreeMap<(LinkId, Ipv4Addr), Mac>,
+    neighbours: BTreeMap<(LinkId, IpAddr), Mac>,
     /// Sources that a namespace replaced: the new one, the old one.
-    replaced: Vec<(usize, Ipv4Addr, Ipv4Addr)>,
+    replaced: Vec<(usize, IpAddr, IpAddr)>,
+    /// Destinations that a namespace replaced.
+    redirected: Vec<Redirected>,
+    /// IPv6 sockets that are taken to be for IPv4 too.
+    both: BTreeSet<(usize, u16)>,
     hops: usize,
 }
 
 /// Pings, with some causes lifted.
 pub(crate) fn ping(
     snapshot: &Snapshot,
-    from: (usize, Option<Ipv4Addr>),
-    to: Ipv4Addr,
+    from: (usize, Option<IpAddr>),
+    to: (IpAddr, Option<u32>),
+    what: Asked,
     lifted: BTreeSet<Cause>,
 ) -> Outcome {
     let mut walk = Walk {
@@ -59,39 +92,49 @@ pub(crate) fn ping(
         progress: 0,
         neighbours: BTreeMap::new(),
         replaced: Vec::new(),
+        redirected: Vec::new(),
+        both: BTreeSet::new(),
         hops: 0,
     };
-    let answered = walk.both_ways(from, to).is_ok();
-    let Walk { wire, ladder, progress, .. } = walk;
-    let Wire { stopped, strange, left, .. } = wire;
-    Outcome { answered, progress, stopped, strange, left, ladder }
+    walk.wire.senders = snapshot.spaces[from.0].senders();
+    let answered = walk.both_ways(from, to, what).is_ok();
+    let Walk { wire, ladder, progress, both, .. } = walk;
+    let Wire { stopped, strange, left, snooping, .. } = wire;
+    Outcome { answered, progress, stopped, strange, left, snooping, both, ladder }
 }
 
 impl<'s> Walk<'s> {
     fn both_ways(
         &mut self,
-        (space, source): (usize, Option<Ipv4Addr>),
-        to: Ipv4Addr,
+        (space, source): (usize, Option<IpAddr>),
+        (to, near): (IpAddr, Option<u32>),
+        Asked { load, port, bytes }: Asked,
     ) -> Result<(), Gone> {
-        let route = self.lookup(space, to)?;
+        let route = self.lookup(space, to, near)?;
+        if source.is_none() && to.is_ipv6() {
+            self.note_sources(space, &route);
+        }
         let own = self.space(space).source(&route, to);
         let Some(source) = source.or(own) else {
             self.wire.odd(format!("{} has no address to send from", self.space(space).name));
             return Err(Gone);
         };
-        let request = Packet { source, destination: to, answer: false };
-        let (target, request) = self.originate(space, request)?;
+        let request = Packet { source, destination: to, load, port, answer: false, bytes };
+        let (target, by, request) = self.originate(space, request, near)?;
         self.tell(format!("{} takes the request", self.space(target).name));
-        if self.space(target).number("ipv4/icmp_echo_ignore_all") == 1
-            && self.wire.stops(Cause::EchoIgnored(target))
-        {
+        self.serves(target, request)?;
+        self.hops = 0;
+        let (source, destination) = (request.destination, request.source);
+        // An echo is as long as what it answers; what else answers is short.
+        let bytes = request.bytes.filter(|_| load == Load::Echo);
+        let answer = Packet { source, destination, answer: true, bytes, ..request };
+        // An answer of IPv6 asks for the link that the request came in by.
+        let (back, _, answer) = self.originate(target, answer, by.filter(|_| to.is_ipv6()))?;
+        self.tell(format!("{} takes the answer", self.space(back).name));
+        if back != space {
             return Err(Gone);
         }
-        self.hops = 0;
-        let answer = Packet { source: to, destination: request.source, answer: true };
-        let (back, _) = self.originate(target, answer)?;
-        self.tell(format!("{} takes the answer", self.space(back).name));
-        if back == space { Ok(()) } else { Err(Gone) }
+        self.check_answer(space, (to, port), (answer.source, answer.port))
     }
 
     fn space(&self, at: usize) -> &'s Space {
@@ -108,12 +151,22 @@ impl<'s> Walk<'s> {
     }
 
     /// The route of a namespace for an address.
-    fn lookup(&mut self, at: usize, to: Ipv4Addr) -> Result<Route, Gone> {
+    fn lookup(&mut self, at: usize, to: IpAddr, near: Option<u32>) -> Result<Route, Gone> {
         let space = self.space(at);
-        for what in &space.strange {
+        for what in space.strange_for(to) {
             self.wire.odd(format!("{what} in {}", space.name));
         }
-        let found = space.route(to).cloned();
+        if let Some(route) = self.not_in_force(at, to) {
+            return Ok(route);
+        }
+        let found = match space.routes_to(to, near) {
+            Found::None => None,
+            Found::One(route) => Some(route.clone()),
+            Found::Several(route) => {
+                self.wire.odd(format!("several routes of one metric to {to} in {}", space.name));
+                Some(route.clone())
+            }
+        };
         let connected = |route: &Route| route.via.is_none() && route.to.prefix_len() > 0;
         if !found.as_ref().is_some_and(connected)
             && let Some(route) = self.without_its_link(at, to)
@@ -121,6 +174,7 @@ impl<'s> Walk<'s> {
             return route;
         }
         let Some(route) = found else {
+            self.note_lost_addresses(at, to);
             self.wire.stops(Cause::NoRoute(at, to));
             return Err(Gone);
         };
@@ -151,13 +205,17 @@ impl<'s> Walk<'s> {
         let space = self.space(at);
         let out = space.links.iter().find(|link| Some(link.index) == route.link);
         let Some(link) = out.filter(|link| !link.carrier) else { return };
-        if space.of_link(&link.name, "ignore_routes_with_linkdown") == 1 {
+        let ignores = match route.to.addr() {
+            IpAddr::V4(_) => space.of_link(&link.name, "ignore_routes_with_linkdown"),
+            IpAddr::V6(_) => space.of_link_in_v6(&link.name, "ignore_routes_with_linkdown"),
+        };
+        if ignores == 1 {
             self.wire.odd(format!("ignore_routes_with_linkdown in {}", space.name));
         }
     }
 
     /// The route that a link would give that is down, and with it its routes.
-    fn without_its_link(&mut self, at: usize, to: Ipv4Addr) -> Option<Result<Route, Gone>> {
+    fn without_its_link(&mut self, at: usize, to: IpAddr) -> Option<Result<Route, Gone>> {
         let down = |link: &&crate::snapshot::Link| {
             !link.up && link.addresses.iter().any(|net| net.contains(&to))
         };
@@ -174,152 +232,60 @@ impl<'s> Walk<'s> {
             via: None,
             link: Some(link.index),
             source: Some(net.addr()),
+            mtu: None,
             strange: None,
         }))
     }
 
-    /// A namespace sends a packet of its own.
-    fn originate(&mut self, at: usize, packet: Packet) -> Result<(usize, Packet), Gone> {
-        let route = self.lookup(at, packet.destination)?;
-        if route.kind == "local" {
-            let links = (None, Some("lo"));
-            self.filter(at, Hook::Output, links, packet)?;
-            self.filter(at, Hook::Postrouting, links, packet)?;
-            self.filter(at, Hook::Prerouting, (Some("lo"), None), packet)?;
-            self.filter(at, Hook::Input, (Some("lo"), None), packet)?;
-            let lo = self.space(at).links.iter().find(|link| link.loopback);
-            if let Some(lo) = lo.filter(|lo| !lo.up)
-                && self.wire.stops(Cause::Down((at, lo.index)))
-            {
-                return Err(Gone);
-            }
-            return Ok((at, packet));
-        }
-        let out = route.link.map(|index| self.bare((at, index)));
-        self.filter(at, Hook::Output, (None, out), packet)?;
-        self.leave(at, packet, &route)
+    /// The route to an own address that is not in force: its link is down, or it was found to be
+    /// somebody else's. It is there once that is lifted.
+    fn not_in_force(&self, at: usize, to: IpAddr) -> Option<Route> {
+        let links = &self.space(at).links;
+        let link = links.iter().find(|link| {
+            let id = (at, link.index);
+            let taken = link.unready.contains_key(&to) && self.is_lifted(&Cause::Taken(id, to));
+            let has = link.addresses.iter().any(|net| net.addr() == to);
+            taken || (has && !link.up && self.is_lifted(&Cause::Down(id)))
+        })?;
+        Some(Route {
+            to: alone(to),
+            kind: "local".into(),
+            table: 255,
+            metric: 0,
+            via: None,
+            link: Some(link.index),
+            source: None,
+            mtu: None,
+            strange: None,
+        })
     }
 
-    fn filter(
-        &mut self,
-        at: usize,
-        hook: Hook,
-        links: (Option<&str>, Option<&str>),
-        packet: Packet,
-    ) -> Result<bool, Gone> {
-        self.wire.ask(at, hook, links, packet, false).ok_or(Gone)
+    fn is_lifted(&self, cause: &Cause) -> bool {
+        self.wire.lifted.contains(cause)
     }
 
-    /// A packet leaves a namespace by its route.
-    fn leave(
-        &mut self,
-        at: usize,
-        mut packet: Packet,
-        route: &Route,
-    ) -> Result<(usize, Packet), Gone> {
-        let Some(index) = route.link else {
-            self.wire.odd(format!("a route without a link in {}", self.space(at).name));
-            return Err(Gone);
-        };
-        let link = (at, index);
-        if self.filter(at, Hook::Postrouting, (None, Some(self.bare(link))), packet)? {
-            let Some(new) = self.space(at).source(route, packet.destination) else {
-                return Err(Gone);
-            };
-            if new != packet.source {
-                self.replaced.push((at, new, packet.source));
-                packet.source = new;
-            }
+    /// A link that is down has no IPv6 addresses any more, and no routes: they are not read.
+    fn note_lost_addresses(&mut self, at: usize, to: IpAddr) {
+        let space = self.space(at);
+        let down = space.links.iter().find(|link| to.is_ipv6() && !link.up && !link.loopback);
+        if let Some(link) = down {
+            let name = self.wire.snapshot.name((at, link.index));
+            self.wire.odd(format!("{name} is down, and what IPv6 addresses and routes it had"));
         }
-        let near = route.via.unwrap_or(packet.destination);
-        let asker = if self.space(at).is_local(packet.source) {
-            Some(packet.source)
-        } else {
-            self.space(at).source(&Route { source: None, ..route.clone() }, near)
-        };
-        let dst = self.resolve(link, near, asker)?;
-        let Some(src) = self.mac(link) else { return Err(Gone) };
-        let frame = Frame { src, dst, tag: None, packet: Some(packet) };
-        let arrivals = self.wire.send(link, &frame);
-        let [arrival] = arrivals.as_slice() else {
-            if arrivals.len() > 1 {
-                self.wire.odd(format!("{} stacks take a frame for {dst}", arrivals.len()));
-            }
-            return Err(Gone);
-        };
-        let what = if packet.answer { "answer" } else { "request" };
-        self.tell(format!("{what}: {}", arrival.path.join(" ")));
-        self.arrive(arrival.at, packet)
     }
 
-    fn mac(&mut self, link: LinkId) -> Option<Mac> {
-        let mac = self.wire.snapshot.link(link).and_then(|link| link.mac);
-        if mac.is_none() {
-            self.wire.odd(format!("{} has no Ethernet address", self.wire.snapshot.name(link)));
+    /// What makes it hard to tell which of its IPv6 addresses a namespace sends from.
+    fn note_sources(&mut self, at: usize, route: &Route) {
+        let space = self.space(at);
+        if route.source.is_some() {
+            return;
         }
-        mac
-    }
-
-    /// A packet comes into a namespace.
-    fn arrive(&mut self, link: LinkId, mut packet: Packet) -> Result<(usize, Packet), Gone> {
-        let at = link.0;
-        let name = self.bare(link);
-        for what in &self.space(at).strange {
-            self.wire.odd(format!("{what} in {}", self.space(at).name));
+        if let Some((ip, what)) = space.links.iter().flat_map(|link| &link.unloved).next() {
+            self.wire.odd(format!("{ip}, a {what} address to send from, in {}", space.name));
         }
-        // The hook comes before the route, and before the check of the way back.
-        self.filter(at, Hook::Prerouting, (Some(name), None), packet)?;
-        let undo = |(space, new, _): &&(usize, Ipv4Addr, Ipv4Addr)| {
-            *space == at && packet.answer && *new == packet.destination
-        };
-        if let Some((_, _, old)) = self.replaced.iter().find(undo) {
-            packet.destination = *old;
+        let name = space.links.iter().find(|l| Some(l.index) == route.link).map(|l| &l.name);
+        if name.is_some_and(|name| space.of_link_in_v6(name, "use_oif_addrs_only") == 1) {
+            self.wire.odd(format!("use_oif_addrs_only in {}", space.name));
         }
-        self.check_source(link, packet.source)?;
-        let route = self.lookup(at, packet.destination)?;
-        if route.kind == "local" {
-            self.filter(at, Hook::Input, (Some(name), None), packet)?;
-            return Ok((at, packet));
-        }
-        let forwards = self.space(at).number(&format!("ipv4/conf/{name}/forwarding")) == 1;
-        if !forwards && self.wire.stops(Cause::NoForwarding(link)) {
-            return Err(Gone);
-        }
-        self.hops += 1;
-        if self.hops > HOPS {
-            self.wire.odd("a circle of routers".into());
-            return Err(Gone);
-        }
-        let out = route.link.map(|index| self.bare((at, index)));
-        self.filter(at, Hook::Forward, (Some(name), out), packet)?;
-        self.tell(format!(
-            "{} routes it from {name} to {}",
-            self.space(at).name,
-            out.unwrap_or("?")
-        ));
-        self.leave(at, packet, &route)
-    }
-
-    /// `fib_validate_source`.
-    fn check_source(&mut self, link: LinkId, source: Ipv4Addr) -> Result<(), Gone> {
-        let (space, name) = (self.space(link.0), self.bare(link));
-        let stopped = if space.is_local(source) {
-            if space.of_link(name, "accept_local") == 1 {
-                self.wire.odd(format!("accept_local in {}", space.name));
-            }
-            self.wire.stops(Cause::Martian(link, source))
-        } else {
-            let back = space.route(source).filter(|route| route.kind == "unicast");
-            if let Some(what) = back.and_then(|route| route.strange.as_ref()) {
-                self.wire.odd(format!("{what} in a route of {}", space.name));
-            }
-            let misses = match space.of_link(name, "rp_filter") {
-                0 => false,
-                1 => back.is_none_or(|route| route.link != Some(link.1)),
-                _ => back.is_none(),
-            };
-            misses && self.wire.stops(Cause::ReversePath(link, source))
-        };
-        if stopped { Err(Gone) } else { Ok(()) }
     }
 }

@@ -8,11 +8,12 @@ mod firewall;
 mod macvlan;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use hairpin_model::Mac;
 
-use crate::cause::Cause;
+use crate::cause::{Cause, Word};
+use crate::ruleset::Load;
 use crate::snapshot::{Kind, LinkId, Snapshot};
 
 /// A frame on its way.
@@ -25,12 +26,29 @@ pub(crate) struct Frame {
     pub(crate) packet: Option<Packet>,
 }
 
-/// An ICMP echo request or its answer.
-#[derive(Clone, Copy, Debug)]
+impl Frame {
+    /// How long its packet is, if that is asked about.
+    pub(crate) fn bytes(&self) -> Option<u32> {
+        self.packet.and_then(|packet| packet.bytes)
+    }
+
+    /// Whether it is for more than one.
+    pub(crate) const fn is_group(&self) -> bool {
+        self.dst.0[0] & 1 == 1
+    }
+}
+
+/// An IP packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Packet {
-    pub(crate) source: Ipv4Addr,
-    pub(crate) destination: Ipv4Addr,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) load: Load,
+    /// The port that the request is for: TCP and UDP.
+    pub(crate) port: u16,
     pub(crate) answer: bool,
+    /// How long it is, if that is asked about; it is not to be cut.
+    pub(crate) bytes: Option<u32>,
 }
 
 /// A stack that took a frame, and the links that it passed.
@@ -56,8 +74,14 @@ pub(crate) struct Wire<'s> {
     pub(crate) strange: Vec<String>,
     /// Where frames left what was read.
     pub(crate) left: BTreeSet<LinkId>,
+    /// Bridges that send multicast where it was asked for, once there is a querier.
+    pub(crate) snooping: BTreeSet<LinkId>,
     /// What bridges learned during the walk.
     learned: BTreeMap<(LinkId, Mac), u32>,
+    /// Between which ports the sender's own is.
+    pub(crate) senders: (u16, u16),
+    /// Namespaces that translated the request.
+    pub(crate) translators: BTreeSet<usize>,
     /// Namespaces whose connection tracking has seen the request.
     pub(crate) tracked: BTreeSet<usize>,
     arrivals: Vec<Arrival>,
@@ -71,7 +95,10 @@ impl<'s> Wire<'s> {
             stopped: Vec::new(),
             strange: Vec::new(),
             left: BTreeSet::new(),
+            snooping: BTreeSet::new(),
             learned: BTreeMap::new(),
+            senders: (0, u16::MAX),
+            translators: BTreeSet::new(),
             tracked: BTreeSet::new(),
             arrivals: Vec::new(),
         }
@@ -111,6 +138,18 @@ impl<'s> Wire<'s> {
         !link.carrier && self.stops(self.root(id, 0))
     }
 
+    /// `is_skb_forwardable`: whether a frame is too long for a link that no stack sends it by, which
+    /// then loses it without a word. There is room for a VLAN's tag.
+    fn overflows(&mut self, id: LinkId, frame: &Frame) -> bool {
+        const TAG: u32 = 4;
+        let Some(bytes) = frame.bytes() else { return false };
+        let mtu = self.snapshot.link(id).map_or(u32::MAX, |link| link.mtu);
+        if frame.tag.is_some() && bytes > mtu && bytes <= mtu + TAG {
+            self.odd(format!("a tag that may be too much for {}", self.snapshot.name(id)));
+        }
+        bytes > mtu.saturating_add(TAG) && self.stops(Cause::TooLong(id, bytes, Word::None))
+    }
+
     /// What takes a link's carrier.
     fn root(&self, id: LinkId, depth: usize) -> Cause {
         match self.snapshot.below(id).and_then(|below| Some((below, self.snapshot.link(below)?))) {
@@ -138,13 +177,19 @@ impl<'s> Wire<'s> {
             return;
         }
         self.note_strange(id);
-        if frame.packet.is_some() && link.mtu < PING {
+        if frame.bytes().is_none() && frame.packet.is_some() && link.mtu < PING {
             self.odd(format!("an MTU smaller than a ping on {}", self.snapshot.name(id)));
         }
         let path = Self::step(&path, self.snapshot.name(id), '>');
         let below = self.snapshot.below(id);
         match (&link.kind, below) {
-            (Kind::Veth, Some(peer)) => self.receive(peer, frame, path),
+            (Kind::Veth, Some(peer)) => {
+                // Whoever gives one end of a cable an MTU gives it to the other.
+                let raised = |cause: &Cause| matches!(cause, Cause::TooLong(end, ..) if *end == id);
+                if self.lifted.iter().any(raised) || !self.overflows(peer, &frame) {
+                    self.receive(peer, frame, path);
+                }
+            }
             (Kind::Bridge(_), _) => self.forward(id, None, &frame, &path),
             (Kind::Macvlan(child) | Kind::Macvtap(child), Some(parent)) => {
                 self.child_sends(id, child, parent, frame, path);
@@ -223,7 +268,7 @@ impl<'s> Wire<'s> {
             self.left.insert(id);
             return;
         }
-        if frame.dst != Mac::BROADCAST && Some(frame.dst) != link.mac {
+        if !frame.is_group() && Some(frame.dst) != link.mac {
             return;
         }
         if frame.tag.is_some_and(|tag| self.stops(Cause::NoVlan(id, tag))) {

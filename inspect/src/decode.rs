@@ -1,20 +1,21 @@
 //! What netlink's messages say, as a snapshot's values. Only reads messages.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hairpin_explain::snapshot::{Bridge, Entry, Kind, Link, Macvlan, Neighbour, Port, Route};
 use hairpin_model::Mac;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::AddressAttribute;
+use netlink_packet_route::address::{AddressAttribute, AddressFlags};
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoMacVlan, InfoMacVtap, InfoPortData,
-    InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkXdp, MacVlanFlags, XdpAttached,
+    BridgeQuerierState, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoMacVlan, InfoMacVtap,
+    InfoPortData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkXdp, MacVlanFlags, XdpAttached,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourState,
 };
-use netlink_packet_route::route::{RouteAddress, RouteAttribute};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMetric};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags};
 use netlink_packet_route::tc::TcAttribute;
 
@@ -107,7 +108,16 @@ fn set_bridge(bridge: &mut Bridge, infos: &[InfoBridge]) {
         match info {
             InfoBridge::VlanFiltering(on) => bridge.vlan_filtering = *on,
             InfoBridge::NfCallIpTables(on) => bridge.nf_call_iptables = *on,
+            InfoBridge::NfCallIp6Tables(on) => bridge.nf_call_ip6tables = *on,
             InfoBridge::NfCallArpTables(on) => bridge.nf_call_arptables = *on,
+            InfoBridge::MulticastSnooping(on) => bridge.snooping = *on,
+            InfoBridge::MulticastQuerier(true) => bridge.querier = true,
+            InfoBridge::MulticastQuerierState(state) => {
+                let six = |found: &BridgeQuerierState| {
+                    matches!(found, BridgeQuerierState::Ipv6Address(_))
+                };
+                bridge.querier |= state.iter().any(six);
+            }
             _ => {}
         }
     }
@@ -161,6 +171,7 @@ fn port(flags: &[InfoBridgePort], strange: &mut Vec<String>) -> Port {
             InfoBridgePort::Learning(on) => port.learning = *on,
             InfoBridgePort::UnicastFlood(on) => port.flood = *on,
             InfoBridgePort::BroadcastFlood(on) => port.bcast_flood = *on,
+            InfoBridgePort::MulticastFlood(on) => port.mcast_flood = *on,
             InfoBridgePort::Locked(on) => port.locked = *on,
             InfoBridgePort::NeighSupress(true) | InfoBridgePort::NeighVlanSuppress(true) => {
                 strange.push("suppression of neighbour questions".into());
@@ -177,40 +188,86 @@ fn port(flags: &[InfoBridgePort], strange: &mut Vec<String>) -> Port {
     port
 }
 
-/// An IPv4 address and its link's index.
-pub(crate) fn address(message: &RouteNetlinkMessage) -> Option<(u32, Ipv4Net)> {
-    let RouteNetlinkMessage::NewAddress(message) = message else { return None };
-    let local = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Local(IpAddr::V4(ip)) => Some(*ip),
-        _ => None,
-    })?;
-    Some((message.header.index, Ipv4Net::new(local, message.header.prefix_len).ok()?))
+/// An address.
+pub(crate) struct Address {
+    /// Its link's index.
+    pub(crate) link: u32,
+    pub(crate) net: IpNet,
+    /// Why it is not used, if so.
+    pub(crate) unready: Option<&'static str>,
+    /// Why it is not the first choice, if so.
+    pub(crate) unloved: Option<&'static str>,
 }
 
-/// An IPv4 route.
+/// An address, and its link's index.
+pub(crate) fn address(message: &RouteNetlinkMessage) -> Option<Address> {
+    let RouteNetlinkMessage::NewAddress(message) = message else { return None };
+    let four = message.header.family == AddressFamily::Inet;
+    let (mut local, mut near) = (None, None);
+    let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(ip) => local = Some(*ip),
+            // IPv6 has its own address here, unless there is one of a peer.
+            AddressAttribute::Address(ip) if !four => near = Some(*ip),
+            AddressAttribute::Flags(found) => flags = *found,
+            _ => {}
+        }
+    }
+    let ip = local.or(near).filter(|ip| ip.is_ipv4() == four)?;
+    let is = |flag| !four && flags.contains(flag);
+    let unready = match () {
+        () if is(AddressFlags::Dadfailed) => Some("dadfailed"),
+        () if is(AddressFlags::Tentative) && !is(AddressFlags::Optimistic) => Some("tentative"),
+        () => None,
+    };
+    let unloved = match () {
+        () if is(AddressFlags::Deprecated) => Some("deprecated"),
+        () if is(AddressFlags::Secondary) => Some("temporary"),
+        () if is(AddressFlags::Optimistic) => Some("optimistic"),
+        () if is(AddressFlags::Homeaddress) => Some("home"),
+        () => None,
+    };
+    let net = IpNet::new(ip, message.header.prefix_len).ok()?;
+    Some(Address { link: message.header.index, net, unready, unloved })
+}
+
+/// A route.
 pub(crate) fn route(message: &RouteNetlinkMessage) -> Option<Route> {
     let RouteNetlinkMessage::NewRoute(message) = message else { return None };
     let header = &message.header;
+    let any: IpAddr = match header.address_family {
+        AddressFamily::Inet => Ipv4Addr::UNSPECIFIED.into(),
+        AddressFamily::Inet6 => Ipv6Addr::UNSPECIFIED.into(),
+        _ => return None,
+    };
+    let odd = match () {
+        () if header.tos != 0 => Some("a type of service"),
+        () if header.source_prefix_length != 0 => Some("a source of its own"),
+        () => None,
+    };
     let mut route = Route {
-        to: Ipv4Net::new(Ipv4Addr::UNSPECIFIED, header.destination_prefix_length).ok()?,
+        to: IpNet::new(any, header.destination_prefix_length).ok()?,
         kind: route_kind(header.kind).to_owned(),
         table: u32::from(header.table),
         metric: 0,
         via: None,
         link: None,
         source: None,
-        strange: (header.tos != 0).then(|| "a type of service".into()),
+        mtu: None,
+        strange: odd.map(str::to_owned),
     };
     for attribute in &message.attributes {
         match attribute {
-            RouteAttribute::Destination(RouteAddress::Inet(ip)) => {
-                route.to = Ipv4Net::new(*ip, header.destination_prefix_length).ok()?;
+            RouteAttribute::Destination(to) => {
+                route.to = IpNet::new(ip(to)?, header.destination_prefix_length).ok()?;
             }
-            RouteAttribute::Gateway(RouteAddress::Inet(ip)) => route.via = Some(*ip),
-            RouteAttribute::PrefSource(RouteAddress::Inet(ip)) => route.source = Some(*ip),
+            RouteAttribute::Gateway(via) => route.via = Some(ip(via)?),
+            RouteAttribute::PrefSource(from) => route.source = Some(ip(from)?),
             RouteAttribute::Oif(index) => route.link = Some(*index),
             RouteAttribute::Table(table) => route.table = *table,
             RouteAttribute::Priority(metric) => route.metric = *metric,
+            RouteAttribute::Metrics(all) => route.mtu = all.iter().find_map(mtu),
             RouteAttribute::MultiPath(_) => route.strange = Some("several next hops".into()),
             RouteAttribute::NhId(_) => route.strange = Some("a next hop object".into()),
             RouteAttribute::Encap(_) | RouteAttribute::Via(_) => {
@@ -219,7 +276,24 @@ pub(crate) fn route(message: &RouteNetlinkMessage) -> Option<Route> {
             _ => {}
         }
     }
-    Some(route)
+    // The kernel's own word for no route at all, in the lists of older ones.
+    let none = route.kind == "unreachable" && route.to.prefix_len() == 0 && any.is_ipv6();
+    (!(none && route.metric == u32::MAX)).then_some(route)
+}
+
+const fn mtu(metric: &RouteMetric) -> Option<u32> {
+    match metric {
+        RouteMetric::Mtu(bytes) => Some(*bytes),
+        _ => None,
+    }
+}
+
+const fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(ip) => Some(IpAddr::V4(*ip)),
+        RouteAddress::Inet6(ip) => Some(IpAddr::V6(*ip)),
+        _ => None,
+    }
 }
 
 /// `RTN_*`, as `ip route` writes them.
@@ -237,13 +311,18 @@ fn route_kind(kind: netlink_packet_route::route::RouteType) -> &'static str {
     }
 }
 
-/// An IPv4 neighbour whose Ethernet address is known.
+/// A neighbour whose Ethernet address is known.
 pub(crate) fn neighbour(message: &RouteNetlinkMessage) -> Option<Neighbour> {
     let RouteNetlinkMessage::NewNeighbour(message) = message else { return None };
     let (mut ip, mut found) = (None, None);
     for attribute in &message.attributes {
         match attribute {
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => ip = Some(*address),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => {
+                ip = Some(IpAddr::V4(*address));
+            }
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => {
+                ip = Some(IpAddr::V6(*address));
+            }
             NeighbourAttribute::LinkLayerAddress(bytes) => found = mac(bytes),
             _ => {}
         }

@@ -1,12 +1,15 @@
-//! Reads a live machine's network configuration, and changes nothing.
+//! Reads a live machine's network configuration, and changes nothing; sends one packet where it is
+//! asked to ([`probe`]).
 //!
 //! Each namespace is read by a thread of its own, which steps in, asks netlink for lists, and
 //! ends. What is read is a [`Snapshot`]; what follows from it is no business of this crate. It
-//! sends no frame, sets nothing, and knows nothing of labs.
+//! sets nothing, and knows nothing of labs.
 
 mod decode;
 mod list;
+mod listen;
 mod place;
+mod probe;
 mod ruleset;
 mod space;
 
@@ -18,6 +21,7 @@ use hairpin_model::Error;
 use nix::sched::{CloneFlags, setns};
 
 pub use place::{Place, Places};
+pub use probe::{probe, words};
 
 /// Reads these namespaces. The numbers by which their links name each other's namespaces are
 /// understood among them only.

@@ -166,10 +166,33 @@ fn known(name: &str, data: &[u8]) -> Option<Step> {
                 chain: attr(verdict, 2).and_then(text),
             }
         }
+        "immediate" => Step::Load { to: number(data, 1)?, data: attr(attr(data, 2)?, 1)?.to_vec() },
+        "fib" => {
+            Step::Fib { to: number(data, 1)?, result: number(data, 2)?, flags: number(data, 3)? }
+        }
+        "nat" => translation(data)?,
         "reject" => Step::Reject,
         // A range of ports does not concern a ping, a flag might.
         "masq" => Step::Masquerade,
         _ => return None,
+    })
+}
+
+/// One address, one port: of a range nobody knows which it will be.
+fn translation(data: &[u8]) -> Option<Step> {
+    /// `NF_NAT_RANGE_MAP_IPS`, `PROTO_SPECIFIED`, `PROTO_RANDOM`, `PERSISTENT`, `PROTO_RANDOM_FULLY`.
+    const PLAIN: u32 = 0b1_1111;
+    let one = |least, most| {
+        let found = number(data, least);
+        (number(data, most).is_none() || number(data, most) == found).then_some(found)
+    };
+    if number(data, 7).unwrap_or(0) & !PLAIN != 0 {
+        return None;
+    }
+    Some(Step::Translate {
+        destination: number(data, 1)? == 1,
+        address: one(3, 4)?,
+        port: one(5, 6)?,
     })
 }
 

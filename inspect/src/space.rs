@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 
 use hairpin_explain::snapshot::{Link, Space};
 use hairpin_model::Error;
@@ -17,13 +18,17 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::decode;
 use crate::list::{Kernel, failed};
+use crate::listen;
 use crate::place::Place;
 use crate::ruleset;
 
 /// The sysctls of a namespace that decide over a ping.
-const SYSCTLS: [&str; 3] = [
+const SYSCTLS: [&str; 6] = [
+    "ipv4/ip_local_port_range",
     "ipv4/icmp_echo_ignore_all",
+    "ipv6/icmp/echo_ignore_all",
     "bridge/bridge-nf-call-iptables",
+    "bridge/bridge-nf-call-ip6tables",
     "bridge/bridge-nf-call-arptables",
 ];
 /// Those of each link.
@@ -39,6 +44,23 @@ const OF_LINKS: [&str; 9] = [
     "ignore_routes_with_linkdown",
 ];
 
+/// Those of each link that IPv6 has.
+const OF_LINKS_IN_V6: [&str; 7] = [
+    "mtu",
+    "forwarding",
+    "force_forwarding",
+    "disable_ipv6",
+    "proxy_ndp",
+    "use_oif_addrs_only",
+    "ignore_routes_with_linkdown",
+];
+
+/// The families that the kernel has.
+fn families() -> Vec<AddressFamily> {
+    let six = Path::new("/proc/sys/net/ipv6").exists().then_some(AddressFamily::Inet6);
+    [AddressFamily::Inet].into_iter().chain(six).collect()
+}
+
 /// Reads everything.
 pub(crate) fn read(place: &Place, all: &[Place]) -> Result<Space, Error> {
     let kernel = Kernel::route()?;
@@ -46,8 +68,12 @@ pub(crate) fn read(place: &Place, all: &[Place]) -> Result<Space, Error> {
     space.links = links(&kernel)?;
     routes(&kernel, &mut space)?;
     neighbours(&kernel, &mut space)?;
-    if let Err(error) = rules(&kernel, &mut space) {
-        space.strange.push(error.what);
+    for family in families() {
+        let odd = rules(&kernel, family).unwrap_or_else(|error| vec![error.what]);
+        match family {
+            AddressFamily::Inet => space.strange_in_v4.extend(odd),
+            _ => space.strange_in_v6.extend(odd),
+        }
     }
     queues(&kernel, &mut space);
     space.peers = peers(&kernel, &space, all)?;
@@ -56,6 +82,7 @@ pub(crate) fn read(place: &Place, all: &[Place]) -> Result<Space, Error> {
         Ok(chains) => space.chains = chains,
         Err(error) => space.strange.push(error.what),
     }
+    space.listeners = listen::read();
     others(&mut space);
     Ok(space)
 }
@@ -63,36 +90,49 @@ pub(crate) fn read(place: &Place, all: &[Place]) -> Result<Space, Error> {
 fn links(kernel: &Kernel) -> Result<Vec<Link>, Error> {
     let found = kernel.list("the links", RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
     let mut links: Vec<Link> = found.iter().filter_map(decode::link).collect();
-    let mut request = AddressMessage::default();
-    request.header.family = AddressFamily::Inet;
-    for found in kernel.list("the addresses", RouteNetlinkMessage::GetAddress(request))? {
-        let Some((index, net)) = decode::address(&found) else { continue };
-        if let Some(link) = links.iter_mut().find(|link| link.index == index) {
-            link.addresses.push(net);
+    for family in families() {
+        let mut request = AddressMessage::default();
+        request.header.family = family;
+        for found in kernel.list("the addresses", RouteNetlinkMessage::GetAddress(request))? {
+            let Some(address) = decode::address(&found) else { continue };
+            let Some(link) = links.iter_mut().find(|link| link.index == address.link) else {
+                continue;
+            };
+            let ip = address.net.addr();
+            link.addresses.push(address.net);
+            link.unready.extend(address.unready.map(|what| (ip, what.to_owned())));
+            link.unloved.extend(address.unloved.map(|what| (ip, what.to_owned())));
         }
     }
     Ok(links)
 }
 
 fn routes(kernel: &Kernel, space: &mut Space) -> Result<(), Error> {
-    let mut request = RouteMessage::default();
-    request.header.address_family = AddressFamily::Inet;
-    let found = kernel.list("the routes", RouteNetlinkMessage::GetRoute(request))?;
-    space.routes = found.iter().filter_map(decode::route).collect();
+    for family in families() {
+        let mut request = RouteMessage::default();
+        request.header.address_family = family;
+        let found = kernel.list("the routes", RouteNetlinkMessage::GetRoute(request))?;
+        space.routes.extend(found.iter().filter_map(decode::route));
+    }
     Ok(())
 }
 
 fn neighbours(kernel: &Kernel, space: &mut Space) -> Result<(), Error> {
     let mut request = NeighbourMessage::default();
-    request.header.family = AddressFamily::Inet;
-    let found =
-        kernel.list("the neighbours", RouteNetlinkMessage::GetNeighbour(request.clone()))?;
-    space.neighbours = found.iter().filter_map(decode::neighbour).collect();
-    let mut proxies = request.clone();
-    proxies.header.flags = NeighbourFlags::Proxy;
-    let found =
-        kernel.list("the proxied neighbours", RouteNetlinkMessage::GetNeighbour(proxies))?;
-    space.has_proxies = !found.is_empty();
+    for family in families() {
+        request.header.family = family;
+        let found =
+            kernel.list("the neighbours", RouteNetlinkMessage::GetNeighbour(request.clone()))?;
+        space.neighbours.extend(found.iter().filter_map(decode::neighbour));
+        let mut proxies = request.clone();
+        proxies.header.flags = NeighbourFlags::Proxy;
+        let found =
+            kernel.list("the proxied neighbours", RouteNetlinkMessage::GetNeighbour(proxies))?;
+        match family {
+            AddressFamily::Inet => space.has_proxies = !found.is_empty(),
+            _ => space.has_proxies_in_v6 = !found.is_empty(),
+        }
+    }
     request.header.family = AddressFamily::Bridge;
     let found =
         kernel.list("the entries of bridges", RouteNetlinkMessage::GetNeighbour(request))?;
@@ -100,22 +140,25 @@ fn neighbours(kernel: &Kernel, space: &mut Space) -> Result<(), Error> {
     Ok(())
 }
 
-/// Policies beyond the three that every namespace has.
-fn rules(kernel: &Kernel, space: &mut Space) -> Result<(), Error> {
+/// Policies beyond those that every namespace has.
+fn rules(kernel: &Kernel, family: AddressFamily) -> Result<Vec<String>, Error> {
     let mut request = RuleMessage::default();
-    request.header.family = AddressFamily::Inet;
+    request.header.family = family;
     let found = kernel.list("the routing policies", RouteNetlinkMessage::GetRule(request))?;
     let mut usual: Vec<u32> = Vec::new();
+    let mut odd = Vec::new();
     for rule in &found {
         match decode::usual_rule(rule) {
             Some(table) => usual.push(table),
-            None => space.strange.push("a routing policy of its own (`ip rule`)".into()),
+            None => odd.push("a routing policy of its own (`ip rule`)".into()),
         }
     }
-    if usual != [255, 254, 253] {
-        space.strange.push("routing tables in an order of their own (`ip rule`)".into());
+    let expected: &[u32] =
+        if family == AddressFamily::Inet { &[255, 254, 253] } else { &[255, 254] };
+    if usual != expected {
+        odd.push("routing tables in an order of their own (`ip rule`)".into());
     }
-    Ok(())
+    Ok(odd)
 }
 
 /// Queueing disciplines that do more than wait.
@@ -177,7 +220,11 @@ fn sysctl(name: &str) -> Option<(String, String)> {
 
 fn sysctls(links: &[Link]) -> BTreeMap<String, String> {
     let names = links.iter().map(|link| link.name.as_str()).chain(["all"]);
-    let each = names.flat_map(|link| OF_LINKS.map(|name| format!("ipv4/conf/{link}/{name}")));
+    let each = names.flat_map(|link| {
+        let four = OF_LINKS.map(|name| format!("ipv4/conf/{link}/{name}"));
+        let six = OF_LINKS_IN_V6.map(|name| format!("ipv6/conf/{link}/{name}"));
+        four.into_iter().chain(six)
+    });
     let own = SYSCTLS.map(str::to_owned);
     each.chain(own).filter_map(|name| sysctl(&name)).collect()
 }
@@ -189,7 +236,10 @@ fn others(space: &mut Space) {
         names.is_ok_and(|names| !names.trim().is_empty())
     };
     if tables("ip") {
-        space.strange.push("rules of the old iptables (`iptables-legacy-save`)".into());
+        space.strange_in_v4.push("rules of the old iptables (`iptables-legacy-save`)".into());
+    }
+    if tables("ip6") {
+        space.strange_in_v6.push("rules of the old ip6tables (`ip6tables-legacy-save`)".into());
     }
     if tables("arp") {
         let what = "rules of the old arptables (`arptables-legacy-save`)";

@@ -19,7 +19,7 @@ impl Cause {
                 "give the machine a child of its own, and route to the container through it",
                 format!(
                     "{}ip link add shim0 link {} type macvlan mode bridge && {0}ip link set shim0 up && {0}ip \
-                     route add CONTAINER/32 dev shim0",
+                     route add CONTAINER dev shim0",
                     names.within(parent.0),
                     names.bare(*parent)
                 ),

@@ -1,7 +1,8 @@
 //! What stops frames at a link.
 
 use super::{Names, Told, config};
-use crate::cause::Cause;
+use crate::cause::{Cause, Word};
+use crate::snapshot::LinkId;
 
 impl Cause {
     pub(super) fn link(&self, names: &Names<'_>) -> Told {
@@ -32,6 +33,7 @@ impl Cause {
                     "plug it in: for a card the cable, for a bridge a port that is up",
                     format!("{}ip link show {}", names.within(link.0), names.bare(*link)),
                 ),
+            Self::TooLong(link, bytes, word) => too_long(names, *link, *bytes, *word),
             Self::NoVlan(link, id) => config(
                 format!(
                     "frames come to {} with VLAN {id}, and no link there takes that VLAN",
@@ -50,4 +52,31 @@ impl Cause {
             _ => unreachable!("told elsewhere"),
         }
     }
+}
+
+fn too_long(names: &Names<'_>, link: LinkId, bytes: u32, word: Word) -> Told {
+    let mtu = names.0.link(link).map_or(0, |link| link.mtu);
+    let (what, rule) = match word {
+        Word::Own => ("the sender is told at once, `Message too long`".to_owned(), None),
+        Word::Icmp => (
+            format!(
+                "{} sends the sender word by ICMP (IPv4: fragmentation needed, IPv6: packet too big) with \
+                 that MTU",
+                names.space(link.0)
+            ),
+            Some("docker.mtu.the-sender-is-told"),
+        ),
+        Word::None => ("it is lost, and nobody is told".to_owned(), None),
+    };
+    let why =
+        format!("{} takes packets of {mtu} bytes, and not of {bytes}: {what}", names.link(link));
+    let set = |link: LinkId, bytes: u32| {
+        format!("{}ip link set {} mtu {bytes}", names.within(link.0), names.bare(link))
+    };
+    config(why, rule)
+        .remedy(
+            "have senders send no longer packets: their links' MTU",
+            format!("ip link set LINK mtu {mtu}"),
+        )
+        .remedy("or give that link the MTU, and what it is plugged into", set(link, bytes))
 }

@@ -40,6 +40,14 @@ impl Cause {
                 Some("bridge.port.group-flood-off-stops-its-own-kind"),
             )
             .remedy("flood broadcast to it again", set(*port, "bcast_flood on")),
+            Self::NoMulticast(port) => config(
+                format!(
+                    "port {} gets no multicast, so nobody behind it is asked for an IPv6 neighbour",
+                    names.link(*port)
+                ),
+                Some("bridge.port.group-flood-off-stops-its-own-kind"),
+            )
+            .remedy("flood multicast to it again", set(*port, "mcast_flood on")),
             Self::NoFlood(port) => config(
                 format!(
                     "port {} gets no unicast to addresses that the bridge has not learned",

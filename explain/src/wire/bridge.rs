@@ -23,7 +23,7 @@ impl Wire<'_> {
         if self.dead_bridge(id) || from.is_some_and(|port| self.refuses(id, port, frame)) {
             return;
         }
-        self.note_bridge(id, settings);
+        self.note_bridge(id, settings, frame);
         if from.is_some() && self.filtered(id, settings, frame, Hook::Prerouting) {
             return;
         }
@@ -38,7 +38,7 @@ impl Wire<'_> {
                     && (self.filtered(id, settings, frame, Hook::Forward)
                         || self.filtered(id, settings, frame, Hook::Postrouting))
             });
-            if !dropped {
+            if !dropped && !self.overflows(port, frame) {
                 self.transmit(port, frame.clone(), path.to_vec());
             }
         }
@@ -56,9 +56,16 @@ impl Wire<'_> {
         self.receive(id, frame.clone(), path.to_vec());
     }
 
-    fn note_bridge(&mut self, id: LinkId, settings: &Bridge) {
+    fn note_bridge(&mut self, id: LinkId, settings: &Bridge, frame: &Frame) {
         for what in &self.snapshot.spaces[id.0].strange_on_bridges {
             self.odd(format!("{what} in {}", self.snapshot.spaces[id.0].name));
+        }
+        if settings.snooping && frame.is_group() && frame.dst != Mac::BROADCAST {
+            self.snooping.insert(id);
+            if settings.querier {
+                let name = self.snapshot.name(id);
+                self.odd(format!("multicast snooping with a querier on {name}"));
+            }
         }
         if settings.vlan_filtering {
             self.odd(format!("a bridge that keeps VLANs apart: {}", self.snapshot.name(id)));
@@ -115,7 +122,7 @@ impl Wire<'_> {
         let space = &self.snapshot.spaces[id.0];
         let is_port = |link: &&crate::snapshot::Link| link.port.is_some_and(|(of, _)| of == id.1);
         let all = || space.links.iter().filter(is_port).map(|link| (id.0, link.index)).collect();
-        if frame.dst == Mac::BROADCAST {
+        if frame.is_group() {
             return Some((all(), true));
         }
         let entry = space.fdb.iter().find(|e| e.bridge == id.1 && e.mac == frame.dst);
@@ -162,6 +169,9 @@ impl Wire<'_> {
         }
         if frame.dst == Mac::BROADCAST {
             return out.bcast_flood || from.is_none() || !self.stops(Cause::NoBroadcast(port));
+        }
+        if frame.is_group() {
+            return out.mcast_flood || from.is_none() || !self.stops(Cause::NoMulticast(port));
         }
         let entry = |e: &&Entry| e.bridge == bridge.1 && e.mac == frame.dst;
         let held = self.snapshot.spaces[port.0].fdb.iter().find(entry);

@@ -32,8 +32,11 @@ pub(crate) fn switched(flags: PortFlags) -> Topology {
         .cable("sw:p2", "b:eth0")
         .port_with("sw:p2", "br", other)
         .address("sw:br", "192.0.2.1/24")
+        .address("sw:br", "2001:db8::1/64")
         .address("a:eth0", "192.0.2.11/24")
+        .address("a:eth0", "2001:db8::11/64")
         .address("b:eth0", "192.0.2.12/24")
+        .address("b:eth0", "2001:db8::12/64")
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! Reads a lab as a machine is read, and holds what is explained of it against the kernel.
 
 use std::fs::File;
-use std::net::IpAddr;
 
 use hairpin_explain::{Answer, Question, Snapshot, explain};
-use hairpin_harness::{Class, Error, Grid, Lab, Topology, Verdict};
+use hairpin_harness::{Class, Error, Family, Grid, Lab, Topology, Verdict};
 use hairpin_inspect::{Place, Places, read};
 
 /// Reads a lab as a machine is read.
 pub(crate) fn snapshot(lab: &Lab) -> Result<Snapshot, Error> {
+    read(&places(lab)?)
+}
+
+/// The namespaces of a lab.
+pub(crate) fn places(lab: &Lab) -> Result<Places, Error> {
     let mut places = Places::default();
     for netns in &lab.topology().netns {
         let file = lab.inside(&netns.name, || File::open("/proc/thread-self/ns/net"))?;
@@ -16,27 +20,35 @@ pub(crate) fn snapshot(lab: &Lab) -> Result<Snapshot, Error> {
             file.map_err(|error| Error::new(error.to_string(), &netns.name, "mount /proc"))?;
         places.all.push(Place { name: netns.name.clone(), file });
     }
-    read(&places)
+    Ok(places)
 }
 
-/// The hosts of a grid that have an IPv4 address.
-pub(crate) fn hosts(lab: &Lab, grid: &Grid) -> Vec<String> {
-    let has = |host: &&String| {
-        lab.topology().links_of(host).any(|link| link.addresses.iter().any(|a| a.addr().is_ipv4()))
-    };
+/// The hosts of a grid that have an address of that family.
+pub(crate) fn hosts(lab: &Lab, grid: &Grid, family: Family) -> Vec<String> {
+    let has = |host: &&String| lab.topology().address_of(host, family).is_some();
     grid.hosts.iter().filter(has).cloned().collect()
 }
 
 /// What a grid asks: the host's first address.
 pub(crate) fn question(lab: &Lab, snapshot: &Snapshot, from: &str, to: &str) -> Question {
-    let nets = lab.topology().links_of(to).flat_map(|link| link.addresses.clone());
-    let first = nets.map(|net| net.addr()).find_map(|ip| match ip {
-        IpAddr::V4(ip) => Some(ip),
-        IpAddr::V6(_) => None,
-    });
-    let at = snapshot.spaces.iter().position(|space| space.name == from);
-    Question { from: at.expect("it was read"), source: None, to: first.expect("it has an address") }
+    question_of(Family::V4, lab, snapshot, from, to)
 }
+
+/// The same of either family.
+pub(crate) fn question_of(
+    family: Family,
+    lab: &Lab,
+    snapshot: &Snapshot,
+    from: &str,
+    to: &str,
+) -> Question {
+    let to = lab.topology().address_of(to, family).expect("it has an address");
+    let at = snapshot.spaces.iter().position(|space| space.name == from);
+    Question::ping(at.expect("it was read"), to)
+}
+
+/// What is expected of an explanation: who, for whom, the answer, the rule that decides.
+pub(crate) type Expected<'a> = (&'a str, &'a str, Answer, &'a str);
 
 /// How many pairs were explained, and how many could not be.
 #[derive(Default)]
@@ -45,20 +57,31 @@ pub(crate) struct Tally {
     untold: usize,
 }
 
-/// Holds what is explained of all pairs against the kernel, and of some against what is expected.
-pub(crate) async fn hold(
+/// Holds what is explained of all pairs against the kernel, and of some against what is expected of
+/// IPv4. Of a lab with IPv6 too, that is held against the kernel as well.
+pub(crate) async fn hold(lab: &mut Lab, expected: &[Expected<'_>]) -> Result<Tally, Error> {
+    let all = lab.topology().netns.iter().filter(|netns| netns.host);
+    if all.clone().all(|netns| lab.topology().address_of(&netns.name, Family::V6).is_some()) {
+        hold_of(Family::V6, lab, &[]).await?;
+    }
+    hold_of(Family::V4, lab, expected).await
+}
+
+/// The same of one family.
+pub(crate) async fn hold_of(
+    family: Family,
     lab: &mut Lab,
-    expected: &[(&str, &str, Answer, &str)],
+    expected: &[Expected<'_>],
 ) -> Result<Tally, Error> {
     let snapshot = snapshot(lab)?;
-    let grid = lab.observe(Class::Ping4).await?;
+    let grid = lab.observe(Class::ping(family)).await?;
     let mut tally = Tally::default();
-    let all = hosts(lab, &grid);
+    let all = hosts(lab, &grid, family);
     for (from, to) in all.iter().flat_map(|from| all.iter().map(move |to| (from, to))) {
         if from == to {
             continue;
         }
-        let question = question(lab, &snapshot, from, to);
+        let question = question_of(family, lab, &snapshot, from, to);
         let explained = explain(&snapshot, &question);
         let cell = grid.cell(from, to).expect("the grid has its hosts");
         let text = hairpin_explain::text::text(&explained);
@@ -68,7 +91,10 @@ pub(crate) async fn hold(
             cell.verdict
         );
         match explained.answer {
-            Answer::CannotTell => tally.untold += 1,
+            Answer::CannotTell => {
+                println!("{from} -> {to} {family:?}: {:?}", explained.missing);
+                tally.untold += 1;
+            }
             answer => {
                 tally.told += 1;
                 let arrives = matches!(cell.verdict, Verdict::Delivered);
@@ -87,7 +113,7 @@ pub(crate) async fn hold(
             assert_eq!(first.unwrap_or_default(), *rule, "{text}");
         }
     }
-    println!("{}: {} told, {} not", lab.topology().name, tally.told, tally.untold);
+    println!("{} {family:?}: {} told, {} not", lab.topology().name, tally.told, tally.untold);
     Ok(tally)
 }
 
@@ -99,7 +125,7 @@ pub(crate) fn live(body: impl AsyncFnOnce() -> Result<(), Error>) {
 }
 
 /// Builds, and holds.
-pub(crate) fn surprise(topology: Topology, expected: &[(&str, &str, Answer, &str)]) {
+pub(crate) fn surprise(topology: Topology, expected: &[Expected<'_>]) {
     live(async || {
         let mut lab = Lab::build(&topology).await?;
         hold(&mut lab, expected).await?;

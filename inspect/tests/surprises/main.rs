@@ -5,8 +5,12 @@
 
 mod bridge;
 mod hold;
+mod length;
 mod macvlan;
+mod probes;
+mod published;
 mod routed;
+mod six;
 mod unread;
 mod wording;
 

@@ -12,10 +12,10 @@ use crate::bridge::switched;
 use crate::hold::{live, question, snapshot};
 
 const REQUEST: u16 = 0x1;
-const ACK: u16 = 0x4;
-const CREATE: u16 = 0x400;
+pub(crate) const ACK: u16 = 0x4;
+pub(crate) const CREATE: u16 = 0x400;
 
-fn attr(kind: u16, value: &[u8]) -> Vec<u8> {
+pub(crate) fn attr(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + value.len()).expect("a short value");
     let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
     bytes.extend(value);
@@ -27,7 +27,7 @@ fn text(kind: u16, value: &str) -> Vec<u8> {
     attr(kind, &[value.as_bytes(), &[0]].concat())
 }
 
-fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+pub(crate) fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(16 + body.len()).expect("a short message");
     let mut bytes = length.to_ne_bytes().to_vec();
     bytes.extend([kind.to_ne_bytes(), (flags | REQUEST).to_ne_bytes()].concat());
@@ -37,7 +37,7 @@ fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
 }
 
 /// Sends to the kernel of the namespace that the thread is in, and awaits as many consents.
-fn tell(protocol: isize, bytes: &[u8], consents: usize) {
+pub(crate) fn tell(protocol: isize, bytes: &[u8], consents: usize) {
     let mut socket = Socket::new(protocol).expect("a socket");
     socket.bind_auto().expect("an address");
     socket.connect(&SocketAddr::new(0, 0)).expect("the kernel");
@@ -73,7 +73,7 @@ fn dropping(family: u8, flags: u32, hook: u32, link: Option<&str>) -> Vec<u8> {
     .concat()
 }
 
-fn index(read: &Snapshot, netns: &str, link: &str) -> u32 {
+pub(crate) fn index(read: &Snapshot, netns: &str, link: &str) -> u32 {
     let space = read.spaces.iter().find(|space| space.name == netns).expect("it was read");
     space.links.iter().find(|found| found.name == link).expect("it is there").index
 }
@@ -204,7 +204,7 @@ fn a_neighbour_that_somebody_stands_in_for() {
         let lab = Lab::build(&switched(PortFlags::default())).await?;
         let before = snapshot(&lab)?;
         let from = before.spaces.iter().position(|space| space.name == "a").expect("it was read");
-        let asked = Question { from, source: None, to: absent };
+        let asked = Question::ping(from, absent);
         let proxy = "proxy ARP of an unusual kind";
         assert!(!explain(&before, &asked).missing.iter().any(|line| line.contains(proxy)));
         let mut body = vec![2, 0, 0, 0];

@@ -290,7 +290,11 @@ impl<'a> Report<'a> {
                     format!("--strict does not allow {n}: {}", ids.join(" "))
                 }
             },
-            Exit::Fine | Exit::CouldNotRun | Exit::CannotTell | Exit::Program(_) => {
+            Exit::Fine
+            | Exit::CouldNotRun
+            | Exit::CannotTell
+            | Exit::Disagrees
+            | Exit::Program(_) => {
                 return String::new();
             }
         };
