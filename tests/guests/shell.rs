@@ -51,7 +51,7 @@ fn what_is_typed_into_a_pipe_is_obeyed_and_its_end_ends_the_shell() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert!(String::from_utf8_lossy(&output.stdout).ends_with("c2\n"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).ends_with("3001\nc2\n"), "{output:?}");
     assert!(stderr.contains("this is `c2`; to go on to another host:"), "{stderr}");
 }
 
