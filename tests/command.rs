@@ -16,6 +16,8 @@ mod lives;
 mod prints;
 #[path = "command/setups.rs"]
 mod setups;
+#[path = "command/shells.rs"]
+mod shells;
 #[path = "command/streams.rs"]
 mod streams;
 

@@ -8,6 +8,8 @@ mod matrix;
 mod run;
 #[path = "guests/runner.rs"]
 mod runner;
+#[path = "guests/shell.rs"]
+mod shell;
 
 use std::process::Command;
 

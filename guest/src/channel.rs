@@ -54,12 +54,17 @@ impl Channel {
     /// Waits for the host, for as long as it takes: only the host knows how long a wait may be.
     pub(crate) fn receive(&mut self) -> io::Result<ToGuest> {
         loop {
-            let found = self.decoder.next_frame().and_then(|f| f.map(ToGuest::of).transpose());
-            match found.map_err(|damage| io::Error::other(damage.to_string()))? {
+            match self.received()? {
                 Some(message) => return Ok(message),
                 None => self.read_more()?,
             }
         }
+    }
+
+    /// The next message of those that came along with another.
+    pub(crate) fn received(&mut self) -> io::Result<Option<ToGuest>> {
+        let found = self.decoder.next_frame().and_then(|f| f.map(ToGuest::of).transpose());
+        found.map_err(|damage| io::Error::other(damage.to_string()))
     }
 
     /// Waits until all that was sent has left the machine.

@@ -54,6 +54,8 @@ fn serve() -> io::Result<Never> {
                 channel.send(&ToHost::Done)?;
             }
             ToGuest::ShowTasks => setup::show_tasks()?,
+            // It was typed while the program ended.
+            ToGuest::Input(_) | ToGuest::Window(_) => {}
             ToGuest::Ack => {
                 channel.drain()?;
                 leave();

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,8 +16,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe, pipe2};
 
 use crate::channel::Channel;
+use crate::seat::Seat;
 use crate::setup;
-use crate::wire::{ENVIRONMENT, Exit, ORDER_FDS, RECORDS_FD, Run, SLOT, Stream, ToGuest};
+use crate::wire::{ENVIRONMENT, Exit, Input, ORDER_FDS, RECORDS_FD, Run, SLOT, Stream};
+use crate::wire::{ToGuest, ToHost};
 
 /// Bytes read of a pipe at once: what a pipe holds.
 const PIECE: usize = 64 * 1024;
@@ -40,14 +42,18 @@ pub(crate) fn run(
             start(run, &run.args, None)
         }
     };
-    let (child, mut pipes) =
+    let started =
         started.map_err(|error| format!("`{}` cannot be started: {error}", run.program))?;
-    let ended = listen(child, &children, &mut pipes, channel);
+    let ended = listen(started, &children, channel);
     ended.map_err(|error| format!("`{}` was lost: {error}", run.program))
 }
 
-/// A program that has been started, and its ways out.
-type Started = (Pid, [Pipe; 3]);
+/// A program that has been started, its way in, and its ways out.
+struct Started {
+    child: Pid,
+    seat: Seat,
+    pipes: [Pipe; 3],
+}
 
 /// A program that has been started and waits for its arguments.
 pub(crate) struct Waiting {
@@ -84,6 +90,7 @@ impl Waiting {
         (&self.run.program, &self.run.env, self.run.args.len())
             == (&run.program, &run.env, run.args.len())
             && run.args.iter().all(fits)
+            && run.input == Input::Nothing
     }
 
     /// Gives it its arguments, with which it goes on.
@@ -96,9 +103,8 @@ impl Waiting {
     /// Ends it: it is not what is asked for.
     fn end(self) {
         // It may have ended by itself, which is as good.
-        let (child, _) = self.started;
-        kill(child, Signal::SIGKILL).unwrap_or_default();
-        waitpid(child, None).ok();
+        kill(self.started.child, Signal::SIGKILL).unwrap_or_default();
+        waitpid(self.started.child, None).ok();
     }
 }
 
@@ -123,7 +129,8 @@ fn start(run: &Run, args: &[String], more: Option<(&str, &str)>) -> io::Result<S
     // Its writing end is inherited under its own number. Nothing else is started meanwhile that could get it too.
     let (records, records_end) = pipe()?;
     fcntl(&records, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    let child = Command::new(&run.program)
+    let mut command = Command::new(&run.program);
+    command
         .args(args)
         .env_clear()
         .envs(ENVIRONMENT)
@@ -131,34 +138,37 @@ fn start(run: &Run, args: &[String], more: Option<(&str, &str)>) -> io::Result<S
         .env(RECORDS_FD, records_end.as_raw_fd().to_string())
         .envs(more)
         .current_dir("/")
-        .stdin(Stdio::null())
         .stdout(out_end)
-        .stderr(err_end)
-        .spawn()?;
-    let id = i32::try_from(child.id()).map_err(io::Error::other)?;
+        .stderr(err_end);
+    // A terminal takes the places of both.
+    let (seat, terminal) = Seat::make(run.input, &mut command)?;
+    let id = i32::try_from(command.spawn()?.id()).map_err(io::Error::other)?;
     let pipe = |stream, end: OwnedFd| -> io::Result<Pipe> {
         fcntl(&end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(Pipe { stream, file: Some(end.into()) })
     };
+    let out = terminal.unwrap_or(out);
     let pipes =
         [pipe(Stream::Records, records)?, pipe(Stream::Stderr, err)?, pipe(Stream::Stdout, out)?];
-    Ok((Pid::from_raw(id), pipes))
+    Ok(Started { child: Pid::from_raw(id), seat, pipes })
 }
 
-fn listen(
-    child: Pid,
-    children: &SignalFd,
-    pipes: &mut [Pipe; 3],
-    channel: &mut Channel,
-) -> io::Result<Exit> {
+fn listen(started: Started, children: &SignalFd, channel: &mut Channel) -> io::Result<Exit> {
+    let Started { child, mut seat, mut pipes } = started;
     loop {
-        if wait(children, pipes, channel)? && channel.receive()? == ToGuest::ShowTasks {
-            setup::show_tasks()?;
+        while let Some(message) = channel.received()? {
+            obey(message, &mut seat)?;
+        }
+        if seat.pass_on() {
+            channel.send(&ToHost::Took)?;
+        }
+        if wait(children, &pipes, &seat, channel)? {
+            obey(channel.receive()?, &mut seat)?;
         }
         while children.read_signal()?.is_some() {}
         // Asked before the pipes are read: what the program wrote before its end is then all there.
         let ended = reap(child)?;
-        for pipe in pipes.iter_mut() {
+        for pipe in &mut pipes {
             pipe.pass_on(channel)?;
         }
         if let Some(exit) = ended {
@@ -167,11 +177,28 @@ fn listen(
     }
 }
 
+/// Does what the host says while a program runs.
+fn obey(message: ToGuest, seat: &mut Seat) -> io::Result<()> {
+    match message {
+        ToGuest::Input(bytes) => seat.take(&bytes),
+        ToGuest::Window(window) => seat.resize(window),
+        ToGuest::ShowTasks => setup::show_tasks()?,
+        ToGuest::Prepare(_) | ToGuest::Run(_) | ToGuest::Ack => {}
+    }
+    Ok(())
+}
+
 /// Waits until something happens, and says whether the host has spoken.
-fn wait(children: &SignalFd, pipes: &[Pipe; 3], channel: &Channel) -> io::Result<bool> {
+fn wait(
+    children: &SignalFd,
+    pipes: &[Pipe; 3],
+    seat: &Seat,
+    channel: &Channel,
+) -> io::Result<bool> {
     let open = pipes.iter().filter_map(|pipe| pipe.file.as_ref());
     let mut fds: Vec<PollFd<'_>> =
         open.map(|file| PollFd::new(file.as_fd(), PollFlags::POLLIN)).collect();
+    fds.extend(seat.blocked().map(|way| PollFd::new(way, PollFlags::POLLOUT)));
     fds.push(PollFd::new(children.as_fd(), PollFlags::POLLIN));
     fds.push(PollFd::new(channel.as_fd(), PollFlags::POLLIN));
     poll(&mut fds, PollTimeout::NONE)?;
@@ -212,6 +239,8 @@ impl Pipe {
                 Ok(0) => self.file = None,
                 Ok(count) => channel.send_output(self.stream, &bytes[..count])?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // So a terminal ends, whose last program is gone.
+                Err(error) if error.raw_os_error() == Some(libc::EIO) => self.file = None,
                 Err(error) => return Err(error),
             }
         }

@@ -7,6 +7,7 @@
 mod channel;
 mod init;
 mod job;
+mod seat;
 mod setup;
 mod sys;
 mod waiting;

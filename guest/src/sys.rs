@@ -3,7 +3,9 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
@@ -36,6 +38,37 @@ nix::ioctl_none!(
     b'R',
     7
 );
+
+nix::ioctl_write_ptr_bad!(
+    /// Sets the size of a terminal.
+    set_window,
+    libc::TIOCSWINSZ,
+    libc::winsize
+);
+nix::ioctl_write_int_bad!(
+    /// Makes a terminal that of this session.
+    take_terminal,
+    libc::TIOCSCTTY
+);
+
+/// Tells a terminal its size; who runs in it hears of that.
+pub(crate) fn resize(terminal: &impl AsFd, size: &libc::winsize) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and the size lives and is of the type that this ioctl reads.
+    unsafe { set_window(terminal.as_fd().as_raw_fd(), size) }?;
+    Ok(())
+}
+
+/// Has the program begin a session whose terminal is its standard input, so that Ctrl-C reaches what runs in it.
+pub(crate) fn seat(command: &mut Command) {
+    let prepare = || {
+        nix::unistd::setsid()?;
+        // SAFETY: standard input is open, and this ioctl takes no pointer.
+        unsafe { take_terminal(libc::STDIN_FILENO, 0) }?;
+        Ok(())
+    };
+    // SAFETY: `prepare` allocates nothing, takes no lock, and makes system calls only.
+    unsafe { command.pre_exec(prepare) };
+}
 
 /// Takes the loopback link up.
 pub(crate) fn loopback_up() -> io::Result<()> {

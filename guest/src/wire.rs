@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use frame::{Damage, Decoder, Encoder, Frame, MAX_PAYLOAD};
 
 /// The version of this language. Host and guest are one version, or do not talk.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The file in the guest that says "you are in a Hairpin guest"; it holds [`VERSION`].
 pub const MARKER: &str = "/hairpin/guest";
 /// The serial port in the guest that carries the frames.
@@ -48,6 +48,8 @@ pub enum ToHost {
     Output(Stream, Vec<u8>),
     /// The program has ended.
     Exit(Exit),
+    /// The program has taken the last [`ToGuest::Input`], or never will.
+    Took,
     /// Nothing more will come; the guest leaves once this is acknowledged.
     Done,
     /// The guest cannot do what it was asked.
@@ -61,10 +63,42 @@ pub enum ToGuest {
     Prepare(Run),
     /// Run this.
     Run(Run),
+    /// This is for the program's standard input; nothing at all is its end. The next one waits for [`ToHost::Took`], so
+    /// that a program that does not read holds up nobody but itself.
+    Input(Vec<u8>),
+    /// The terminal has this size now.
+    Window(Window),
     /// Have the kernel print what all tasks do.
     ShowTasks,
     /// [`ToHost::Done`] was received: leave.
     Ack,
+}
+
+/// What the program's standard input is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// Empty.
+    #[default]
+    Nothing,
+    /// A pipe, filled by [`ToGuest::Input`].
+    Pipe,
+    /// A terminal of its own of this size, which is its standard output and error too.
+    Terminal(Window),
+}
+
+impl Input {
+    const fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+}
+
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Lines.
+    pub rows: u16,
+    /// Characters a line.
+    pub columns: u16,
 }
 
 /// Which of the program's three ways out.
@@ -126,6 +160,9 @@ pub struct Run {
     /// For how long to go on watching the kernel when the program has ended, in milliseconds.
     #[serde(rename = "l")]
     pub linger_ms: u64,
+    /// Its standard input.
+    #[serde(rename = "i", default, skip_serializing_if = "Input::is_nothing")]
+    pub input: Input,
 }
 
 /// How a program ended.
@@ -149,10 +186,13 @@ const EXIT: u8 = 5;
 const DONE: u8 = 6;
 const TROUBLE: u8 = 7;
 const PREPARED: u8 = 8;
+const TOOK: u8 = 9;
 const RUN: u8 = 16;
 const ACK: u8 = 17;
 const SHOW_TASKS: u8 = 18;
 const PREPARE: u8 = 19;
+const INPUT: u8 = 20;
+const WINDOW: u8 = 21;
 
 impl ToHost {
     /// The kind and the payload of the frame that carries this.
@@ -164,6 +204,7 @@ impl ToHost {
             Self::Output(Stream::Stderr, bytes) => (STDERR, bytes.clone()),
             Self::Output(Stream::Records, bytes) => (RECORDS, bytes.clone()),
             Self::Exit(exit) => (EXIT, json(exit)),
+            Self::Took => (TOOK, Vec::new()),
             Self::Done => (DONE, Vec::new()),
             Self::Trouble(text) => (TROUBLE, text.clone().into_bytes()),
         }
@@ -178,6 +219,7 @@ impl ToHost {
             STDERR => Self::Output(Stream::Stderr, frame.payload),
             RECORDS => Self::Output(Stream::Records, frame.payload),
             EXIT => Self::Exit(parse(&frame)?),
+            TOOK => Self::Took,
             DONE => Self::Done,
             TROUBLE => Self::Trouble(String::from_utf8_lossy(&frame.payload).into_owned()),
             _ => return Err(Damage::Meaning { seq: frame.seq, kind: frame.kind }),
@@ -191,6 +233,8 @@ impl ToGuest {
         match self {
             Self::Prepare(run) => (PREPARE, json(run)),
             Self::Run(run) => (RUN, json(run)),
+            Self::Input(bytes) => (INPUT, bytes.clone()),
+            Self::Window(window) => (WINDOW, json(window)),
             Self::ShowTasks => (SHOW_TASKS, Vec::new()),
             Self::Ack => (ACK, Vec::new()),
         }
@@ -201,6 +245,8 @@ impl ToGuest {
         match frame.kind {
             PREPARE => Ok(Self::Prepare(parse(&frame)?)),
             RUN => Ok(Self::Run(parse(&frame)?)),
+            INPUT => Ok(Self::Input(frame.payload)),
+            WINDOW => Ok(Self::Window(parse(&frame)?)),
             SHOW_TASKS => Ok(Self::ShowTasks),
             ACK => Ok(Self::Ack),
             _ => Err(Damage::Meaning { seq: frame.seq, kind: frame.kind }),
@@ -244,6 +290,7 @@ mod tests {
         }
         there_and_back(ToHost::Exit(Exit { signal: Some(11), ..Exit::default() }));
         there_and_back(ToHost::Prepared(Prepared { waits: true, uptime_us: 7 }));
+        there_and_back(ToHost::Took);
         there_and_back(ToHost::Done);
         there_and_back(ToHost::Trouble("no `/init`".into()));
     }
@@ -252,7 +299,11 @@ mod tests {
     fn every_message_of_the_host_comes_back() {
         let run = Run { args: vec!["--exact".into()], seed: u64::MAX, ..Run::default() };
         let prepare = ToGuest::Prepare(run.clone());
-        for message in [prepare, ToGuest::Run(run), ToGuest::ShowTasks, ToGuest::Ack] {
+        let window = Window { rows: 24, columns: 80 };
+        let seated = ToGuest::Run(Run { input: Input::Terminal(window), ..run.clone() });
+        let typed = ToGuest::Input(vec![3, 0, 255]);
+        let orders = [prepare, ToGuest::Run(run), ToGuest::ShowTasks, ToGuest::Ack];
+        for message in orders.into_iter().chain([seated, typed, ToGuest::Window(window)]) {
             let (kind, payload) = message.parts();
             assert_eq!(ToGuest::of(Frame { kind, seq: 3, payload }), Ok(message));
         }

@@ -99,7 +99,7 @@ impl Args {
     }
 }
 
-fn own_executable() -> Result<PathBuf, Error> {
+pub(super) fn own_executable() -> Result<PathBuf, Error> {
     std::env::current_exe().map_err(|e| {
         let what = format!("cannot tell which file we are: {e}");
         Error::new(what, "/proc/self/exe", "mount /proc")
@@ -107,7 +107,7 @@ fn own_executable() -> Result<PathBuf, Error> {
 }
 
 /// The program's file: a path as it is, a mere name by PATH, as a shell does it.
-fn find(program: &str) -> Result<PathBuf, Error> {
+pub(super) fn find(program: &str) -> Result<PathBuf, Error> {
     if program.contains('/') {
         return Ok(program.into());
     }
@@ -144,7 +144,7 @@ fn environment(named: &[String]) -> Result<Vec<(String, String)>, Error> {
 }
 
 /// Writes on what the program wrote, as it comes. Whether anybody reads it is not the program's business.
-fn pass_on(stream: Stream, bytes: &[u8]) {
+pub(super) fn pass_on(stream: Stream, bytes: &[u8]) {
     let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
     match stream {
         Stream::Stdout => stdout.write_all(bytes).and_then(|()| stdout.flush()).ok(),
@@ -161,7 +161,7 @@ fn keep(path: &Path, text: &str) -> Result<(), Error> {
 }
 
 /// The exit code, with every complaint of the kernel told on stderr.
-fn verdict(result: &JobResult, place: &str) -> Exit {
+pub(super) fn verdict(result: &JobResult, place: &str) -> Exit {
     for evidence in &result.evidence {
         let help = format!("the kernel's own words:\n{}", beginning(&evidence.text));
         show::error(&Error::new(format!("the kernel complained: {evidence}"), place, help));

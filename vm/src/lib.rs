@@ -26,6 +26,6 @@ pub mod result;
 mod sys;
 
 pub use guests::{Guests, run_program};
-pub use machine::{BootSpec, Job, Machine, Profile, Snapshot};
+pub use machine::{BootSpec, Job, Machine, Profile, Seat, Snapshot, Typed};
 pub use qemu::installed_qemu;
 pub use result::{End, JobResult};

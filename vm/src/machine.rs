@@ -4,6 +4,7 @@
 //! reaches the next, is ours.
 
 pub(crate) mod build;
+mod company;
 mod drive;
 pub(crate) mod kept;
 mod snapshot;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hairpin_guest::wire::{Ready, Run, Stream, ToGuest, ToHost, VERSION};
+use hairpin_guest::wire::{Input, Ready, Run, ToGuest, ToHost, VERSION};
 use hairpin_model::Error;
 
 use crate::accel::{Accel, Choice, Chosen};
@@ -23,7 +24,9 @@ use crate::kernels::{Image, ModuleFile};
 use crate::program::{Packed, Program};
 use crate::qemu::{Begin, Due, Guest, Heard, Line, Memory};
 use crate::result::JobResult;
+use company::Company;
 
+pub use company::{Listener, Seat, Typed};
 pub use kept::Shelf;
 pub use snapshot::Snapshot;
 
@@ -156,6 +159,8 @@ pub struct Job {
     pub seed: u64,
     /// For how long, on the guest's clock, the kernel is watched when the program has ended.
     pub linger: Duration,
+    /// Its standard input; what fills it is a [`Seat`].
+    pub input: Input,
 }
 
 impl Job {
@@ -168,6 +173,7 @@ impl Job {
             deadline: Duration::from_secs(60),
             seed: fresh_seed(),
             linger: Duration::ZERO,
+            input: Input::Nothing,
         }
     }
 
@@ -180,6 +186,7 @@ impl Job {
             seed: self.seed,
             clock_ns: now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)),
             linger_ms: u64::try_from(self.linger.as_millis()).unwrap_or(u64::MAX),
+            input: self.input,
         }
     }
 }
@@ -191,9 +198,6 @@ fn fresh_seed() -> u64 {
     hasher.write_u128(std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.as_nanos()));
     hasher.finish()
 }
-
-/// Told of a program's output as it comes.
-pub type Listener<'a> = &'a mut dyn FnMut(Stream, &[u8]);
 
 /// Why there is no guest, and what its kernel said.
 #[derive(Debug)]
@@ -275,14 +279,17 @@ impl Machine {
 
     /// As [`Machine::run`], with the program's output passed on as it comes.
     pub fn run_live(self, job: &Job, listener: Listener<'_>) -> JobResult {
-        let begin = Begin::Boot;
-        let mut result = drive::run(
-            self.guest,
-            &self.booted.ready,
-            job,
-            drive::leaves(&self.line, begin),
-            listener,
-        );
+        self.run_in_company(job, &mut Company::of(listener))
+    }
+
+    /// As [`Machine::run_live`], with somebody before the program, who may type and may leave.
+    pub fn run_seated(self, job: &Job, listener: Listener<'_>, seat: &mut dyn Seat) -> JobResult {
+        self.run_in_company(job, &mut Company::with(listener, seat))
+    }
+
+    fn run_in_company(self, job: &Job, company: &mut Company<'_>) -> JobResult {
+        let leaves = drive::leaves(&self.line, Begin::Boot);
+        let mut result = drive::run(self.guest, &self.booted.ready, job, leaves, company);
         result.timing.guest = self.booted.took;
         result
     }
@@ -354,7 +361,9 @@ fn not_up(guest: Guest, heard: &Heard, line: &Line, limit: Duration) -> BootFail
     let what = match (console.evidence().last(), heard) {
         (Some(evidence), _) => format!("the guest's kernel gave up: {}", evidence.title),
         (None, Heard::Gone) => format!("the guest was gone before it was up: {words}"),
-        (None, Heard::Nothing) => format!("the guest was not up within {} s", limit.as_secs()),
+        (None, Heard::Nothing | Heard::Beside) => {
+            format!("the guest was not up within {} s", limit.as_secs())
+        }
         (None, Heard::Damage(damage)) => format!("the guest's event line is damaged: {damage}"),
         (None, Heard::Message(_)) => "the guest's init is of another version of Hairpin".into(),
     };

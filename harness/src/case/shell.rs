@@ -29,6 +29,8 @@ struct Wish {
     host: Option<String>,
     /// The command; without one an interactive shell.
     command: Vec<String>,
+    /// Whether this is a guest, where there is no other terminal.
+    in_guest: bool,
 }
 
 impl Wish {
@@ -36,7 +38,8 @@ impl Wish {
         let value: Value = serde_json::from_str(text).unwrap_or_default();
         let words = value["command"].as_array().into_iter().flatten();
         let command = words.filter_map(|word| Some(word.as_str()?.to_owned())).collect();
-        Self { host: value["host"].as_str().map(str::to_owned), command }
+        let in_guest = value["in_guest"] == true;
+        Self { host: value["host"].as_str().map(str::to_owned), command, in_guest }
     }
 }
 
@@ -59,7 +62,7 @@ pub(crate) fn instead(lab: &Lab) -> Result<(), Error> {
         Error::new(what, format!("host `{host}`"), "name another program in SHELL")
     };
     if wish.command.is_empty() {
-        introduce(lab, host);
+        introduce(lab, host, wish.in_guest);
     }
     let status = open(lab, host, &wish.command).map_err(failed)?;
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
@@ -84,8 +87,9 @@ fn host<'l>(lab: &'l Lab, named: Option<&str>) -> Result<&'l str, Error> {
     })
 }
 
-fn introduce(lab: &Lab, host: &str) {
-    eprintln!("{}\n\nthis is `{host}`; from another terminal:", lab.topology().wiring());
+fn introduce(lab: &Lab, host: &str, in_guest: bool) {
+    let from = if in_guest { "to go on to another host" } else { "from another terminal" };
+    eprintln!("{}\n\nthis is `{host}`; {from}:", lab.topology().wiring());
     for (name, line) in lab.entrances().iter().filter(|(name, _)| name != host) {
         eprintln!("  {name:<8} {line}");
     }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use hairpin_guest::wire::{Exit, Ready, ToGuest, ToHost};
 use serde_json::Value;
 
-use super::{Job, Listener};
+use super::Job;
+use super::company::Company;
 use crate::console::Console;
 use crate::kernels::version_of;
 use crate::qemu::{Begin, Guest, Heard, Line};
@@ -43,12 +44,12 @@ pub(crate) fn run(
     ready: &Ready,
     job: &Job,
     leaves: Leaves,
-    listener: Listener<'_>,
+    company: &mut Company<'_>,
 ) -> JobResult {
     let begin = Instant::now();
     let mut written = Written::default();
     guest.say(&ToGuest::Run(job.order()));
-    let heard = listen(&mut guest, ready, job, begin, &mut written, listener);
+    let heard = listen(&mut guest, ready, job, begin, &mut written, company);
     let job_took = begin.elapsed();
     if heard.done {
         guest.hear_end_of_console(Instant::now() + CONSOLE);
@@ -90,15 +91,23 @@ fn listen(
     job: &Job,
     begin: Instant,
     written: &mut Written,
-    listener: Listener<'_>,
+    company: &mut Company<'_>,
 ) -> Said {
     let mut said = Said::default();
     let waited_before = guest.waited_for_a_cpu();
     let mut until = begin + job.deadline;
     loop {
-        match guest.hear(until) {
+        match guest.hear_beside(until, &company.watched()) {
+            Heard::Beside => match company.next() {
+                Some(message) => guest.say(&message),
+                None => {
+                    said.failed = Some(End::Failed("the guest was ended from here".into()));
+                    return said;
+                }
+            },
+            Heard::Message(ToHost::Took) => company.took(),
             Heard::Message(ToHost::Output(stream, bytes)) => {
-                listener(stream, &bytes);
+                (company.listener)(stream, &bytes);
                 written.take(stream, &bytes);
             }
             Heard::Message(ToHost::Exit(exit)) => said.exit = Some(exit),

@@ -11,6 +11,7 @@ use hairpin_model::Error;
 use serde_json::{Value, json};
 
 use super::build::Built;
+use super::company::Company;
 use super::drive::{self, Leaves};
 use super::kept::{Card, Kept, Shelf};
 use super::{Booted, Job, Listener, Machine};
@@ -83,7 +84,8 @@ impl Snapshot {
         let begin = Instant::now();
         let guest = self.wake()?;
         let took = begin.elapsed();
-        let mut result = drive::run(guest, &self.booted.ready, job, Leaves::AtOnce, listener);
+        let company = &mut Company::of(listener);
+        let mut result = drive::run(guest, &self.booted.ready, job, Leaves::AtOnce, company);
         result.timing.guest = took;
         Ok(result)
     }

@@ -3,7 +3,7 @@
 //! A machine that is not listened to stands still, so whoever waits for one line here reads them all.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,8 @@ pub(crate) enum Heard {
     Damage(Damage),
     /// The time was up first.
     Nothing,
+    /// There is something to read on this side.
+    Beside,
     /// The machine is gone.
     Gone,
 }
@@ -96,7 +98,7 @@ impl Guest {
                 return answer.map_err(|refused| Refused(format!("{name}: {refused}")));
             }
             match self.listen(until) {
-                Listened::More => {}
+                Listened::More | Listened::Beside => {}
                 Listened::Nothing => return Err(Refused(format!("{name}: no answer"))),
                 Listened::Gone => return Err(Refused(self.gone_words(name))),
             }
@@ -132,7 +134,7 @@ impl Guest {
                 }
             }
             match self.listen(until) {
-                Listened::More => {}
+                Listened::More | Listened::Beside => {}
                 Listened::Nothing => return Err(Refused("the state was not moved in time".into())),
                 Listened::Gone => return Err(Refused(self.gone_words("the state was not moved"))),
             }
@@ -148,15 +150,21 @@ impl Guest {
 
     /// Waits for the guest's next message.
     pub(crate) fn hear(&mut self, until: Instant) -> Heard {
+        self.hear_beside(until, &[])
+    }
+
+    /// Waits for the guest's next message, or until there is something to read elsewhere.
+    pub(crate) fn hear_beside(&mut self, until: Instant, beside: &[BorrowedFd<'_>]) -> Heard {
         loop {
             match self.decoder.next_frame().and_then(|f| f.map(ToHost::of).transpose()) {
                 Ok(Some(message)) => return Heard::Message(message),
                 Err(damage) => return Heard::Damage(damage),
                 Ok(None) => {}
             }
-            match self.listen(until) {
+            match self.listen_beside(until, beside) {
                 Listened::More => {}
                 Listened::Nothing => return Heard::Nothing,
+                Listened::Beside => return Heard::Beside,
                 Listened::Gone => return Heard::Gone,
             }
         }
@@ -173,7 +181,7 @@ impl Guest {
     pub(crate) fn see_off(&mut self, until: Instant) -> bool {
         loop {
             match self.listen(until) {
-                Listened::More => {}
+                Listened::More | Listened::Beside => {}
                 Listened::Nothing => return false,
                 Listened::Gone => return true,
             }
@@ -235,6 +243,11 @@ impl Guest {
 
     /// Waits until something comes and takes it. A machine that never stops talking does not hold up the clock.
     fn listen(&mut self, until: Instant) -> Listened {
+        self.listen_beside(until, &[])
+    }
+
+    /// As [`Self::listen`]; what the machine says comes before what is elsewhere.
+    fn listen_beside(&mut self, until: Instant, beside: &[BorrowedFd<'_>]) -> Listened {
         let open: Vec<usize> =
             (0..self.lines.len()).filter(|at| self.lines[*at].is_some()).collect();
         if open.is_empty() {
@@ -243,13 +256,13 @@ impl Guest {
         if Instant::now() >= until {
             return Listened::Nothing;
         }
-        let readable = match readable(&self.lines, &open, until) {
+        let (readable, is_beside) = match readable(&self.lines, &open, beside, until) {
             Ok(readable) => readable,
             // Nothing else can fail here than a lack of memory in the kernel.
             Err(_) => return Listened::Nothing,
         };
         if readable.is_empty() {
-            return Listened::Nothing;
+            return if is_beside { Listened::Beside } else { Listened::Nothing };
         }
         for at in readable {
             self.read(at);
@@ -276,18 +289,21 @@ impl Guest {
 enum Listened {
     More,
     Nothing,
+    Beside,
     Gone,
 }
 
-/// Which of the open lines can be read; none if the time is up.
+/// Which of the open lines can be read, and whether anything else can; none if the time is up.
 fn readable(
     lines: &[Option<UnixStream>; 3],
     open: &[usize],
+    beside: &[BorrowedFd<'_>],
     until: Instant,
-) -> nix::Result<Vec<usize>> {
+) -> nix::Result<(Vec<usize>, bool)> {
     let streams = open.iter().filter_map(|at| lines[*at].as_ref());
     let mut fds: Vec<PollFd<'_>> =
         streams.map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN)).collect();
+    fds.extend(beside.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
     loop {
         // Rounded up, so that what is left of a millisecond does not become a busy loop.
         let left = until.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
@@ -298,6 +314,7 @@ fn readable(
             Ok(_) => break,
         }
     }
-    let ready = fds.iter().zip(open).filter(|(fd, _)| fd.any().unwrap_or(true));
-    Ok(ready.map(|(_, at)| *at).collect())
+    let is_ready = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
+    let ready = fds.iter().zip(open).filter(|(fd, _)| is_ready(fd));
+    Ok((ready.map(|(_, at)| *at).collect(), fds[open.len()..].iter().any(is_ready)))
 }
