@@ -214,12 +214,17 @@ fn zone_of(snapshot: &Snapshot, from: usize, zone: &str) -> Result<u32, Error> {
 /// of IPv4 if there is one.
 fn nearest(snapshot: &Snapshot, from: (usize, Option<IpAddr>), to: usize) -> Option<IpAddr> {
     let usable = |at: usize| snapshot.spaces[at].links.iter().filter(|link| !link.loopback);
+    let speaks = |ip: &IpAddr| {
+        let mut own = usable(from.0).flat_map(|link| link.of_family(*ip));
+        own.any(|net| !is_link_local(net.addr()))
+    };
     let fits = |ip: &IpAddr| {
         !is_link_local(*ip) && from.1.is_none_or(|source| source.is_ipv4() == ip.is_ipv4())
     };
     let mut all: Vec<IpAddr> =
         usable(to).flat_map(|link| &link.addresses).map(|net| net.addr()).filter(fits).collect();
-    all.sort_by_key(IpAddr::is_ipv6);
+    // Of a family that both have, and of IPv4 first.
+    all.sort_by_cached_key(|ip| (!speaks(ip), ip.is_ipv6()));
     let nets: Vec<_> = usable(from.0).flat_map(|link| &link.addresses).collect();
     let shared = all.iter().find(|ip| nets.iter().any(|net| net.contains(*ip)));
     shared.or(all.first()).copied()
@@ -362,6 +367,7 @@ fn assumed(snapshot: &Snapshot, question: &Question, base: &Outcome) -> Vec<Stri
         );
     }
     if question.port.is_some() {
+        assumed.push("who listens does so at all links (no SO_BINDTODEVICE)".into());
         let (least, most) = snapshot.spaces[question.from].senders();
         assumed
             .push(format!("the sender's own port is one that the kernel gives, {least} to {most}"));

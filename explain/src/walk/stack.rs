@@ -204,7 +204,9 @@ impl Walk<'_> {
         packet: Packet,
         word: Word,
     ) -> Result<(), Gone> {
-        let Some((bytes, index)) = packet.bytes.zip(route.link) else { return Ok(()) };
+        // What is for itself goes by the loopback, whichever link has the address.
+        let out = route.link.filter(|_| route.kind == "unicast");
+        let Some((bytes, index)) = packet.bytes.zip(out) else { return Ok(()) };
         let link = (at, index);
         let mtu = self.wire.snapshot.link(link).map_or(u32::MAX, |link| link.mtu);
         if let Some(own) = route.mtu.filter(|own| *own != mtu) {

@@ -119,8 +119,11 @@ fn the_sender_itself() {
         let said = explained(&lab, &flow.bytes(1401))?;
         assert_eq!(said.answer, BlockedByConfiguration, "{}", text(&said));
         assert!(said.reasons[0].why.contains("Message too long"), "{}", text(&said));
-        // An echo comes back as long as it went, and its way back may have it cut.
+        // What it sends itself goes by the loopback, which takes more.
         let read = snapshot(&lab)?;
+        let own = Question::new(&read, "c1", "192.0.2.11")?.of_bytes(9000);
+        assert_eq!(explain(&read, &own).answer, Reaches);
+        // An echo comes back as long as it went, and its way back may have it cut.
         let echo = Question::new(&read, "c2", "c1")?.of_bytes(1402);
         assert_eq!(explain(&read, &echo).answer, CannotTell);
         Ok(())

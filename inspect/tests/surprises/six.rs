@@ -210,3 +210,17 @@ fn an_address_that_is_down_with_its_link() {
         Ok(())
     });
 }
+
+#[test]
+fn two_names_mean_a_family_that_both_have() {
+    live(async || {
+        let lab = Lab::build(&docker_host()).await?;
+        let mut read = snapshot(&lab)?;
+        assert!(Question::new(&read, "c1", "c3")?.to.is_ipv4());
+        for link in read.spaces[0].links.iter_mut().filter(|link| !link.loopback) {
+            link.addresses.retain(|net| net.addr().is_ipv6());
+        }
+        assert!(Question::new(&read, "c1", "c3")?.to.is_ipv6());
+        Ok(())
+    });
+}

@@ -46,11 +46,11 @@ fn named_as_was_said(#[case] kind: u32, #[case] name: &str, #[case] told: &str) 
         let line = "Name-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD".to_owned();
         lab.claim("the other's is as ever", others.contains(&line), format!("{others:?}"))?;
         lab.vconfig("a:eth0", Vconfig::Add, 7, 0)?;
+        let links = lab.sights("a")?.links;
+        lab.claim(name, links.contains(name), format!("{links:?}"))?;
         let link = format!("a:{name}");
         lab.expect_lines("the link below", [lab.vconfig_parent(&*link)?], &["eth0"])?;
         lab.expect_lines("its id", [lab.vconfig_id(&*link)?], &["7"])?;
-        let links = lab.sights("a")?.links;
-        lab.claim(name, links.contains(name), format!("{links:?}"))?;
         lab.vconfig(&*link, Vconfig::Delete, 0, 0)?;
         let links = lab.sights("a")?.links;
         lab.claim("gone", !links.contains(name), format!("{links:?}"))
