@@ -147,7 +147,9 @@ impl<'s> Wire<'s> {
         if frame.tag.is_some() && bytes > mtu && bytes <= mtu + TAG {
             self.odd(format!("a tag that may be too much for {}", self.snapshot.name(id)));
         }
-        bytes > mtu.saturating_add(TAG) && self.stops(Cause::TooLong(id, bytes, Word::None))
+        let raised = |cause: &Cause| matches!(cause, Cause::TooLong(end, ..) if *end == id);
+        let over = bytes > mtu.saturating_add(TAG) && !self.lifted.iter().any(raised);
+        over && self.stops(Cause::TooLong(id, bytes, Word::None))
     }
 
     /// What takes a link's carrier.

@@ -123,6 +123,10 @@ fn the_sender_itself() {
         let read = snapshot(&lab)?;
         let own = Question::new(&read, "c1", "192.0.2.11")?.of_bytes(9000);
         assert_eq!(explain(&read, &own).answer, Reaches);
+        // Both ways over one cable are one reason.
+        let long = explain(&read, &Question::new(&read, "c1", "192.0.2.1")?.of_bytes(2000));
+        let own = long.reasons.iter().filter(|reason| reason.why.starts_with("c1:eth0 takes"));
+        assert_eq!(own.count(), 1, "{}", text(&long));
         // An echo comes back as long as it went, and its way back may have it cut.
         let echo = Question::new(&read, "c2", "c1")?.of_bytes(1402);
         assert_eq!(explain(&read, &echo).answer, CannotTell);
