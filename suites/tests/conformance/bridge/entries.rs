@@ -16,7 +16,7 @@ use hairpin_harness::{
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ASKED, HEARD, UNHEARD, ACTIVITY, SILENT, MARKS];
+pub(crate) const RULES: &[Rule] = &[ASKED, USED, UNHEARD, ACTIVITY, SILENT, MARKS];
 
 /// An address that no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x1c]);
@@ -80,7 +80,7 @@ fn one_is_asked_for() {
     });
 }
 
-const HEARD: Rule = Rule {
+const USED: Rule = Rule {
     id: "bridge.entries.as-if-it-had-been-heard",
     promise: "an entry that is made for use is as if a frame had come in: it is told as learned, moves \
               where it is made anew, also if it was pinned, and leaves the bridge's own and what is \
@@ -95,7 +95,7 @@ const HEARD: Rule = Rule {
 
 #[test]
 fn as_if_it_had_been_heard() {
-    check(&HEARD, async |case| {
+    check(&USED, async |case| {
         let mut lab = case.lab(&switch()).await?;
         let notices = lab.notices("sw")?;
         for (port, told) in
