@@ -22,6 +22,7 @@ pub(crate) mod port;
 pub(crate) mod querier;
 pub(crate) mod ranges;
 pub(crate) mod reports;
+mod roamer;
 pub(crate) mod senders;
 pub(crate) mod settings;
 pub(crate) mod snooping;

@@ -10,39 +10,13 @@
 use hairpin_fixtures::switch::{switch, switch_with};
 use hairpin_harness::options::{bridge, port};
 use hairpin_harness::{
-    Bridge, CaseLab, Errno, Fdb, Mac, Need, Notices, PortFlags, PortVlan, Rule, Shot, Source, Stop,
-    Strength, check,
+    Bridge, Errno, Fdb, Need, PortFlags, PortVlan, Rule, Shot, Source, Strength, check,
 };
 
 use super::NEEDS;
+use super::roamer::{PASSER, ROAMER, expect_roamer, expect_told, here_i_am};
 
 pub(crate) const RULES: &[Rule] = &[ASKED, USED, UNHEARD, ACTIVITY, SILENT, MARKS];
-
-/// An address that no link of the topology has.
-const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x1c]);
-
-/// Another, which is forgotten when the first must have fallen silent.
-const PASSER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x1d]);
-
-fn here_i_am() -> Shot {
-    Shot::broadcast().from(ROAMER)
-}
-
-/// Holds what the bridge knows of the roamer without regard to VLANs.
-async fn expect_roamer(lab: &CaseLab, when: &str, lines: &[&str]) -> Result<(), Stop> {
-    let entries = lab.fdb("sw").await?.into_iter();
-    let ours = entries.filter(|entry| entry.mac == ROAMER && entry.vlan.is_none());
-    let seen = ours.map(|entry| entry.to_string().replace(&format!("{ROAMER} "), ""));
-    lab.expect_lines(when, seen, lines)
-}
-
-/// Holds what was told of the roamer without regard to VLANs.
-fn expect_told(lab: &CaseLab, notices: &Notices, when: &str, lines: &[&str]) -> Result<(), Stop> {
-    let name = ROAMER.to_string();
-    let told = lab.told_of(notices)?.into_iter();
-    let told = told.filter(|line| line.contains(&name) && !line.contains("vlan"));
-    lab.expect_lines(when, told.map(|line| line.replace(&name, "it")), lines)
-}
 
 const ASKED: Rule = Rule {
     id: "bridge.entries.one-is-asked-for",
