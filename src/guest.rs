@@ -110,6 +110,20 @@ impl GuestArgs {
         Self { accel, memory, locked, ..Self::default() }
     }
 
+    /// What a reader types to have these again, a blank before each.
+    pub(crate) fn words(&self) -> String {
+        let path = |path: &PathBuf| path.display().to_string();
+        let mut said: Vec<(&str, String)> = Vec::new();
+        said.extend(self.modules.as_ref().map(|it| ("modules", path(it))));
+        said.extend(self.module.iter().map(|it| ("module", path(it))));
+        said.extend(self.load.iter().map(|it| ("load", it.clone())));
+        said.extend(self.memory.map(|it| ("memory", it.to_string())));
+        said.extend(self.profile.map(|it| ("profile", it.name().to_owned())));
+        said.extend(self.accel.iter().map(|it| ("accel", it.clone())));
+        said.extend(self.locked.as_ref().map(|it| ("locked", path(it))));
+        said.iter().map(|(option, value)| format!(" --{option} {value}")).collect()
+    }
+
     /// With these rebuilt modules besides.
     pub(crate) fn with_modules(mut self, modules: &[PathBuf]) -> Self {
         self.module.extend_from_slice(modules);
@@ -165,5 +179,28 @@ pub(crate) fn entry(kernel: &str, spec: &BootSpec, guests: &Guests, seeds: &Seed
         kept: booted.kept,
         seed: Some(seeds.run()),
         notes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::GuestArgs;
+
+    #[derive(Parser)]
+    struct Line {
+        #[arg(long)]
+        kernel: String,
+        #[command(flatten)]
+        guest: GuestArgs,
+    }
+
+    #[test]
+    fn what_was_said_of_a_guest_is_said_again() {
+        let words = "x --kernel 6.1 --modules m --module a.ko --module b.ko --load dummy \
+                     --memory 256 --profile faithful --accel tcg --locked l.toml";
+        let line = Line::parse_from(words.split_whitespace());
+        assert_eq!(format!("x --kernel {}{}", line.kernel, line.guest.words()), words);
     }
 }

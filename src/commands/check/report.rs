@@ -313,7 +313,7 @@ impl Args {
             _ => "hairpin check".into(),
         };
         let ours = match &self.kernel {
-            Some(kernel) => format!("{ours} --kernel {kernel}"),
+            Some(kernel) => format!("{ours} --kernel {kernel}{}", self.guest.words()),
             None => ours,
         };
         match &self.suite.suite {
