@@ -14,6 +14,7 @@ pub mod options;
 mod process;
 pub mod queue;
 mod settle;
+mod socket;
 mod sysfs;
 mod tables;
 mod timers;

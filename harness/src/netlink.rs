@@ -6,6 +6,7 @@ mod link;
 pub(crate) mod plain;
 mod read;
 
+use std::io;
 use std::net::IpAddr;
 
 use futures::{StreamExt, TryStreamExt};
@@ -189,6 +190,13 @@ pub(crate) struct Refused {
     pub(crate) errno: i32,
     /// The kernel's own words: its extended acknowledgement if it gave one, else the errno's.
     pub(crate) words: String,
+}
+
+impl From<&io::Error> for Refused {
+    /// What a call other than netlink's refused.
+    fn from(error: &io::Error) -> Self {
+        Self { errno: error.raw_os_error().unwrap_or_default(), words: error.to_string() }
+    }
 }
 
 impl Refused {

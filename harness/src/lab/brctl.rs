@@ -3,15 +3,10 @@
 //! Netlink takes a port out of its other bridge first; these do not, so they meet refusals of the
 //! driver that netlink never does.
 
-use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
-use std::os::fd::AsFd;
-
 use hairpin_model::topology::{LinkName, PortFlags};
 
 use super::Lab;
 use crate::Error;
-use crate::netlink::Refused;
 use crate::sys::ioctl;
 
 impl Lab {
@@ -36,15 +31,8 @@ impl Lab {
     fn brctl(&mut self, bridge: &LinkName, port: &str, joins: bool) -> Result<(), Error> {
         let link = LinkName::new(&bridge.netns, port);
         let index = self.index(&link)?;
-        let ask = || -> io::Result<()> {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-            ioctl::port(socket.as_fd(), &bridge.link, index, joins)
-        };
         let doing = if joins { "add a port" } else { "remove a port" };
-        self.inside(&bridge.netns, ask)?.map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or_default();
-            Refused { errno, words: error.to_string() }.error(doing, bridge)
-        })?;
+        self.by_socket(bridge, doing, |socket| ioctl::port(socket, &bridge.link, index, joins))?;
         self.edit(&link, |link| {
             link.port = joins.then(|| (bridge.link.clone(), PortFlags::default()));
         });

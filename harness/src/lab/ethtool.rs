@@ -5,15 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
-use std::os::fd::AsFd;
 
 use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::Lab;
-use crate::netlink::Refused;
+use super::tables::{u16_at, u32_at};
 use crate::sys::ioctl;
 
 /// Something that a link does for the stack.
@@ -90,11 +87,6 @@ const COMMAND: usize = 44;
 /// The set of names that are those of counters (`ETH_SS_STATS`).
 const OF_STATS: u32 = 1;
 
-/// The number at that place of a request.
-fn at(request: &[u8], place: usize) -> u32 {
-    request.get(place..).and_then(<[u8]>::first_chunk).map_or(0, |b| u32::from_ne_bytes(*b))
-}
-
 /// A request of so many bytes that begins with these numbers.
 fn request(bytes: usize, numbers: &[u32]) -> Vec<u8> {
     let mut request: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
@@ -102,21 +94,15 @@ fn request(bytes: usize, numbers: &[u32]) -> Vec<u8> {
     request
 }
 
-fn text(bytes: &[u8]) -> String {
+/// The text that a field begins with.
+pub(super) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
 impl Lab {
     fn ethtool(&self, link: &LinkName, mut asked: Vec<u8>, doing: &str) -> Result<Vec<u8>, Error> {
-        let ask = || -> io::Result<()> {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-            ioctl::ethtool(socket.as_fd(), &link.link, &mut asked)
-        };
-        self.inside(&link.netns, ask)?.map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or_default();
-            Refused { errno, words: error.to_string() }.error(doing, link)
-        })?;
+        self.by_socket(link, doing, |socket| ioctl::ethtool(socket, &link.link, &mut asked))?;
         Ok(asked)
     }
 
@@ -124,7 +110,7 @@ impl Lab {
     pub fn offload(&self, link: impl Into<LinkName>, offload: Offload) -> Result<bool, Error> {
         let [get, _] = offload.commands();
         let told = self.ethtool(&link.into(), request(8, &[get]), "show an offload")?;
-        Ok(at(&told, 4) != 0)
+        Ok(u32_at(&told, 4) != 0)
     }
 
     /// Has a link do something for the stack, or no longer.
@@ -144,7 +130,7 @@ impl Lab {
     /// How many queues a link uses.
     pub fn channels(&self, link: impl Into<LinkName>) -> Result<Channels, Error> {
         let told = self.ethtool(&link.into(), request(36, &[GCHANNELS]), "show the queues")?;
-        let number = |place: usize| at(&told, 4 * place);
+        let number = |place: usize| u32_at(&told, 4 * place);
         Ok(Channels { most_rx: number(1), most_tx: number(2), rx: number(5), tx: number(6) })
     }
 
@@ -170,7 +156,7 @@ impl Lab {
 
     /// Whether `ethtool` holds that a link has a link.
     pub fn detects(&self, link: impl Into<LinkName>) -> Result<bool, Error> {
-        Ok(at(&self.ethtool(&link.into(), request(8, &[GLINK]), "show the link")?, 4) != 0)
+        Ok(u32_at(&self.ethtool(&link.into(), request(8, &[GLINK]), "show the link")?, 4) != 0)
     }
 
     /// How fast a link says it is, in Mbit/s, and whether both ways at once.
@@ -179,7 +165,7 @@ impl Lab {
         const DUPLEX: usize = 14;
         const SPEED_HIGH: usize = 28;
         let told = self.ethtool(&link.into(), request(COMMAND, &[GSET]), "show the speed")?;
-        let half = |place: usize| u32::from(u16::from_ne_bytes([told[place], told[place + 1]]));
+        let half = |place| u32::from(u16_at(&told, place));
         Ok((half(SPEED_HIGH) << 16 | half(SPEED), told[DUPLEX] == 1))
     }
 
@@ -187,7 +173,7 @@ impl Lab {
     pub fn own_counters(&self, link: impl Into<LinkName>) -> Result<BTreeMap<String, u64>, Error> {
         let link = link.into();
         let told = self.ethtool(&link, request(DRVINFO, &[GDRVINFO]), "show the driver")?;
-        let count = at(&told, N_STATS);
+        let count = u32_at(&told, N_STATS);
         let many = usize::try_from(count).unwrap_or_default();
         let names = request(12 + NAME * many, &[GSTRINGS, OF_STATS, count]);
         let names = self.ethtool(&link, names, "show the names of counters")?;

@@ -2,15 +2,12 @@
 //! `SIOCDEVPRIVATE`, and `SIOCGIFBR` for those about none of them (`linux/if_bridge.h`).
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
-use std::os::fd::AsFd;
 
 use hairpin_model::topology::LinkName;
 use hairpin_model::{Error, Mac};
 
 use super::Lab;
-use crate::netlink::Refused;
+use super::tables::{u16_at, u32_at};
 use crate::sys::ioctl;
 
 /// What such a command sets.
@@ -85,15 +82,6 @@ pub struct PortInfo {
     pub state: u8,
 }
 
-/// A number at that place of an answer.
-fn at(answer: &[u8], place: usize) -> u32 {
-    answer.get(place..).and_then(<[u8]>::first_chunk).map_or(0, |b| u32::from_ne_bytes(*b))
-}
-
-fn half(answer: &[u8], place: usize) -> u16 {
-    answer.get(place..).and_then(<[u8]>::first_chunk).map_or(0, |b| u16::from_ne_bytes(*b))
-}
-
 fn identifier(answer: &[u8], place: usize) -> [u8; 8] {
     answer.get(place..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default()
 }
@@ -104,7 +92,7 @@ impl Lab {
     pub fn bridge_by_name(&mut self, netns: &str, name: &str, made: bool) -> Result<(), Error> {
         let link = LinkName::new(netns, name);
         let doing = if made { "make a bridge" } else { "take a bridge away" };
-        self.by_socket(&link, doing, |socket| ioctl::bridge(socket.as_fd(), name, made))?;
+        self.by_socket(&link, doing, |socket| ioctl::bridge(socket, name, made))?;
         self.tell(|| format!("{link} {}", if made { "made" } else { "taken away" }));
         Ok(())
     }
@@ -133,12 +121,12 @@ impl Lab {
         let mut ask = |command, room| {
             self.by_socket(&link, "list the bridges", |socket| {
                 let numbers = [0, room, 0];
-                ioctl::first_of_bridges(socket.as_fd(), None, command, numbers, &mut answer)
+                ioctl::first_of_bridges(socket, None, command, numbers, &mut answer)
             })
         };
         let version = ask(GET_VERSION, 0)?;
         let many = ask(GET_BRIDGES, ROOM as u64)?;
-        Ok((version, (0..many.min(ROOM)).map(|place| at(&answer, 4 * place)).collect()))
+        Ok((version, (0..many.min(ROOM)).map(|place| u32_at(&answer, 4 * place)).collect()))
     }
 
     /// What is told of a bridge.
@@ -148,13 +136,13 @@ impl Lab {
         Ok(BridgeInfo {
             root: identifier(&told, 0),
             bridge: identifier(&told, 8),
-            cost: at(&told, 16),
-            times: (at(&told, 20), at(&told, 24)),
-            own_delay: at(&told, 40),
+            cost: u32_at(&told, 16),
+            times: (u32_at(&told, 20), u32_at(&told, 24)),
+            own_delay: u32_at(&told, 40),
             changed: (told[44] != 0, told[45] != 0),
             root_port: told[46],
             stp: told[47] != 0,
-            ageing: at(&told, 48),
+            ageing: u32_at(&told, 48),
         })
     }
 
@@ -167,7 +155,7 @@ impl Lab {
         let mut told = vec![0; 4 * usize::from(room)];
         let numbers = [0, room.into(), 0];
         self.older(&bridge.into(), GET_PORT_LIST, numbers, &mut told, "list the ports")?;
-        let all = (0..usize::from(room)).map(|number| (number, at(&told, 4 * number)));
+        let all = (0..usize::from(room)).map(|number| (number, u32_at(&told, 4 * number)));
         Ok(all.filter(|(_, index)| *index != 0).collect())
     }
 
@@ -179,8 +167,8 @@ impl Lab {
         Ok(PortInfo {
             root: identifier(&told, 0),
             bridge: identifier(&told, 8),
-            ids: (half(&told, 16), half(&told, 18)),
-            costs: (at(&told, 20), at(&told, 24)),
+            ids: (u16_at(&told, 16), u16_at(&told, 18)),
+            costs: (u32_at(&told, 20), u32_at(&told, 24)),
             state: told[28],
         })
     }
@@ -214,21 +202,7 @@ impl Lab {
         doing: &str,
     ) -> Result<usize, Error> {
         self.by_socket(bridge, doing, |socket| {
-            ioctl::first_of_bridges(socket.as_fd(), Some(&bridge.link), command, numbers, answer)
-        })
-    }
-
-    /// Asks something by a socket of a link's namespace.
-    pub(super) fn by_socket<T>(
-        &self,
-        link: &LinkName,
-        doing: &str,
-        ask: impl FnOnce(&UdpSocket) -> io::Result<T>,
-    ) -> Result<T, Error> {
-        let asked = || ask(&UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?);
-        self.inside(&link.netns, asked)?.map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or_default();
-            Refused { errno, words: error.to_string() }.error(doing, link)
+            ioctl::first_of_bridges(socket, Some(&bridge.link), command, numbers, answer)
         })
     }
 }

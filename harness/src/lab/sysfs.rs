@@ -90,7 +90,7 @@ impl Lab {
         let done = thread::scope(|scope| {
             let there = || {
                 mount_here().map_err(unmounted)?;
-                work(folder(&link.link)).map_err(|error| refused(&error, doing, link))
+                work(folder(&link.link)).map_err(|error| Refused::from(&error).error(doing, link))
             };
             scope.spawn(|| ns.enter(there)).join()
         });
@@ -104,9 +104,4 @@ fn unmounted((what, errno): (&'static str, Errno)) -> Error {
         "a lab's sysfs",
         "it needs root, or a machine whose own sysfs is mounted and not covered",
     )
-}
-
-fn refused(error: &io::Error, doing: &str, link: &LinkName) -> Error {
-    let errno = error.raw_os_error().unwrap_or_default();
-    Refused { errno, words: error.to_string() }.error(doing, link)
 }

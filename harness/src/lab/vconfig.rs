@@ -2,12 +2,13 @@
 //! `/proc/net/vlan` tells of them.
 
 use std::fs;
-use std::os::fd::AsFd;
 
 use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::Lab;
+use super::ethtool::text;
+use super::tables::u32_at;
 use crate::sys::ioctl;
 
 /// What such a call does.
@@ -55,15 +56,13 @@ impl Lab {
     /// The name of the link that a VLAN's stands on.
     pub fn vconfig_parent(&self, link: impl Into<LinkName>) -> Result<String, Error> {
         let told = self.ask_vlan(&link.into(), PARENT, (0, 0), "show the link below")?;
-        let name = told[NUMBER..NUMBER + NAME].split(|byte| *byte == 0).next();
-        Ok(String::from_utf8_lossy(name.unwrap_or_default()).into_owned())
+        Ok(text(&told[NUMBER..NUMBER + NAME]))
     }
 
     /// The id of a VLAN's link.
     pub fn vconfig_id(&self, link: impl Into<LinkName>) -> Result<u32, Error> {
         let told = self.ask_vlan(&link.into(), ID, (0, 0), "show the id")?;
-        let bytes = told[NUMBER..].first_chunk();
-        Ok(bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes)))
+        Ok(u32_at(&told, NUMBER))
     }
 
     /// The lines of a file of `/proc/net/vlan`: `config`, or that of a VLAN's link.
@@ -95,7 +94,7 @@ impl Lab {
         }
         arguments[NUMBER..NUMBER + 4].copy_from_slice(&number.to_ne_bytes());
         arguments[PRIORITY..PRIORITY + 2].copy_from_slice(&priority.to_ne_bytes());
-        self.by_socket(link, doing, |socket| ioctl::vlan(socket.as_fd(), &mut arguments))?;
+        self.by_socket(link, doing, |socket| ioctl::vlan(socket, &mut arguments))?;
         Ok(arguments)
     }
 }

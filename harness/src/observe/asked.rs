@@ -9,10 +9,8 @@ use std::time::{Duration, Instant};
 use etherparse::checksum::Sum16BitWords;
 use hairpin_model::{Error, Family};
 
-use super::ears::{broken, wait_readable};
-use super::{endpoints, place};
+use super::ear::Ear;
 use crate::lab::Lab;
-use crate::sys::{Kind, PacketSocket};
 
 /// A question that was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,79 +54,54 @@ impl fmt::Display for Asked {
 
 /// An ear of a host for such questions, from the time that it was opened.
 #[derive(Debug)]
-pub struct Asking {
-    host: String,
-    index: u32,
-    socket: PacketSocket,
-}
+pub struct Asking(Ear);
 
 /// How long a question may take: beyond every interval that a case sets.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much is kept of what nobody has read yet.
-const BYTES: usize = 1 << 20;
-
 /// Opens an ear.
 pub(crate) async fn listen(lab: &Lab, host: &str, family: Family) -> Result<Asking, Error> {
-    let hosts = endpoints(lab).await?;
-    let at = &hosts[place(lab, &hosts, host)?];
     let ethertype = match family {
         Family::V4 => 0x0800,
         Family::V6 => 0x86dd,
     };
-    let opened = lab.nodes()[at.node].ns.enter(|| PacketSocket::open(ethertype, BYTES));
-    let socket = opened.map_err(|error| broken("listen for questions", &error))?;
-    Ok(Asking { host: host.to_owned(), index: at.index, socket })
+    Ear::open(lab, host, ethertype, "questions for memberships").await.map(Asking)
 }
 
 impl Asking {
     /// The next question for one group; those for all are passed over. None within ten seconds is an
     /// error, and proves nothing.
     pub fn next_for_a_group(&self) -> Result<Asked, Error> {
-        loop {
-            let asked = self.next()?;
-            if asked.group.is_some() {
-                return Ok(asked);
-            }
-        }
+        self.next_of(|asked| asked.group.is_some())
     }
 
     /// The next question; none within ten seconds is an error, and proves nothing.
     pub fn next(&self) -> Result<Asked, Error> {
-        let until = Instant::now() + PATIENCE;
-        let mut buffer = [0; 2048];
-        while Instant::now() < until {
-            let came = self.socket.receive(&mut buffer);
-            match came.map_err(|error| broken("read a question", &error))? {
-                None => wait_readable(std::slice::from_ref(&self.socket), until),
-                Some(arrival)
-                    if arrival.ifindex == self.index && arrival.kind != Kind::Outgoing =>
-                {
-                    if let Some(asked) = read(&buffer[..arrival.len.min(buffer.len())]) {
-                        return Ok(Asked { at: Duration::from_nanos(arrival.at), ..asked });
-                    }
-                }
-                Some(_) => {}
-            }
-        }
-        Err(Error::new(
-            format!("`{}` was asked nothing within {} s", self.host, PATIENCE.as_secs()),
-            "a question for memberships",
-            "does the bridge ask, and has it an address to ask from?",
-        ))
+        self.next_of(|_| true)
+    }
+
+    fn next_of(&self, is: impl Fn(&Asked) -> bool) -> Result<Asked, Error> {
+        let asked = |frame: &[u8], at: Duration| read(frame, at).filter(&is);
+        self.0.wait(Instant::now() + PATIENCE, asked)?.ok_or_else(|| {
+            Error::new(
+                format!("`{}` was asked nothing within {} s", self.0.host, PATIENCE.as_secs()),
+                "a question for memberships",
+                "does the bridge ask, and has it an address to ask from?",
+            )
+        })
     }
 }
 
-/// A question, if the frame is one.
-fn read(frame: &[u8]) -> Option<Asked> {
+/// A question, if the frame is one. It was heard at that time.
+fn read(frame: &[u8], at: Duration) -> Option<Asked> {
     match frame.get(12..14)? {
-        [0x08, 0x00] => igmp(frame.get(14..)?),
-        [0x86, 0xdd] => mld(frame.get(14..)?),
+        [0x08, 0x00] => igmp(frame.get(14..)?, at),
+        [0x86, 0xdd] => mld(frame.get(14..)?, at),
         _ => None,
     }
 }
 
-fn igmp(packet: &[u8]) -> Option<Asked> {
+fn igmp(packet: &[u8], at: Duration) -> Option<Asked> {
     let header = usize::from(packet.first()? & 0x0f) * 4;
     let length = usize::from(u16::from_be_bytes([*packet.get(2)?, *packet.get(3)?]));
     let body = packet.get(header..length)?;
@@ -156,11 +129,11 @@ fn igmp(packet: &[u8]) -> Option<Asked> {
             .get(12..)
             .map_or_else(Vec::new, |s| s.chunks_exact(4).filter_map(v4).collect()),
         sound: alert && sum == 0 && packet[8] == 1,
-        at: Duration::ZERO,
+        at,
     })
 }
 
-fn mld(packet: &[u8]) -> Option<Asked> {
+fn mld(packet: &[u8], at: Duration) -> Option<Asked> {
     const HEADER: usize = 40;
     let length = usize::from(u16::from_be_bytes([*packet.get(4)?, *packet.get(5)?]));
     let options = packet.get(HEADER..HEADER + 8)?;
@@ -185,7 +158,7 @@ fn mld(packet: &[u8]) -> Option<Asked> {
             .get(28..)
             .map_or_else(Vec::new, |s| s.chunks_exact(16).filter_map(v6).collect()),
         sound: alert && sum == 0 && packet[7] == 1,
-        at: Duration::ZERO,
+        at,
     })
 }
 
@@ -205,7 +178,7 @@ mod tests {
     use super::*;
 
     fn read_back(message: &Message) -> String {
-        read(&message.frame(Mac([2, 0, 0, 0, 0, 1])))
+        read(&message.frame(Mac([2, 0, 0, 0, 0, 1])), Duration::ZERO)
             .map_or("none".into(), |asked| asked.to_string())
     }
 

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use hairpin_model::{Error, Mac};
 
-use super::ears::{broken, wait_readable};
+use super::ear::Ear;
+use super::ears::broken;
 use super::{endpoints, place};
 use crate::lab::Lab;
-use crate::sys::{Kind, PacketSocket};
+use crate::sys::PacketSocket;
 
 /// What a bridge tells of the tree. Times are in hundredths of a second, as a bridge's options are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,25 +191,14 @@ pub struct HeardBpdu {
 
 /// An ear of a host for what bridges say, from the time that it was opened.
 #[derive(Debug)]
-pub struct BridgeEar {
-    host: String,
-    index: u32,
-    socket: PacketSocket,
-}
+pub struct BridgeEar(Ear);
 
 /// How long a message may take where a case names no other time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much is kept of what nobody has read yet.
-const BYTES: usize = 1 << 20;
-
 /// Opens an ear.
 pub(crate) async fn hear_bridges(lab: &Lab, host: &str) -> Result<BridgeEar, Error> {
-    let hosts = endpoints(lab).await?;
-    let at = &hosts[place(lab, &hosts, host)?];
-    let opened = lab.nodes()[at.node].ns.enter(|| PacketSocket::open(ETH_P_802_2, BYTES));
-    let socket = opened.map_err(|error| broken("listen for bridges", &error))?;
-    Ok(BridgeEar { host: host.to_owned(), index: at.index, socket })
+    Ear::open(lab, host, ETH_P_802_2, "messages of the spanning tree").await.map(BridgeEar)
 }
 
 /// Has a host say these as a bridge would, one behind the other.
@@ -240,15 +230,15 @@ impl BridgeEar {
     ) -> Result<HeardBpdu, Error> {
         let until = Instant::now() + patience;
         let mut last = "nothing".to_owned();
-        while Instant::now() < until {
-            match self.take()? {
-                Some(heard) if is(&heard.said) => return Ok(heard),
-                Some(heard) => last = heard.said.to_string(),
-                None => wait_readable(std::slice::from_ref(&self.socket), until),
+        while let Some(heard) = self.0.wait(until, heard)? {
+            if is(&heard.said) {
+                return Ok(heard);
             }
+            last = heard.said.to_string();
         }
+        let host = &self.0.host;
         Err(Error::new(
-            format!("`{}` did not hear it in {} s; last: {last}", self.host, patience.as_secs()),
+            format!("`{host}` did not hear it in {} s; last: {last}", patience.as_secs()),
             "a message of the spanning tree",
             "does the bridge speak, and does its port run?",
         ))
@@ -257,28 +247,15 @@ impl BridgeEar {
     /// What has come already.
     pub fn so_far(&self) -> Result<Vec<HeardBpdu>, Error> {
         let mut all = Vec::new();
-        while let Some(heard) = self.take()? {
+        while let Some(heard) = self.0.take(heard)? {
             all.push(heard);
         }
         Ok(all)
     }
+}
 
-    /// The next message that has come.
-    fn take(&self) -> Result<Option<HeardBpdu>, Error> {
-        let mut buffer = [0; 256];
-        loop {
-            let came = self.socket.receive(&mut buffer);
-            let Some(arrival) = came.map_err(|error| broken("read what bridges say", &error))?
-            else {
-                return Ok(None);
-            };
-            let ours = arrival.ifindex == self.index && arrival.kind != Kind::Outgoing;
-            let said = read(&buffer[..arrival.len.min(buffer.len())]);
-            if let (true, Some(said)) = (ours, said) {
-                return Ok(Some(HeardBpdu { said, at: Duration::from_nanos(arrival.at) }));
-            }
-        }
-    }
+fn heard(frame: &[u8], at: Duration) -> Option<HeardBpdu> {
+    read(frame).map(|said| HeardBpdu { said, at })
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ fn probe<'l>(
         probing.fire(from, shot)?;
     }
     probing.rounds()?;
-    if class.is_group() && has_queues(probing.lab.topology()) {
+    if probing.waits_in_queues() {
         cpus::run_empty()?;
     }
     probing.drain()?;
@@ -300,14 +300,23 @@ impl<'l> Probing<'l> {
     /// Gives the first round the time to show where controls can come from. What is missing then
     /// is missing, or the proof will be.
     fn await_first(&mut self) -> Result<(), Error> {
-        let queues = self.class.is_group() && has_queues(self.lab.topology());
-        if !queues {
+        if self.waits_in_queues() {
+            return self.wait(FIRST, Self::are_provable);
+        }
+        if !self.are_provable() {
             cpus::run_empty()?;
         }
-        self.wait(if queues { FIRST } else { BRIEF }, |probing| {
-            let n = probing.hosts.len();
-            (0..n).all(|from| (0..n).all(|to| probing.is_provable(from, to)))
-        })
+        self.wait(BRIEF, Self::are_provable)
+    }
+
+    /// Whether frames of this class can wait in a queue of a link's own.
+    fn waits_in_queues(&self) -> bool {
+        self.class.is_group() && has_queues(self.lab.topology())
+    }
+
+    fn are_provable(&self) -> bool {
+        let n = self.hosts.len();
+        (0..n).all(|from| (0..n).all(|to| self.is_provable(from, to)))
     }
 
     /// Whether the pair's probe has arrived, or there are pairs to take controls from.

@@ -82,12 +82,12 @@ const IFLA_BRIDGE_MST: u16 = 6;
 const MST_ENTRY: u16 = 1;
 const MST_INSTANCE: u16 = 1;
 const MST_STATE: u16 = 2;
-pub(super) const ENTRY: u16 = 1;
+const ENTRY: u16 = 1;
 pub(super) const GLOBAL: u16 = 2;
 pub(super) const ENTRY_INFO: u16 = 1;
-pub(super) const ENTRY_RANGE: u16 = 2;
-pub(super) const GLOBAL_ID: u16 = 1;
-pub(super) const GLOBAL_RANGE: u16 = 2;
+const ENTRY_RANGE: u16 = 2;
+const GLOBAL_ID: u16 = 1;
+const GLOBAL_RANGE: u16 = 2;
 pub(super) const DUMP_FLAGS: u16 = 1;
 pub(super) const DUMP_GLOBAL: u32 = 2;
 
@@ -109,16 +109,7 @@ impl Lab {
     ) -> Result<(), Error> {
         let link = link.into();
         let header = vlan_header(self.index(&link)?);
-        let entry = if option.global {
-            Attrs::new().bytes(GLOBAL_ID, &id.to_ne_bytes())
-        } else {
-            // `BRIDGE_VLAN_INFO_ONLY_OPTS`: the membership itself stays as it is.
-            const ONLY_OPTIONS: u16 = 1 << 6;
-            let info = [ONLY_OPTIONS.to_ne_bytes(), id.to_ne_bytes()].concat();
-            Attrs::new().bytes(ENTRY_INFO, &info)
-        };
-        let entry = entry.bytes(option.number, &encode(value, option.bytes, false));
-        let attrs = Attrs::new().nest(if option.global { GLOBAL } else { ENTRY }, &entry);
+        let attrs = options_alone((id, id), &[(option, value)]);
         let asked = Question { kind: RTM_NEWVLAN, flags: 0, header: &header, attrs };
         self.command(&link, &asked, &format!("set {option} {value} of VLAN {id}"))?;
         self.tell(|| format!("{link} VLAN {id} {option} {value}"));
@@ -168,11 +159,50 @@ impl Lab {
 
 /// Whether an entry, which may be told for a range of VLANs alike, is that VLAN's.
 fn is_of(entry: &[u8], global: bool, id: u16) -> bool {
+    range_of(entry, global).is_some_and(|(first, last)| (first..=last).contains(&id))
+}
+
+/// The first and the last VLAN that an entry is told for.
+pub(super) fn range_of(entry: &[u8], global: bool) -> Option<(u16, u16)> {
     let (first, last) = if global {
-        (find(entry, GLOBAL_ID).map(|b| u16_at(b, 0)), find(entry, GLOBAL_RANGE))
+        (u16_at(find(entry, GLOBAL_ID)?, 0), find(entry, GLOBAL_RANGE))
     } else {
-        (find(entry, ENTRY_INFO).map(|b| u16_at(b, 2)), find(entry, ENTRY_RANGE))
+        (u16_at(find(entry, ENTRY_INFO)?, 2), find(entry, ENTRY_RANGE))
     };
-    let Some(first) = first else { return false };
-    (first..=last.map_or(first, |b| u16_at(b, 0))).contains(&id)
+    Some((first, last.map_or(first, |last| u16_at(last, 0))))
+}
+
+/// Options of a range of VLANs, whose memberships stay as they are.
+pub(super) fn options_alone(range: (u16, u16), options: &[(VlanOption, u64)]) -> Attrs {
+    /// `BRIDGE_VLAN_INFO_ONLY_OPTS`.
+    const ONLY_OPTIONS: u16 = 1 << 6;
+    if !options.iter().any(|(option, _)| option.global) {
+        return at_port(range, ONLY_OPTIONS, options);
+    }
+    let (first, last) = range;
+    let mut entry = Attrs::new().bytes(GLOBAL_ID, &first.to_ne_bytes());
+    if first != last {
+        entry = entry.bytes(GLOBAL_RANGE, &last.to_ne_bytes());
+    }
+    Attrs::new().nest(GLOBAL, &with(entry, options))
+}
+
+/// A range of VLANs at a port, with the flags of their membership.
+pub(super) fn at_port(
+    (first, last): (u16, u16),
+    flags: u16,
+    options: &[(VlanOption, u64)],
+) -> Attrs {
+    let info = [flags.to_ne_bytes(), first.to_ne_bytes()].concat();
+    let mut entry = Attrs::new().bytes(ENTRY_INFO, &info);
+    if first != last {
+        entry = entry.bytes(ENTRY_RANGE, &last.to_ne_bytes());
+    }
+    Attrs::new().nest(ENTRY, &with(entry, options))
+}
+
+fn with(entry: Attrs, options: &[(VlanOption, u64)]) -> Attrs {
+    options.iter().fold(entry, |entry, (option, value)| {
+        entry.bytes(option.number, &encode(*value, option.bytes, false))
+    })
 }

@@ -7,10 +7,9 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
-use super::super::options::encode;
 use super::vlan_options::{
-    DUMP_FLAGS, DUMP_GLOBAL, ENTRY, ENTRY_INFO, ENTRY_RANGE, GLOBAL, GLOBAL_ID, GLOBAL_RANGE,
-    VlanOption, vlan_header, vlan_option,
+    DUMP_FLAGS, DUMP_GLOBAL, ENTRY_INFO, GLOBAL, VlanOption, at_port, options_alone, range_of,
+    vlan_header, vlan_option,
 };
 use super::vlans::{VLAN_PVID, VLAN_UNTAGGED};
 use super::{PortVlan, u16_at};
@@ -42,12 +41,7 @@ const BEGINS: [(VlanOption, u8); 3] =
 
 impl VlanRange {
     fn read(kind: u16, entry: &[u8]) -> Option<Self> {
-        let (first, last) = if kind == GLOBAL {
-            (u16_at(find(entry, GLOBAL_ID)?, 0), find(entry, GLOBAL_RANGE))
-        } else {
-            (u16_at(find(entry, ENTRY_INFO)?, 2), find(entry, ENTRY_RANGE))
-        };
-        let last = last.map_or(first, |bytes| u16_at(bytes, 0));
+        let (first, last) = range_of(entry, kind == GLOBAL)?;
         let words = if kind == GLOBAL { vec!["global".to_owned()] } else { words(entry) };
         Some(Self { first, last, words })
     }
@@ -104,9 +98,7 @@ impl Lab {
         vlan: PortVlan,
         options: &[(VlanOption, u64)],
     ) -> Result<(), Error> {
-        let flag = |on: bool, bit: u16| if on { bit } else { 0 };
-        let flags = flag(vlan.pvid, VLAN_PVID) | flag(vlan.untagged, VLAN_UNTAGGED);
-        let attrs = at_port(range, flags, options);
+        let attrs = at_port(range, vlan.flags(), options);
         self.change_range(&link.into(), RTM_NEWVLAN, range, attrs)
     }
 
@@ -117,17 +109,7 @@ impl Lab {
         range: (u16, u16),
         options: &[(VlanOption, u64)],
     ) -> Result<(), Error> {
-        /// `BRIDGE_VLAN_INFO_ONLY_OPTS`.
-        const ONLY_OPTIONS: u16 = 1 << 6;
-        let attrs = if options.iter().any(|(option, _)| option.global) {
-            let mut entry = Attrs::new().bytes(GLOBAL_ID, &range.0.to_ne_bytes());
-            if range.0 != range.1 {
-                entry = entry.bytes(GLOBAL_RANGE, &range.1.to_ne_bytes());
-            }
-            Attrs::new().nest(GLOBAL, &with(entry, options))
-        } else {
-            at_port(range, ONLY_OPTIONS, options)
-        };
+        let attrs = options_alone(range, options);
         self.change_range(&link.into(), RTM_NEWVLAN, range, attrs)
     }
 
@@ -155,19 +137,4 @@ impl Lab {
         self.tell(|| format!("{link} VLANs {first} to {last} {verb}"));
         Ok(())
     }
-}
-
-fn at_port((first, last): (u16, u16), flags: u16, options: &[(VlanOption, u64)]) -> Attrs {
-    let info = [flags.to_ne_bytes(), first.to_ne_bytes()].concat();
-    let mut entry = Attrs::new().bytes(ENTRY_INFO, &info);
-    if first != last {
-        entry = entry.bytes(ENTRY_RANGE, &last.to_ne_bytes());
-    }
-    Attrs::new().nest(ENTRY, &with(entry, options))
-}
-
-fn with(entry: Attrs, options: &[(VlanOption, u64)]) -> Attrs {
-    options.iter().fold(entry, |entry, (option, value)| {
-        entry.bytes(option.number, &encode(*value, option.bytes, false))
-    })
 }

@@ -34,6 +34,11 @@ impl PortVlan {
     pub const fn access(id: u16) -> Self {
         Self { id, pvid: true, untagged: true }
     }
+
+    /// As the kernel has them (`BRIDGE_VLAN_INFO_PVID` and `_UNTAGGED`).
+    pub(super) const fn flags(self) -> u16 {
+        (if self.pvid { VLAN_PVID } else { 0 }) | (if self.untagged { VLAN_UNTAGGED } else { 0 })
+    }
 }
 
 impl fmt::Display for PortVlan {
@@ -118,8 +123,7 @@ impl Lab {
         vlan: PortVlan,
     ) -> Result<(), Error> {
         let header = link_header(AF_BRIDGE, self.index(link)?, 0, 0);
-        let flag = |on: bool, bit: u16| if on { bit } else { 0 };
-        let flags = flag(vlan.pvid, VLAN_PVID) | flag(vlan.untagged, VLAN_UNTAGGED);
+        let flags = vlan.flags();
         let info = |id: u16, more: u16| [(flags | more).to_ne_bytes(), id.to_ne_bytes()].concat();
         let is_port = self.topology.link(link).is_some_and(|link| link.port.is_some());
         let mut spec = Attrs::new();

@@ -51,6 +51,12 @@ pub(super) fn to(group: IpAddr) -> Shot {
     Shot::datagram(sender(family, 1), group)
 }
 
+/// Has the bridge speak IGMPv3 and MLDv2, which know of senders.
+pub(super) async fn speak_newest(lab: &mut CaseLab) -> Result<(), Stop> {
+    let newest = [(bridge::MCAST_IGMP_VERSION, 3), (bridge::MCAST_MLD_VERSION, 2)];
+    Ok(lab.set_options("sw:br", &newest).await?)
+}
+
 /// What only shows that something else is over.
 const MARKER: u8 = 99;
 
@@ -185,8 +191,7 @@ fn from_the_senders_that_were_asked_for(
 ) {
     check(&SENDERS, async |case| {
         let mut lab = case.lab(&snooping()).await?;
-        let newest = [(bridge::MCAST_IGMP_VERSION, 3), (bridge::MCAST_MLD_VERSION, 2)];
-        lab.set_options("sw:br", &newest).await?;
+        speak_newest(&mut lab).await?;
         let group = group(family, 1);
         let named = named.map(|number| sender(family, number));
         lab.say("b", &[Message::record(record, group, &named)]).await?;

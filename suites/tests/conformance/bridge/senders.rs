@@ -13,7 +13,7 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
-use super::querier::{ask, group, sender, snooping};
+use super::querier::{ask, group, sender, snooping, speak_newest};
 
 pub(crate) const RULES: &[Rule] = &[CHANGED, BLOCKED, AT_ONCE, OF_ALL];
 
@@ -43,8 +43,7 @@ fn a_member_changes_its_mind(
 ) {
     check(&CHANGED, async |case| {
         let mut lab = case.lab(&snooping()).await?;
-        let newest = [(bridge::MCAST_IGMP_VERSION, 3), (bridge::MCAST_MLD_VERSION, 2)];
-        lab.set_options("sw:br", &newest).await?;
+        speak_newest(&mut lab).await?;
         let group = group(family, 1);
         for (record, number) in said {
             let record = Message::record(*record, group, &[sender(family, *number)]);
@@ -63,8 +62,7 @@ fn a_member_changes_its_mind(
 
 /// Has `b` hear senders 1 and 2 alone.
 async fn hear_two(lab: &mut CaseLab, family: Family) -> Result<(), Stop> {
-    let newest = [(bridge::MCAST_IGMP_VERSION, 3), (bridge::MCAST_MLD_VERSION, 2)];
-    lab.set_options("sw:br", &newest).await?;
+    speak_newest(lab).await?;
     let both = [sender(family, 1), sender(family, 2)];
     let record = Message::record(ToInclude, group(family, 1), &both);
     lab.shoot("b", &Shot::message(&record)).await?;
@@ -166,8 +164,7 @@ const OF_ALL: Rule = Rule {
 fn one_of_all_is_shut_out_after_its_time(#[case] family: Family) {
     check(&OF_ALL, async |case| {
         let mut lab = case.lab(&snooping()).await?;
-        let newest = [(bridge::MCAST_IGMP_VERSION, 3), (bridge::MCAST_MLD_VERSION, 2)];
-        lab.set_options("sw:br", &newest).await?;
+        speak_newest(&mut lab).await?;
         let all = Message::record(ToExclude, group(family, 1), &[]);
         ask(&mut lab, family).await?;
         // The first time of the last member is longer than any reading takes.
