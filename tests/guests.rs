@@ -2,6 +2,8 @@
 
 #[path = "guests/faults.rs"]
 mod faults;
+#[path = "guests/journeys.rs"]
+mod journeys;
 #[path = "guests/matrix.rs"]
 mod matrix;
 #[path = "guests/run.rs"]

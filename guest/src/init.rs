@@ -29,6 +29,11 @@ pub fn init_if_pid1() {
     }
 }
 
+/// Whether this machine is a Hairpin guest.
+pub fn is_guest() -> bool {
+    fs::exists(MARKER).unwrap_or_default()
+}
+
 enum Never {}
 
 /// Runs jobs until the host lets the guest go. Without the host there is nothing to do.

@@ -13,5 +13,5 @@ mod sys;
 mod waiting;
 pub mod wire;
 
-pub use init::init_if_pid1;
+pub use init::{init_if_pid1, is_guest};
 pub use waiting::await_args;

@@ -16,7 +16,7 @@ use crate::wire::{self, Ready};
 /// One path a line, in the order in which they load. Written by the host beside the modules.
 const MODULE_LIST: &str = "/hairpin/modules";
 /// (kind, where), in the order in which they are mounted.
-const MOUNTS: [(&str, &str); 8] = [
+const MOUNTS: [(&str, &str); 9] = [
     ("devtmpfs", "/dev"),
     ("proc", "/proc"),
     ("sysfs", "/sys"),
@@ -25,6 +25,7 @@ const MOUNTS: [(&str, &str); 8] = [
     ("devpts", "/dev/pts"),
     ("tmpfs", "/dev/shm"),
     ("debugfs", "/sys/kernel/debug"),
+    ("tracefs", "/sys/kernel/tracing"),
 ];
 const LINKS: [(&str, &str); 4] = [
     ("/proc/self/fd", "/dev/fd"),

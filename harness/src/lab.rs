@@ -315,6 +315,16 @@ impl Lab {
         }
     }
 
+    /// Observes a grid once without taps.
+    pub(crate) async fn observe_untraced(&mut self, class: Class) -> Result<Grid, Error> {
+        let traced = std::mem::replace(&mut self.traced, false);
+        self.listeners = None;
+        let observed = self.observe(class).await;
+        self.traced = traced;
+        self.listeners = None;
+        observed
+    }
+
     pub(crate) fn ear_bytes(&self) -> usize {
         self.ear_bytes
     }

@@ -19,6 +19,7 @@
 
 mod attrs;
 mod case;
+mod drops;
 mod events;
 mod lab;
 pub mod measure;

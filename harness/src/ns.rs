@@ -55,6 +55,11 @@ impl Ns {
         })
     }
 
+    /// By which number the kernel knows it: that of its inode.
+    pub(crate) fn inode(&self) -> Option<u32> {
+        nix::sys::stat::fstat(&self.0).ok().and_then(|stat| stat.st_ino.try_into().ok())
+    }
+
     /// The namespace that the calling thread is in.
     pub(crate) fn current() -> Result<Self, Error> {
         current().map(Self)

@@ -26,6 +26,7 @@ mod checksum;
 mod controls;
 mod cpus;
 mod decode;
+mod dropped;
 mod ear;
 mod ears;
 mod flow;

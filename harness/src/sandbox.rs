@@ -23,6 +23,9 @@ static STATUS: OnceLock<Result<(), Error>> = OnceLock::new();
 pub fn enter() {
     hairpin_guest::init_if_pid1();
     STATUS.get_or_init(try_enter);
+    if hairpin_guest::is_guest() {
+        crate::drops::watch();
+    }
     // A guest's suite program is in its sandbox before it knows which case it will run.
     hairpin_guest::await_args();
 }

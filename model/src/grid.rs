@@ -164,6 +164,27 @@ impl Sighting {
     }
 }
 
+/// A frame of a cell that the kernel gave up, and said so: only a guest's is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// What the frame was, as [`Sighting::what`].
+    pub what: String,
+    /// The link that it was at, as `netns:link`.
+    pub link: String,
+    /// The kernel's function that gave it up.
+    pub function: String,
+    /// Why, in the kernel's own words (`enum skb_drop_reason`); kernels before 5.17 do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dropped at {} by {}", self.link, self.function)?;
+        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
+    }
+}
+
 /// One cell of a grid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
@@ -175,6 +196,10 @@ pub struct Cell {
     /// Where the frames were seen, in order of time; empty when the grid was observed untraced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<Sighting>,
+    /// Where the kernel says that it gave such frames up, in order of time; only of cells that are
+    /// not delivered, and no proof of anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Dropped>,
     /// Other hosts whose stack took the frame although it was not for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overheard: Vec<String>,
@@ -193,7 +218,14 @@ pub fn path<'s>(seen: impl IntoIterator<Item = &'s Sighting>) -> String {
 impl Cell {
     /// A cell with nothing but its verdict.
     pub fn new(verdict: Verdict) -> Self {
-        Self { verdict, proof: None, seen: Vec::new(), overheard: Vec::new(), ttl: None }
+        Self {
+            verdict,
+            proof: None,
+            seen: Vec::new(),
+            dropped: Vec::new(),
+            overheard: Vec::new(),
+            ttl: None,
+        }
     }
 
     /// The way that frames of this kind took, as `c1:eth0> p:eth0> sw:s0<`: `>` is out of the

@@ -23,6 +23,8 @@ pub(crate) fn lines(from: &str, to: &str, cell: &Cell) -> Vec<String> {
         if let Some(last) = leg.hops.last() {
             lines.push(format!("    last seen {}", place(last)));
         }
+        let dropped = cell.dropped.iter().filter(|dropped| dropped.what == leg.kind);
+        lines.extend(dropped.map(|dropped| format!("    {dropped}")));
     }
     lines
 }
@@ -54,7 +56,7 @@ pub(crate) fn place(hop: &Hop) -> String {
 #[cfg(test)]
 mod tests {
     use hairpin_model::Verdict;
-    use hairpin_model::grid::Sighting;
+    use hairpin_model::grid::{Dropped, Sighting};
     use hairpin_model::journey::Headers;
     use hairpin_model::topology::Mac;
 
@@ -78,6 +80,12 @@ mod tests {
     fn a_hop_tells_what_was_changed_and_the_last_where_it_ended() {
         let mut cell = Cell::new(Verdict::Blocked);
         cell.proof = Some("a later one arrived".into());
+        cell.dropped = vec![Dropped {
+            what: "echo request".into(),
+            link: "r:e1".into(),
+            function: "ip_output".into(),
+            reason: None,
+        }];
         cell.seen = vec![
             sighting("a:eth0", Direction::Out, 64),
             sighting("r:e0", Direction::In, 64),

@@ -18,7 +18,9 @@ pub(crate) fn ways(cell: &Cell) -> Vec<String> {
 fn way(cell: &Cell, kind: &str) -> String {
     let legs = legs(&cell.seen);
     let hops = legs.iter().filter(|leg| leg.kind == kind).flat_map(|leg| &leg.hops);
-    hops.map(step).collect::<Vec<_>>().join(", ")
+    let dropped = cell.dropped.iter().filter(|dropped| dropped.what == kind);
+    let words: Vec<String> = hops.map(step).chain(dropped.map(ToString::to_string)).collect();
+    words.join(", ")
 }
 
 /// A hop, and what was changed there by name: a journey in full has the values.
@@ -49,6 +51,8 @@ fn ending(grid: &Grid, from: &str, to: &str, cell: &Cell) -> String {
         Some((link, other)) => format!(
             ", but was never sent back out of {link}, which is the way to {to} (see {other} -> {to})"
         ),
+        // The kernel's own words are better than ours.
+        None if !cell.dropped.is_empty() => String::new(),
         None if cell.seen.iter().all(|s| s.link.starts_with(&format!("{from}:"))) => {
             ", and was seen nowhere else".into()
         }
@@ -82,7 +86,7 @@ pub(crate) fn telling(grid: &Grid) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use hairpin_model::Class;
-    use hairpin_model::grid::Sighting;
+    use hairpin_model::grid::{Dropped, Sighting};
 
     use super::*;
 
@@ -117,6 +121,19 @@ mod tests {
         grid.cells[0][1] = cell(Verdict::Blocked, "c1:c0>");
         insta::assert_snapshot!(explain(&grid, "c1", "c2").unwrap(), @"c1 -> c2 blocked: its arp request left c1:c0, and was seen nowhere else");
         assert_eq!(explain(&grid, "c2", "c1"), None);
+    }
+
+    #[test]
+    fn where_the_kernel_gave_a_frame_up_is_told_in_place_of_where_it_is_not() {
+        let mut grid = Grid::undecided(Class::Ping4, ["a", "b"].map(Into::into).to_vec());
+        grid.cells[0][1] = cell(Verdict::Blocked, "a:x> sw:p1<");
+        grid.cells[0][1].dropped = vec![Dropped {
+            what: "arp request".into(),
+            link: "sw:p1".into(),
+            function: "br_handle_frame_finish".into(),
+            reason: Some("NO_TX_TARGET".into()),
+        }];
+        insta::assert_snapshot!(explain(&grid, "a", "b").unwrap(), @"a -> b blocked: its arp request left a:x, reached sw:p1, dropped at sw:p1 by br_handle_frame_finish (NO_TX_TARGET)");
     }
 
     #[test]

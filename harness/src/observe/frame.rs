@@ -16,7 +16,7 @@ use super::decode::{ETHERTYPE, Heard, frame, number_in};
 use super::ears::{LOOPBACK, Listeners, broken, wait_readable};
 use super::gate::{Gate, goes_through};
 use super::shot::{Fate, Hearing, Shot, Tag};
-use super::{Endpoint, cpus, has_queues, trace};
+use super::{Endpoint, cpus, dropped, has_queues, trace};
 use crate::lab::{Lab, Queue};
 use crate::sys::{Arrival, Kind, PacketSocket};
 
@@ -465,7 +465,33 @@ impl<'l> Probing<'l> {
                 }
             }
         }
+        self.add_dropped(&mut grid);
         Ok(grid)
+    }
+
+    /// Tells of each pair whose frame did not come where the kernel gave it up.
+    fn add_dropped(&self, grid: &mut Grid) {
+        let all_came = |cell: &Cell| matches!(cell.verdict, Verdict::Delivered | Verdict::Own);
+        if grid.cells.iter().flatten().all(all_came) {
+            return;
+        }
+        for (heard, dropped) in dropped::take(self.lab) {
+            let at = dropped.link.split(':').next().unwrap_or_default();
+            // A frame to all ends at every host, and concerns no pair but that host's.
+            let passes = |to: usize| {
+                !self.class.is_group()
+                    || self.hosts[to].name == at
+                    || self.hosts.iter().all(|host| host.name != at)
+            };
+            for (from, row) in grid.cells.iter_mut().enumerate() {
+                for (to, cell) in row.iter_mut().enumerate().filter(|(to, _)| passes(*to)) {
+                    let receiver = (!self.class.is_group()).then_some(to);
+                    if !all_came(cell) && self.is_of(0, from, receiver, &heard) {
+                        cell.dropped.push(dropped.clone());
+                    }
+                }
+            }
+        }
     }
 
     fn cell(&self, from: usize, to: usize, dropped: u32, seen: &[trace::Seen]) -> Cell {
@@ -483,7 +509,7 @@ impl<'l> Probing<'l> {
         };
         let overheard = self.rounds[0].overheard.iter().filter(|(s, r, _)| (*s, *r) == (from, to));
         let overheard = overheard.map(|(_, _, at)| self.hosts[*at].name.clone()).collect();
-        Cell { verdict, proof, seen: probe, overheard, ttl: None }
+        Cell { verdict, proof, seen: probe, dropped: Vec::new(), overheard, ttl: None }
     }
 
     fn missing(&self, from: usize, to: usize, seen: &[trace::Seen]) -> (Verdict, Option<String>) {

@@ -24,7 +24,7 @@ use super::answer::{Answer, answer, is_giving_up};
 use super::controls::{Receiver, Sender, blocked};
 use super::decode::{self, Heard};
 use super::ears::{Listeners, broken};
-use super::{Endpoint, trace};
+use super::{Endpoint, dropped, trace};
 use crate::lab::{Lab, Node};
 use crate::sys::PacketSocket;
 
@@ -206,7 +206,15 @@ impl Asking<'_> {
             self.works.insert((from, to));
         }
         let ttl = self.hearing(number, to).1.or(asked.ttl);
-        Ok(Cell { verdict, proof, seen: asked.seen, overheard: Vec::new(), ttl })
+        let dropped = match verdict {
+            Verdict::Delivered => Vec::new(),
+            _ => {
+                let ours = |(heard, _): &(Heard, _)| self.belongs(heard, &asked);
+                let all = dropped::take(self.lab).into_iter();
+                all.filter(ours).map(|(_, dropped)| dropped).collect()
+            }
+        };
+        Ok(Cell { verdict, proof, seen: asked.seen, dropped, overheard: Vec::new(), ttl })
     }
 
     /// Sends an echo request, and gives its number and what its answer will be.

@@ -177,7 +177,7 @@ impl Told {
         })
     }
 
-    /// A cell: symbol, verdict, proof, way, who overheard it, TTL.
+    /// A cell: symbol, verdict, proof, way, who overheard it, TTL, where it was dropped.
     fn cell(&mut self, cell: &Cell) -> usize {
         let way = (!cell.seen.is_empty()).then(|| {
             let seen = cell.seen.iter();
@@ -186,7 +186,10 @@ impl Told {
         });
         let symbol = cell.verdict.symbol();
         let verdict = cell.verdict.to_string();
-        self.cells.place(&json!([symbol, verdict, cell.proof, way, cell.overheard, cell.ttl]))
+        let dropped: Vec<String> =
+            cell.dropped.iter().map(|dropped| format!("{} {dropped}", dropped.what)).collect();
+        let Cell { proof, overheard, ttl, .. } = cell;
+        self.cells.place(&json!([symbol, verdict, proof, way, overheard, ttl, dropped]))
     }
 }
 

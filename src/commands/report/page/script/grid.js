@@ -6,8 +6,8 @@ const tone = (symbol) =>
 function cellAt(book, grid, from, to) {
   const place = grid.cells[from]?.[to];
   if (place === undefined) return null;
-  const [symbol, words, proof, way, overheard, ttl] = book.cells[place];
-  return { symbol, words, proof, way: way === null ? [] : book.ways[way], overheard, ttl };
+  const [symbol, words, proof, way, overheard, ttl, dropped] = book.cells[place];
+  return { symbol, words, proof, way: way === null ? [] : book.ways[way], overheard, ttl, dropped };
 }
 
 // The symbol that the drawing has there, if it is a drawing of these hosts.

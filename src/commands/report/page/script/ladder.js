@@ -11,6 +11,7 @@ function journey(book, grid, from, to) {
     cell.proof ? `proof: ${cell.proof}` : null,
     cell.overheard?.length ? `overheard by ${cell.overheard.join(", ")}` : null,
     cell.ttl !== null && cell.ttl !== undefined ? `TTL on arrival: ${cell.ttl}` : null,
+    ...cell.dropped,
     told,
   ];
   return [
