@@ -77,11 +77,13 @@ pub mod vlan_option {
     pub const MSTI: VlanOption = of_all("msti", 18, 2);
 }
 
-const IFLA_AF_SPEC: u16 = 26;
-const IFLA_BRIDGE_MST: u16 = 6;
-const MST_ENTRY: u16 = 1;
-const MST_INSTANCE: u16 = 1;
-const MST_STATE: u16 = 2;
+pub(super) const IFLA_AF_SPEC: u16 = 26;
+pub(super) const IFLA_BRIDGE_MST: u16 = 6;
+pub(super) const MST_ENTRY: u16 = 1;
+pub(super) const MST_INSTANCE: u16 = 1;
+pub(super) const MST_STATE: u16 = 2;
+/// `BRIDGE_VLAN_INFO_ONLY_OPTS`: the membership itself stays as it is.
+pub(super) const ONLY_OPTIONS: u16 = 1 << 6;
 pub(super) const ENTRY: u16 = 1;
 pub(super) const GLOBAL: u16 = 2;
 pub(super) const ENTRY_INFO: u16 = 1;
@@ -112,8 +114,6 @@ impl Lab {
         let entry = if option.global {
             Attrs::new().bytes(GLOBAL_ID, &id.to_ne_bytes())
         } else {
-            // `BRIDGE_VLAN_INFO_ONLY_OPTS`: the membership itself stays as it is.
-            const ONLY_OPTIONS: u16 = 1 << 6;
             let info = [ONLY_OPTIONS.to_ne_bytes(), id.to_ne_bytes()].concat();
             Attrs::new().bytes(ENTRY_INFO, &info)
         };

@@ -8,9 +8,10 @@ use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
 use super::super::options::encode;
+use super::tunnels::tunnel_of;
 use super::vlan_options::{
     DUMP_FLAGS, DUMP_GLOBAL, ENTRY, ENTRY_INFO, ENTRY_RANGE, GLOBAL, GLOBAL_ID, GLOBAL_RANGE,
-    VlanOption, vlan_header, vlan_option,
+    ONLY_OPTIONS, VlanOption, vlan_header, vlan_option,
 };
 use super::vlans::{VLAN_PVID, VLAN_UNTAGGED};
 use super::{PortVlan, u16_at};
@@ -18,7 +19,8 @@ use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{DUMP, Question, RTM_DELVLAN, RTM_GETVLAN, RTM_NEWVLAN};
 
 /// VLANs in a row that are alike, as the kernel tells them: `5-9 untagged state 4`. What is as it
-/// begins (state 3, `mcast_router` 1, no suppression) is not printed.
+/// begins (state 3, `mcast_router` 1, no suppression, no tunnel) is not printed; of tunnels, the first
+/// VLAN's is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VlanRange {
     first: u16,
@@ -67,7 +69,8 @@ fn words(entry: &[u8]) -> Vec<String> {
         let value = *find(entry, option.number)?.first()?;
         (value != *begins).then(|| format!("{option} {value}"))
     });
-    is.chain(other).collect()
+    let tunnel = tunnel_of(entry).map(|tunnel| format!("tunnel {tunnel}"));
+    is.chain(other).chain(tunnel).collect()
 }
 
 impl Lab {
@@ -117,8 +120,6 @@ impl Lab {
         range: (u16, u16),
         options: &[(VlanOption, u64)],
     ) -> Result<(), Error> {
-        /// `BRIDGE_VLAN_INFO_ONLY_OPTS`.
-        const ONLY_OPTIONS: u16 = 1 << 6;
         let attrs = if options.iter().any(|(option, _)| option.global) {
             let mut entry = Attrs::new().bytes(GLOBAL_ID, &range.0.to_ne_bytes());
             if range.0 != range.1 {
@@ -141,7 +142,7 @@ impl Lab {
         self.change_range(&link.into(), RTM_DELVLAN, range, at_port(range, 0, &[]))
     }
 
-    fn change_range(
+    pub(super) fn change_range(
         &mut self,
         link: &LinkName,
         kind: u16,
