@@ -49,6 +49,17 @@ async fn map(lab: &mut CaseLab, way: Way, vlans: (u16, u16), first: u32) -> Resu
     }
 }
 
+/// Holds that it is mapped.
+async fn expect_map(
+    lab: &mut CaseLab,
+    way: Way,
+    vlans: (u16, u16),
+    first: u32,
+) -> Result<(), Stop> {
+    let done = map(lab, way, vlans, first).await;
+    lab.expect_done(&format!("{vlans:?} to {first} and so on"), done)
+}
+
 async fn unmap(lab: &mut CaseLab, way: Way, vlans: (u16, u16)) -> Result<(), Error> {
     match way {
         Way::Port => lab.delete_tunnels("sw:p1", vlans, (0, u32::from(vlans.1 - vlans.0))).await,
@@ -80,7 +91,7 @@ fn told_in_ranges(#[case] way: Way) {
         let mut lab = mapping(case).await?;
         expect_mapped(&lab, "none yet", &[]).await?;
         for (vlans, first) in [((10, 12), 1000), ((14, 14), 1004), ((20, 20), 5), ((21, 21), 7)] {
-            map(&mut lab, way, vlans, first).await?;
+            expect_map(&mut lab, way, vlans, first).await?;
         }
         let lines = ["10-12 to 1000-1002", "14 to 1004", "20 to 5", "21 to 7"];
         expect_mapped(&lab, "made", &lines).await?;
@@ -93,7 +104,7 @@ fn told_in_ranges(#[case] way: Way) {
             "21 tunnel 7",
         ];
         lab.expect_lines("with the VLANs", lab.vlan_ranges("sw:p1").await?, &lines)?;
-        map(&mut lab, way, (13, 13), 1003).await?;
+        expect_map(&mut lab, way, (13, 13), 1003).await?;
         let lines = ["10-14 to 1000-1004", "20 to 5", "21 to 7"];
         expect_mapped(&lab, "a gap is filled", &lines).await?;
         unmap(&mut lab, way, (11, 12)).await?;
@@ -125,9 +136,9 @@ fn a_change_is_told(#[case] way: Way) {
     check(&NOTICES, async |case| {
         let mut lab = mapping(case).await?;
         let notices = lab.vlan_notices("sw")?;
-        map(&mut lab, way, (10, 12), 1000).await?;
+        expect_map(&mut lab, way, (10, 12), 1000).await?;
         lab.expect_lines("made", lab.told_of(&notices)?, &["new p1 10-12 tunnel 1000"])?;
-        map(&mut lab, way, (20, 20), 5).await?;
+        expect_map(&mut lab, way, (20, 20), 5).await?;
         lab.expect_lines("one is", lab.told_of(&notices)?, &["new p1 20 tunnel 5"])?;
         unmap(&mut lab, way, (11, 12)).await?;
         lab.expect_lines("taken away", lab.told_of(&notices)?, &["new p1 11-12"])?;
@@ -217,7 +228,7 @@ fn frames_leave_without_the_tag() {
     check(&LEAVE, async |case| {
         let mut lab = mapping(case).await?;
         expect_leaving(&mut lab, false).await?;
-        map(&mut lab, Way::Port, (10, 10), 1000).await?;
+        expect_map(&mut lab, Way::Port, (10, 10), 1000).await?;
         expect_leaving(&mut lab, true).await?;
         // What comes in without a tunnel is what its tag says.
         let shot = Shot::broadcast().tag(Tag::vlan(10));
@@ -243,12 +254,12 @@ const GONE: Rule = Rule {
 fn go_with_what_they_are_of() {
     check(&GONE, async |case| {
         let mut lab = mapping(case).await?;
-        map(&mut lab, Way::Port, (10, 11), 1000).await?;
+        expect_map(&mut lab, Way::Port, (10, 11), 1000).await?;
         lab.delete_vlan("sw:p1", 10).await?;
         expect_mapped(&lab, "a VLAN went", &["11 to 1001"]).await?;
         lab.add_vlan("sw:p1", PortVlan::tagged(10)).await?;
         expect_mapped(&lab, "it is there again", &["11 to 1001"]).await?;
-        map(&mut lab, Way::Port, (12, 12), 1000).await?;
+        expect_map(&mut lab, Way::Port, (12, 12), 1000).await?;
         expect_mapped(&lab, "its tunnel is free", &["11 to 1001", "12 to 1000"]).await?;
         // Another setting of the port changes nothing of them.
         lab.set_option("sw:p1", port::LEARNING, 0).await?;
@@ -257,7 +268,7 @@ fn go_with_what_they_are_of() {
         expect_mapped(&lab, "told to map no more", &[]).await?;
         lab.set_option("sw:p1", port::VLAN_TUNNEL, 1).await?;
         expect_mapped(&lab, "told to again", &[]).await?;
-        map(&mut lab, Way::Port, (10, 10), 1001).await?;
+        expect_map(&mut lab, Way::Port, (10, 10), 1001).await?;
         expect_mapped(&lab, "all are free", &["10 to 1001"]).await
     });
 }
