@@ -47,7 +47,7 @@ pub use netlink::LinkState;
 pub use nix::errno::Errno;
 pub use ns::Ns;
 pub use observe::{
-    Advert, Asked, Asking, Bpdu, BridgeEar, Config, Emerged, Fate, Flow, HeardBpdu, Hearing,
+    Advert, Asked, Asking, Bpdu, BridgeEar, Config, Emerged, Fate, Flaw, Flow, HeardBpdu, Hearing,
     Message, Passage, Pieces, Received, Record, Said, Shot, Tag, Taken,
 };
 pub use version::Kernel;

@@ -13,6 +13,7 @@ mod neighbours;
 mod notices;
 mod priorities;
 mod stats;
+mod tunnels;
 mod vlan_options;
 mod vlan_ranges;
 mod vlans;

@@ -14,6 +14,7 @@ use hairpin_model::{Error, Mac};
 use etherparse::PacketBuilder;
 
 use super::decode::{ETHERTYPE, payload};
+use super::flaw::Flaw;
 use super::membership::{Message, group_mac};
 use crate::sys::Kind;
 
@@ -96,6 +97,8 @@ pub struct Shot {
     urgency: u8,
     /// Sender and group, if it is a datagram.
     datagram: Option<(IpAddr, IpAddr)>,
+    /// What is wrong with the datagram.
+    flaw: Option<Flaw>,
     /// Operation, sender and target, if it is ARP.
     arp: Option<(u16, Ipv4Addr, Ipv4Addr)>,
     /// The message about memberships that it is.
@@ -117,6 +120,7 @@ impl Shot {
             ethertype: None,
             urgency: 0,
             datagram: None,
+            flaw: None,
             arp: None,
             message: None,
         }
@@ -133,6 +137,13 @@ impl Shot {
     /// A UDP datagram to an IP group, as if that address had sent it. Both are of one family.
     pub fn datagram(from: IpAddr, group: IpAddr) -> Self {
         Self { datagram: Some((from, group)), ..Self::to(group_mac(group)) }
+    }
+
+    /// A datagram with a flaw.
+    #[must_use]
+    pub const fn flawed(mut self, flaw: Flaw) -> Self {
+        self.flaw = Some(flaw);
+        self
     }
 
     /// A message about memberships.
@@ -252,7 +263,11 @@ impl Shot {
         let length = self.bytes.max(SHORTEST + 4 * self.tags.len()) - 12 - 4 * self.tags.len();
         let mut body = self.heard_as().to_be_bytes().to_vec();
         if let Some(addresses) = self.datagram {
-            body.extend(datagram(addresses, number));
+            let mut packet = datagram(addresses, number);
+            if let Some(flaw) = self.flaw {
+                flaw.put(&mut packet);
+            }
+            body.extend(packet);
             return body;
         }
         if let Some(message) = &self.message {
@@ -329,6 +344,9 @@ impl fmt::Display for Shot {
         }
         if let Some(from) = self.from {
             write!(f, " as if of {from}")?;
+        }
+        if let Some(flaw) = self.flaw {
+            write!(f, " with a flaw ({flaw:?})")?;
         }
         if let Some(ethertype) = self.ethertype {
             write!(f, " of ethertype {ethertype:#06x}")?;

@@ -160,6 +160,8 @@ impl Fdb {
 }
 
 pub(super) const NUD_NOARP: u16 = 0x40;
+/// It was asked for in vain.
+const NUD_FAILED: u16 = 0x20;
 pub(super) const NUD_PERMANENT: u16 = 0x80;
 const NUD_REACHABLE: u16 = 0x02;
 pub(super) const NTF_USE: u8 = 0x01;
@@ -394,18 +396,41 @@ impl Lab {
         mac: Mac,
     ) -> Result<(), Error> {
         let link = link.into();
+        self.set_neighbour(&link, ip, mac, NUD_PERMANENT)?;
+        self.tell(|| format!("{link} knows {ip} at {mac}"));
+        Ok(())
+    }
+
+    /// Has a link take a neighbour for one that does not answer any more.
+    pub async fn fail_neighbour(
+        &mut self,
+        link: impl Into<LinkName>,
+        ip: IpAddr,
+        mac: Mac,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        self.set_neighbour(&link, ip, mac, NUD_FAILED)?;
+        self.tell(|| format!("{link} takes {ip} at {mac} for gone"));
+        Ok(())
+    }
+
+    fn set_neighbour(
+        &self,
+        link: &LinkName,
+        ip: IpAddr,
+        mac: Mac,
+        state: u16,
+    ) -> Result<(), Error> {
         let (family, bytes) = match ip {
             IpAddr::V4(ip) => (AF_INET, ip.octets().to_vec()),
             IpAddr::V6(ip) => (AF_INET6, ip.octets().to_vec()),
         };
-        let mut header = neighbour_header(self.index(&link)?, NUD_PERMANENT, 0);
+        let mut header = neighbour_header(self.index(link)?, state, 0);
         header[0] = family;
         let flags = CREATE | REPLACE;
         let attrs = fdb_attrs(mac, None).bytes(NDA_DST, &bytes);
         let asked = Question { kind: RTM_NEWNEIGH, flags, header: &header, attrs };
-        self.command(&link, &asked, &format!("add the neighbour {ip}"))?;
-        self.tell(|| format!("{link} knows {ip} at {mac}"));
-        Ok(())
+        self.command(link, &asked, &format!("set the neighbour {ip}"))
     }
 
     /// Waits until the bridges of a namespace have forgotten these addresses, woken by the kernel's

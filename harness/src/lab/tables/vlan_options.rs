@@ -77,15 +77,17 @@ pub mod vlan_option {
     pub const MSTI: VlanOption = of_all("msti", 18, 2);
 }
 
-const IFLA_AF_SPEC: u16 = 26;
-const IFLA_BRIDGE_MST: u16 = 6;
-const MST_ENTRY: u16 = 1;
-const MST_INSTANCE: u16 = 1;
-const MST_STATE: u16 = 2;
-const ENTRY: u16 = 1;
+pub(super) const IFLA_AF_SPEC: u16 = 26;
+pub(super) const IFLA_BRIDGE_MST: u16 = 6;
+pub(super) const MST_ENTRY: u16 = 1;
+pub(super) const MST_INSTANCE: u16 = 1;
+pub(super) const MST_STATE: u16 = 2;
+/// `BRIDGE_VLAN_INFO_ONLY_OPTS`: the membership itself stays as it is.
+pub(super) const ONLY_OPTIONS: u16 = 1 << 6;
+pub(super) const ENTRY: u16 = 1;
 pub(super) const GLOBAL: u16 = 2;
 pub(super) const ENTRY_INFO: u16 = 1;
-const ENTRY_RANGE: u16 = 2;
+pub(super) const ENTRY_RANGE: u16 = 2;
 const GLOBAL_ID: u16 = 1;
 const GLOBAL_RANGE: u16 = 2;
 pub(super) const DUMP_FLAGS: u16 = 1;
@@ -174,8 +176,6 @@ pub(super) fn range_of(entry: &[u8], global: bool) -> Option<(u16, u16)> {
 
 /// Options of a range of VLANs, whose memberships stay as they are.
 pub(super) fn options_alone(range: (u16, u16), options: &[(VlanOption, u64)]) -> Attrs {
-    /// `BRIDGE_VLAN_INFO_ONLY_OPTS`.
-    const ONLY_OPTIONS: u16 = 1 << 6;
     if !options.iter().any(|(option, _)| option.global) {
         return at_port(range, ONLY_OPTIONS, options);
     }

@@ -7,6 +7,7 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
+use super::tunnels::tunnel_of;
 use super::vlan_options::{
     DUMP_FLAGS, DUMP_GLOBAL, ENTRY_INFO, GLOBAL, VlanOption, at_port, options_alone, range_of,
     vlan_header, vlan_option,
@@ -17,7 +18,8 @@ use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{DUMP, Question, RTM_DELVLAN, RTM_GETVLAN, RTM_NEWVLAN};
 
 /// VLANs in a row that are alike, as the kernel tells them: `5-9 untagged state 4`. What is as it
-/// begins (state 3, `mcast_router` 1, no suppression) is not printed.
+/// begins (state 3, `mcast_router` 1, no suppression, no tunnel) is not printed; of tunnels, the first
+/// VLAN's is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VlanRange {
     first: u16,
@@ -61,7 +63,8 @@ fn words(entry: &[u8]) -> Vec<String> {
         let value = *find(entry, option.number)?.first()?;
         (value != *begins).then(|| format!("{option} {value}"))
     });
-    is.chain(other).collect()
+    let tunnel = tunnel_of(entry).map(|tunnel| format!("tunnel {tunnel}"));
+    is.chain(other).chain(tunnel).collect()
 }
 
 impl Lab {
@@ -123,7 +126,7 @@ impl Lab {
         self.change_range(&link.into(), RTM_DELVLAN, range, at_port(range, 0, &[]))
     }
 
-    fn change_range(
+    pub(super) fn change_range(
         &mut self,
         link: &LinkName,
         kind: u16,

@@ -9,9 +9,7 @@ use super::super::Lab;
 use super::super::options::{LINK_HEADER, link_header};
 use super::{u16_at, u32_at};
 use crate::attrs::{Attrs, find, parse};
-use crate::netlink::plain::{
-    AF_BRIDGE, Answer, DUMP, Question, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK,
-};
+use crate::netlink::plain::{AF_BRIDGE, DUMP, Question, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK};
 
 /// A VLAN of a bridge port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +53,8 @@ const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
 const BRIDGE_FLAGS_SELF: u16 = 2;
 pub(super) const VLAN_PVID: u16 = 2;
 pub(super) const VLAN_UNTAGGED: u16 = 4;
-const VLAN_RANGE_BEGIN: u16 = 8;
-const VLAN_RANGE_END: u16 = 16;
+pub(super) const VLAN_RANGE_BEGIN: u16 = 8;
+pub(super) const VLAN_RANGE_END: u16 = 16;
 /// `RTEXT_FILTER_BRVLAN`: tell the VLANs one by one.
 const WITH_VLANS: u32 = 2;
 
@@ -64,21 +62,25 @@ impl Lab {
     /// The VLANs of a bridge port, or of the bridge itself.
     pub async fn vlans(&self, link: impl Into<LinkName>) -> Result<Vec<PortVlan>, Error> {
         let link = link.into();
-        let index = self.index(&link)?;
-        let header = link_header(AF_BRIDGE, 0, 0, 0);
-        let attrs = Attrs::new().bytes(IFLA_EXT_MASK, &WITH_VLANS.to_ne_bytes());
-        let asked = Question { kind: RTM_GETLINK, flags: DUMP, header: &header, attrs };
-        let answers = self.ask(&link.netns, &asked)?;
-        let answers = answers.map_err(|refused| refused.error("show the VLANs", &link))?;
-        let bodies = answers.iter().filter(|(_, body)| u32_at(body, 4) == index);
-        let spec = |(_, body): &Answer| {
-            let spec = find(body.get(LINK_HEADER..)?, IFLA_AF_SPEC)?;
-            let infos = parse(spec).filter(|(kind, _)| *kind == IFLA_BRIDGE_VLAN_INFO);
-            Some(infos.map(|(_, info)| port_vlan(info)).collect::<Vec<_>>())
-        };
-        let mut vlans: Vec<PortVlan> = bodies.filter_map(spec).flatten().collect();
+        let told = self.beside(&link, WITH_VLANS)?;
+        let infos = told.iter().filter(|(kind, _)| *kind == IFLA_BRIDGE_VLAN_INFO);
+        let mut vlans: Vec<PortVlan> = infos.map(|(_, info)| port_vlan(info)).collect();
         vlans.sort_unstable();
         Ok(vlans)
+    }
+
+    /// What the kernel tells of a bridge port beside its settings (`IFLA_AF_SPEC`), of the kinds
+    /// that a mask of `RTEXT_FILTER_*` names.
+    pub(super) fn beside(&self, link: &LinkName, mask: u32) -> Result<Vec<(u16, Vec<u8>)>, Error> {
+        let index = self.index(link)?;
+        let header = link_header(AF_BRIDGE, 0, 0, 0);
+        let attrs = Attrs::new().bytes(IFLA_EXT_MASK, &mask.to_ne_bytes());
+        let asked = Question { kind: RTM_GETLINK, flags: DUMP, header: &header, attrs };
+        let answers = self.ask(&link.netns, &asked)?;
+        let answers = answers.map_err(|refused| refused.error("show the VLANs", link))?;
+        let bodies = answers.iter().filter(|(_, body)| u32_at(body, 4) == index);
+        let specs = bodies.filter_map(|(_, body)| find(body.get(LINK_HEADER..)?, IFLA_AF_SPEC));
+        Ok(specs.flat_map(parse).map(|(kind, value)| (kind, value.to_vec())).collect())
     }
 
     /// Makes a bridge port, or the bridge itself, a member of a VLAN.

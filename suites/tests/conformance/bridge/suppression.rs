@@ -6,15 +6,17 @@
 //!   b --- p2 +----+
 //! ```
 
+use std::net::IpAddr;
+
 use hairpin_harness::options::port;
 use hairpin_harness::{
-    Bridge, CaseLab, Family, Fdb, Rule, Source, Stop, Strength, Topology, check,
+    Bridge, Case, CaseLab, Family, Fdb, Mac, Rule, Source, Stop, Strength, Topology, check,
 };
 use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ANSWERS];
+pub(crate) const RULES: &[Rule] = &[ANSWERS, GONE, SPARED_ASKER];
 
 const ANSWERS: Rule = Rule {
     id: "bridge.suppression.known-neighbours-are-answered-for",
@@ -75,5 +77,67 @@ fn known_neighbours_are_answered_for(#[case] family: Family) {
         expect_asked(&mut lab, family, false).await?;
         lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 0).await?;
         expect_asked(&mut lab, family, true).await
+    });
+}
+
+const GONE: Rule = Rule {
+    id: "bridge.suppression.no-answer-for-one-that-is-gone",
+    promise: "for a neighbour that the bridge takes for gone nobody is answered, and the question \
+              leaves by the port; when it is known again it does not",
+    source: Source {
+        cite: "br_do_proxy_suppress_arp and br_do_suppress_nd, net/bridge/br_arp_nd_proxy.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// The LAN, whose bridge knows b and spares b's port.
+async fn sparing(case: &mut Case, family: Family) -> Result<(CaseLab, IpAddr, Mac), Stop> {
+    let mut lab = case.lab(&lan()).await?;
+    let b = lab.mac("b:eth0");
+    let address = lab.topology().address_of("b", family).expect("it has one");
+    lab.add_fdb("sw:p2", b, Fdb::STATIC).await?;
+    lab.add_neighbour("sw:br", address, b).await?;
+    lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 1).await?;
+    Ok((lab, address, b))
+}
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn no_answer_for_one_that_is_gone(#[case] family: Family) {
+    check(&GONE, async |case| {
+        let (mut lab, address, b) = sparing(case, family).await?;
+        expect_asked(&mut lab, family, false).await?;
+        lab.fail_neighbour("sw:br", address, b).await?;
+        expect_asked(&mut lab, family, true).await?;
+        lab.add_neighbour("sw:br", address, b).await?;
+        expect_asked(&mut lab, family, false).await
+    });
+}
+
+const SPARED_ASKER: Rule = Rule {
+    id: "bridge.suppression.one-that-is-spared-asks-all",
+    promise: "a question that comes in by a port that is spared itself is not answered for, and goes \
+              to spared ports too",
+    source: Source {
+        cite: "br_do_proxy_suppress_arp and br_do_suppress_nd, net/bridge/br_arp_nd_proxy.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn one_that_is_spared_asks_all(#[case] family: Family) {
+    check(&SPARED_ASKER, async |case| {
+        let (mut lab, ..) = sparing(case, family).await?;
+        lab.set_option("sw:p1", port::NEIGH_SUPPRESS, 1).await?;
+        expect_asked(&mut lab, family, true).await?;
+        lab.set_option("sw:p1", port::NEIGH_SUPPRESS, 0).await?;
+        expect_asked(&mut lab, family, false).await
     });
 }
