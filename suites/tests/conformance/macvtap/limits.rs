@@ -103,7 +103,7 @@ fn queues_grow_with_their_link() {
 }
 
 const MANY: Rule = Rule {
-    id: "macvtap.limits.no-more-than-256-queues",
+    id: "macvtap.limits.no-queue-too-many",
     promise: "a link's device is opened 256 times and no more, attached or not; when one is closed \
               there is room for another",
     source: Source {
@@ -115,7 +115,7 @@ const MANY: Rule = Rule {
 };
 
 #[test]
-fn no_more_than_256_queues() {
+fn no_queue_too_many() {
     check(&MANY, async |case| {
         let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
         lab.set_option("c1:c0", link::TXQLEN, ROOM as u64).await?;

@@ -13,7 +13,7 @@ use rstest::rstest;
 
 use super::{NEEDS, NEW, cable};
 
-pub(crate) const RULES: &[Rule] = &[ADDRESS, OFFLOADS, STAMPS, CARRIER, LOST];
+pub(crate) const RULES: &[Rule] = &[ADDRESS, OFFLOADS, STAMPS, COMES_UP, LOST];
 
 const ADDRESS: Rule = Rule {
     id: "vlan.below.an-address-that-was-given-to-none-is-followed",
@@ -114,7 +114,7 @@ fn has_its_time_stamps() {
     });
 }
 
-const CARRIER: Rule = Rule {
+const COMES_UP: Rule = Rule {
     id: "vlan.below.has-its-carrier-when-it-comes-up",
     promise: "a VLAN's link has no carrier while it is down, and that of the link below as soon as it \
               comes up",
@@ -128,7 +128,7 @@ const CARRIER: Rule = Rule {
 
 #[test]
 fn has_its_carrier_when_it_comes_up() {
-    check(&CARRIER, async |case| {
+    check(&COMES_UP, async |case| {
         let mut lab = case.lab(&cable()).await?;
         let a = lab.mac("a:v5");
         for _ in 0..2 {
