@@ -45,8 +45,9 @@ pub use xdp::Xdp;
 
 use crate::observe::{
     Advert, Asking, Bpdu, BridgeEar, Emerged, Fate, Flow, Listeners, Message, Passage, Pieces,
-    Received, Recording, Shot, advertise, datagram, emerged, flow, hear_bridges, join, listen,
-    observe, pieces, ping, say, say_as_bridge, send_many, shoot, shoot_from,
+    Received, Recording, RegistrarEar, Registration, Shot, advertise, datagram, emerged, flow,
+    hear_bridges, hear_registrations, join, listen, observe, pieces, ping, say, say_as_bridge,
+    send_many, shoot, shoot_from,
 };
 
 /// One namespace of a lab.
@@ -240,6 +241,15 @@ impl Lab {
     /// Has a host listen to what bridges say of the spanning tree from now on.
     pub async fn hear_bridges(&self, host: &str) -> Result<BridgeEar, Error> {
         hear_bridges(self, host).await
+    }
+
+    /// Has a host listen to which VLANs others declare from now on.
+    pub async fn hear_registrations(
+        &self,
+        host: &str,
+        protocol: Registration,
+    ) -> Result<RegistrarEar, Error> {
+        hear_registrations(self, host, protocol).await
     }
 
     /// Has a host say these as a bridge would, one message behind the other.

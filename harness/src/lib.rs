@@ -47,8 +47,9 @@ pub use netlink::LinkState;
 pub use nix::errno::Errno;
 pub use ns::Ns;
 pub use observe::{
-    Advert, Asked, Asking, Bpdu, BridgeEar, Config, Emerged, Fate, Flaw, Flow, HeardBpdu, Hearing,
-    Message, Passage, Pieces, Received, Record, Said, Shot, Tag, Taken,
+    Advert, Asked, Asking, Bpdu, BridgeEar, Config, Declared, Emerged, Fate, Flaw, Flow, HeardBpdu,
+    Hearing, Message, Passage, Pieces, Received, Record, RegistrarEar, Registration, Said, Shot,
+    Tag, Taken,
 };
 pub use version::Kernel;
 

@@ -40,6 +40,7 @@ mod pieces;
 mod ping;
 mod queue;
 mod recording;
+mod registrar;
 mod shot;
 mod trace;
 
@@ -71,6 +72,8 @@ pub(crate) use pieces::pieces;
 pub use queue::Emerged;
 pub(crate) use queue::emerged;
 pub(crate) use recording::Recording;
+pub(crate) use registrar::hear_registrations;
+pub use registrar::{Declared, RegistrarEar, Registration};
 pub use shot::{Fate, Hearing, Shot, Tag, Taken};
 
 /// A host as the probes see it.

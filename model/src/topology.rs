@@ -40,6 +40,8 @@ pub struct Mac(pub [u8; 6]);
 impl Mac {
     /// `ff:ff:ff:ff:ff:ff`.
     pub const BROADCAST: Self = Self([0xff; 6]);
+    /// `00:00:00:00:00:00`: no address.
+    pub const NONE: Self = Self([0; 6]);
 }
 
 impl fmt::Display for Mac {
@@ -408,6 +410,12 @@ impl Topology {
                 self
             }
         }
+    }
+
+    /// Gives a link no Ethernet address, so that it takes that of the link below.
+    #[must_use]
+    pub fn without_address(self, link: impl Into<LinkName>) -> Self {
+        self.mac(link, Mac::NONE)
     }
 
     /// Gives a link an Ethernet address.

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use hairpin_model::topology::{Kind, Link, LinkName};
-use hairpin_model::{Error, Topology};
+use hairpin_model::{Error, Mac, Topology};
 
 use super::Node;
 use crate::netlink::{Birth, Netlink, Refused};
@@ -196,9 +196,11 @@ impl<'l> Builder<'l> {
     }
 }
 
-/// Whether a link takes its address from others: an ipvlan child its parent's, a bridge its ports'.
+/// Whether a link takes its address from others: an ipvlan child its parent's, a bridge its ports',
+/// and who was given none that of the link below.
 fn has_given_address(link: &Link) -> bool {
     match &link.kind {
+        _ if link.mac == Some(Mac::NONE) => true,
         Kind::Ipvlan { .. } => true,
         Kind::Bridge(settings) => settings.nameless,
         _ => false,

@@ -77,6 +77,9 @@ const GSTRINGS: u32 = 0x1b;
 const GSTATS: u32 = 0x1d;
 const GCHANNELS: u32 = 0x3c;
 const SCHANNELS: u32 = 0x3d;
+const GTSINFO: u32 = 0x41;
+/// The length of `struct ethtool_ts_info`.
+const TSINFO: usize = 44;
 
 /// The length of `struct ethtool_drvinfo`, and where it tells how many counters there are.
 const DRVINFO: usize = 196;
@@ -167,6 +170,13 @@ impl Lab {
         let told = self.ethtool(&link.into(), request(COMMAND, &[GSET]), "show the speed")?;
         let half = |place| u32::from(u16_at(&told, place));
         Ok((half(SPEED_HIGH) << 16 | half(SPEED), told[DUPLEX] == 1))
+    }
+
+    /// Which time stamps a link says there are (`SOF_TIMESTAMPING_*`), and the number of its clock: -1
+    /// if it has none.
+    pub fn time_stamps(&self, link: impl Into<LinkName>) -> Result<(u32, i32), Error> {
+        let told = self.ethtool(&link.into(), request(TSINFO, &[GTSINFO]), "show time stamps")?;
+        Ok((u32_at(&told, 4), u32_at(&told, 8).cast_signed()))
     }
 
     /// The counters that a link's driver has of its own, by name.

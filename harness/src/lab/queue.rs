@@ -275,7 +275,8 @@ impl NoDevice {
         } else {
             "a lab's own device files need root, and a machine that lets it make them"
         };
-        Error::new(self.words(), place, help)
+        let errno = self.1.raw_os_error().unwrap_or_default();
+        Error { errno, ..Error::new(self.words(), place, help) }
     }
 
     pub(crate) fn words(&self) -> String {

@@ -61,6 +61,17 @@ pub(crate) fn address(fd: BorrowedFd<'_>, request: u32, mac: Mac) -> io::Result<
     Ok(Mac(mac))
 }
 
+/// `SIOCSIFNAME` of `<linux/sockios.h>`.
+const SIOCSIFNAME: u32 = 0x8923;
+
+/// Gives a link another name.
+pub(crate) fn rename(fd: BorrowedFd<'_>, link: &str, name: &str) -> io::Result<()> {
+    let mut ifreq = about(link);
+    ifreq.ifr_ifru.ifru_newname = about(name).ifr_name;
+    // SAFETY: the request reads two names, which an ifreq holds.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), SIOCSIFNAME.into(), &raw const ifreq) }).map(|_| ())
+}
+
 /// `SIOCETHTOOL` of `<linux/sockios.h>`.
 const SIOCETHTOOL: u32 = 0x8946;
 

@@ -115,9 +115,11 @@ hairpin_harness::suite!(
     veth::offload::RULES,
     veth::xdp::RULES,
     vlan::RULES,
+    vlan::below::RULES,
     vlan::flags::RULES,
     vlan::older::RULES,
     vlan::priority::RULES,
+    vlan::registration::RULES,
     vlan::stack::RULES;
     [("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml"))]
 );

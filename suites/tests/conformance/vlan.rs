@@ -5,9 +5,11 @@
 //!   a:eth0 ------------ b:eth0       b tags what it sends by hand
 //! ```
 
+pub(crate) mod below;
 pub(crate) mod flags;
 pub(crate) mod older;
 pub(crate) mod priority;
+pub(crate) mod registration;
 pub(crate) mod stack;
 
 use hairpin_fixtures::lan::without_ipv6;

@@ -11,12 +11,12 @@ use std::net::Ipv6Addr;
 use hairpin_fixtures::ipvlan_lan;
 use hairpin_harness::options::link;
 use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
-use hairpin_harness::{CaseLab, Mac, Rule, Source, Standing, Stop, Strength, check};
+use hairpin_harness::{CaseLab, Mac, Offload, Rule, Source, Standing, Stop, Strength, check};
 use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ETHTOOL, INTERFACE_ID, FILTERS];
+pub(crate) const RULES: &[Rule] = &[ETHTOOL, INTERFACE_ID, FILTERS, OFFLOADS];
 
 const ETHTOOL: Rule = Rule {
     id: "ipvlan.told.as-fast-as-its-parent",
@@ -144,5 +144,43 @@ fn addresses_are_its_parents(#[case] mac: Mac) {
         on_list(&lab, "told a sibling", true).await?;
         lab.delete("c2:i0").await?;
         on_list(&lab, "the sibling gone", false).await
+    });
+}
+
+const OFFLOADS: Rule = Rule {
+    id: "ipvlan.told.sums-and-segments-are-left-to-its-parent",
+    promise: "a child leaves check sums and the cutting of segments to its parent, whatever that \
+              does itself; the cutting at the last moment and the sums of what comes only if its \
+              parent did when it was born",
+    source: Source {
+        cite: "ipvlan_init and ipvlan_fix_features, drivers/net/ipvlan/ipvlan_main.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn sums_and_segments_are_left_to_its_parent() {
+    check(&OFFLOADS, async |case| {
+        let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
+        let left = [Offload::TxChecksums, Offload::Scatter, Offload::Tso];
+        let inherited = [Offload::Gso, Offload::RxChecksums];
+        for on in [true, false, true] {
+            for offload in left.into_iter().chain(inherited) {
+                lab.set_offload("p:p0", offload, on)?;
+            }
+            lab.grow(|lan| lan.ipvlan("c2:i1", "p:p0", IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
+            let older = left.map(|offload| ("c1:i0", offload, true));
+            let newer = left.map(|offload| ("c2:i1", offload, true));
+            let born = inherited.map(|offload| ("c2:i1", offload, on));
+            for (child, offload, wanted) in older.into_iter().chain(newer).chain(born) {
+                let seen = lab.offload(child, offload)?;
+                let claim = format!("its parent {on}: {child} {offload}: {wanted}");
+                lab.claim(&claim, seen == wanted, seen)?;
+            }
+            lab.delete_last().await?;
+        }
+        Ok(())
     });
 }

@@ -18,10 +18,11 @@ pub(crate) const RULES: &[Rule] = &[SAYS, ALWAYS, SUMS];
 
 const SAYS: Rule = Rule {
     id: "macvlan.offload.what-a-child-says-of-itself",
-    promise: "a child names its driver, and has its parent's speed, and a link while it has carrier",
+    promise: "a child names its driver, and has its parent's speed and time stamps, and a link while \
+              it has carrier",
     source: Source {
-        cite: "macvlan_ethtool_get_drvinfo and macvlan_ethtool_get_link_ksettings, \
-               drivers/net/macvlan.c",
+        cite: "macvlan_ethtool_get_drvinfo, macvlan_ethtool_get_link_ksettings and \
+               macvlan_ethtool_get_ts_info, drivers/net/macvlan.c",
         strength: Strength::Code,
     },
     article: &[],
@@ -36,6 +37,10 @@ fn what_a_child_says_of_itself() {
         lab.claim("its driver is macvlan", driver == "macvlan", driver)?;
         let (own, parents) = (lab.speed("c1:c0")?, lab.speed("p:p0")?);
         lab.claim("its parent's speed", own == parents && own.0 > 0, format!("{own:?}"))?;
+        let (own, parents) = (lab.time_stamps("c1:c0")?, lab.time_stamps("p:p0")?);
+        // Of what is sent, of what comes, and both by software: 2, 8 and 16. A cable has no clock.
+        lab.claim("those of a cable", parents == (0x1a, -1), format!("{parents:x?}"))?;
+        lab.claim("its parent's time stamps", own == parents, format!("{own:x?}"))?;
         for up in [true, false, true] {
             lab.set_up("p:p0", up).await?;
             let seen = lab.detects("c1:c0")?;

@@ -3,11 +3,13 @@
 use hairpin_fixtures::lan::{macvtap_lan, quiet};
 use hairpin_harness::options::link;
 use hairpin_harness::queue::PLAIN;
-use hairpin_harness::{CaseLab, Mode, Queue, Rule, Shot, Source, Stop, Strength, check};
+use hairpin_harness::{
+    CaseLab, Errno, Mode, Queue, Rule, Shot, Source, Stop, Strength, Tag, check,
+};
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[FULL];
+pub(crate) const RULES: &[Rule] = &[FULL, RESIZED, MANY, SHORT];
 
 const FULL: Rule = Rule {
     id: "macvtap.limits.a-full-queue-drops",
@@ -60,5 +62,117 @@ fn a_full_queue_drops() {
         let (came, dropped) = overfill(&mut lab, &large).await?;
         lab.claim("with room for them more come out", came > ROOM, came)?;
         lab.claim("and none is dropped", dropped == 0, dropped)
+    });
+}
+
+const RESIZED: Rule = Rule {
+    id: "macvtap.limits.queues-grow-with-their-link",
+    promise: "when a link's txqueuelen changes each of its queues holds as many from then on, those \
+              that are open, too",
+    source: Source {
+        cite: "macvtap_device_event, NETDEV_CHANGE_TX_QUEUE_LEN; tap_queue_resize",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn queues_grow_with_their_link() {
+    check(&RESIZED, async |case| {
+        let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let (first, second) = (lab.open_queue("c1:c0")?, lab.open_queue("c1:c0")?);
+        for (queue, other) in [(&first, &second), (&second, &first)] {
+            queue.set_flags(PLAIN)?;
+            other.attach(false)?;
+            for few in [true, false] {
+                let room = if few { ROOM } else { 500 };
+                lab.set_option("c1:c0", link::TXQLEN, room as u64).await?;
+                drain(queue)?;
+                let (came, dropped) = overfill(&mut lab, queue).await?;
+                let claim = format!("{room} fit: {}", if few { "some are dropped" } else { "all" });
+                let holds = (came == ROOM && dropped > 0) == few && (dropped == 0) != few;
+                lab.claim(&claim, holds, format!("{came} came, {dropped} dropped"))?;
+            }
+            other.attach(true)?;
+            queue.attach(false)?;
+            queue.attach(true)?;
+        }
+        Ok(())
+    });
+}
+
+const MANY: Rule = Rule {
+    id: "macvtap.limits.no-queue-too-many",
+    promise: "a link's device is opened 256 times and no more, attached or not; when one is closed \
+              there is room for another",
+    source: Source {
+        cite: "tap_set_queue, drivers/net/tap.c; MAX_TAP_QUEUES, linux/if_tap.h",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn no_queue_too_many() {
+    check(&MANY, async |case| {
+        let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        lab.set_option("c1:c0", link::TXQLEN, ROOM as u64).await?;
+        let mut queues = Vec::new();
+        for which in 1..=256 {
+            let opened = lab.open_queue("c1:c0");
+            lab.expect_done(&format!("the {which}th"), opened.as_ref().map_err(Clone::clone))?;
+            queues.extend(opened);
+        }
+        queues[7].attach(false)?;
+        for _ in 0..2 {
+            lab.expect_refusal("one more", lab.open_queue("c1:c0"), Errno::EBUSY)?;
+            queues.pop();
+            let again = lab.open_queue("c1:c0");
+            lab.expect_done("another in its place", again.as_ref().map_err(Clone::clone))?;
+            queues.extend(again);
+        }
+        Ok(())
+    });
+}
+
+const SHORT: Rule = Rule {
+    id: "macvtap.limits.a-short-read-gives-the-beginning",
+    promise: "who has room for less than a frame gets its beginning, the tag in its place, and is told \
+              how many bytes",
+    source: Source {
+        cite: "tap_put_user and tap_read_iter, drivers/net/tap.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_short_read_gives_the_beginning() {
+    check(&SHORT, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        queue.set_flags(PLAIN)?;
+        let (c1, e) = (lab.mac("c1:c0"), lab.mac("e:e0"));
+        for tag in [None, Some(Tag::vlan(5).priority(3))] {
+            let shot = tag.into_iter().fold(Shot::to(c1), Shot::tag);
+            let ends = if tag.is_some() { &[0x81, 0x00, 0x60, 0x05][..] } else { &[] };
+            let begin = [&c1.0[..], &e.0, ends].concat();
+            // Who has room for a part of the tag is told how much of that alone.
+            for room in [1, 11, 12, 17, 59] {
+                drain(&queue)?;
+                let watch = queue.watch()?;
+                lab.send_many("e:e0", &shot, 1)?;
+                lab.claim("it comes", watch.was_woken(), "not within five seconds")?;
+                let came = queue.read(room)?.unwrap_or_default();
+                let known = room.min(begin.len());
+                let whole = came.len() == room && came[..known] == begin[..known];
+                let claim = format!("{tag:?}: the first {room} bytes");
+                lab.claim(&claim, whole, format!("{came:x?}"))?;
+            }
+        }
+        Ok(())
     });
 }

@@ -90,6 +90,9 @@ fn the_header_is_as_long_as_was_said() {
             let nothing = came[0].header[..10] == [0; 10];
             lab.claim("it asks for nothing", nothing, format!("{:x?}", came[0].header))?;
             lab.expect_shot_from(&queue, &Shot::to(e), "e host").await?;
+            let written = [&vec![0; begin][..], &e.0, &c1.0, &[0x88, 0xb5], &[0; 46]].concat();
+            let taken = queue.write(&written)?;
+            lab.claim("all that is written is told as taken", taken == written.len(), taken)?;
         }
         lab.expect_refusal("nine bytes", queue.set_header(9), Errno::EINVAL)?;
         lab.expect_refusal("none", queue.set_header(-1), Errno::EINVAL)?;

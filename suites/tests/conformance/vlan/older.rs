@@ -14,7 +14,7 @@ use rstest::rstest;
 use super::NEEDS;
 use super::priority::tagging;
 
-pub(crate) const RULES: &[Rule] = &[NAMED, UNTAKEN, SET, CONFIG, FILE];
+pub(crate) const RULES: &[Rule] = &[NAMED, UNTAKEN, SET, CONFIG, FILE, RENAMED];
 
 const NAMED: Rule = Rule {
     id: "vlan.older.named-as-was-said",
@@ -227,5 +227,36 @@ fn a_file_tells_of_a_vlan() {
             lab.claim(line, lines.iter().any(|told| told == line), &all)?;
         }
         Ok(())
+    });
+}
+
+const RENAMED: Rule = Rule {
+    id: "vlan.older.a-file-goes-with-the-name",
+    promise: "a VLAN's link that is given another name has its file by that name and not by the old \
+              one; the name of the file that lists them all is refused",
+    source: Source {
+        cite: "vlan_device_event, NETDEV_CHANGENAME; vlan_proc_add_dev, net/8021q/vlanproc.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_file_goes_with_the_name() {
+    check(&RENAMED, async |case| {
+        let mut lab = case.lab(&tagging()).await?;
+        lab.set_up("a:v5", false).await?;
+        let before = lab.vlan_file("a", "v5")?;
+        lab.claim("it has a file", before[0].starts_with("v5  VID: 5"), &before[0])?;
+        let refused = lab.rename("a:v5", "config");
+        lab.expect_refusal("the name `config`", refused, Errno::EINVAL)?;
+        lab.rename("a:v5", "other")?;
+        let after = lab.vlan_file("a", "other")?;
+        lab.claim("by the new name", after[0].starts_with("other  VID: 5"), &after[0])?;
+        lab.expect_refusal("by the old one", lab.vlan_file("a", "v5"), Errno::ENOENT)?;
+        let listed = lab.vlan_file("a", "config")?;
+        let line = "other          | 5  | eth0".to_owned();
+        lab.claim("it is listed by it", listed.contains(&line), format!("{listed:?}"))
     });
 }

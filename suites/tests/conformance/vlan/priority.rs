@@ -11,7 +11,7 @@ use hairpin_harness::{Bridge, Need, Rule, Shot, Source, Strength, Tag, Topology,
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[EGRESS, INGRESS, TOLD];
+pub(crate) const RULES: &[Rule] = &[EGRESS, INGRESS, TOLD, SHARED];
 
 const NEEDS_BRIDGE: &[Need] = &[Need::Driver("veth"), Need::Driver("vlan"), Need::Driver("bridge")];
 
@@ -175,6 +175,44 @@ fn maps_are_read_back() {
                 let seen = lab.priorities("b:v5", way).await?;
                 let claim = format!("{way:?}: {alone:?} alone");
                 lab.claim(&claim, seen == alone, format!("{seen:?}"))?;
+            }
+        }
+        Ok(())
+    });
+}
+
+const SHARED: Rule = Rule {
+    id: "vlan.priority.each-of-many-has-its-own",
+    promise: "priorities within the kernel that share a place in the map's table are mapped each to \
+              its own, may be changed each by itself, and are told all",
+    source: Source {
+        cite: "vlan_dev_set_egress_priority and vlan_dev_get_egress_qos_mask, net/8021q",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn each_of_many_has_its_own() {
+    check(&SHARED, async |case| {
+        let mut lab = case.lab(&tagging()).await?;
+        let b = lab.mac("b:v5");
+        let mut wanted = BTreeMap::new();
+        // The table has sixteen places.
+        for (from, to) in [(2, 5), (18, 3), (34, 6), (2, 1), (18, 7)] {
+            lab.set_priority("a:v5", Way::Egress, from, to).await?;
+            wanted.insert(from, to);
+            let told = lab.priorities("a:v5", Way::Egress).await?;
+            lab.claim(&format!("{wanted:?}"), told == wanted, format!("{told:?}"))?;
+            for urgency in [2, 18, 34] {
+                let shot = Shot::to(b).urgency(urgency);
+                let fate = lab.expect_shot("a", &shot, "b host").await?;
+                let seen = fate.tag_leaving("a:eth0").map(|tag| tag.to_string());
+                let mapped = wanted.get(&urgency.into()).copied().unwrap_or_default();
+                let tag = Tag::vlan(5).priority(u8::try_from(mapped).unwrap_or_default());
+                let claim = format!("urgency {urgency} leaves in {tag}");
+                lab.claim(&claim, seen == Some(tag.to_string()), format!("{seen:?}"))?;
             }
         }
         Ok(())
