@@ -382,6 +382,9 @@ fn each_link_has_its_own_device() {
             let own = lab.mac(queue.link().clone());
             lab.expect_emerged(queue, "e", &Shot::to(own), 1).await?;
             lab.expect_emerged(other, "e", &Shot::to(own), 0).await?;
+            let device = lab.sysfs_names(queue.link().clone(), "macvtap")?;
+            let index = lab.link(queue.link().clone()).await?.index;
+            lab.expect_lines("it has the link's number", device, &[&*format!("tap{index}")])?;
             let name = queue.flags()?.0;
             lab.claim("it tells its link", name == queue.link().link, &name)?;
             // Where the parent is somebody else's, the kernel says whose.

@@ -133,8 +133,11 @@ fn offloads_that_there_are() {
         for known in [0, 0x01, 0x03, 0x05, 0x07, 0x0f] {
             lab.expect_done(&format!("{known:#x}"), queue.set_offload(known))?;
         }
-        let done = queue.set_offload(0x4000_0000);
-        lab.expect_refusal("a bit that nobody knows", done, Errno::EINVAL)
+        for unknown in [0x1000, 0x8000, 0x4000_0000] {
+            let done = queue.set_offload(unknown);
+            lab.expect_refusal(&format!("{unknown:#x}"), done, Errno::EINVAL)?;
+        }
+        Ok(())
     });
 }
 

@@ -6,6 +6,7 @@
 //! ```
 
 use hairpin_fixtures::lan::without_ipv6;
+use hairpin_harness::options::link::CARRIER as IT_HAS;
 use hairpin_harness::{
     CaseLab, Mac, Offload, Rule, Shot, Source, Stop, Strength, Tag, Topology, check,
 };
@@ -133,11 +134,9 @@ fn has_its_carrier_when_it_comes_up() {
         let a = lab.mac("a:v5");
         for _ in 0..2 {
             lab.set_up("a:v5", false).await?;
-            let seen = lab.link("a:v5").await?.carrier;
-            lab.claim("none while it is down", !seen, seen)?;
+            lab.expect_option("a:v5", IT_HAS, 0).await?;
             lab.set_up("a:v5", true).await?;
-            let seen = lab.link("a:v5").await?.carrier;
-            lab.claim("carrier when it is up", seen, seen)?;
+            lab.expect_option("a:v5", IT_HAS, 1).await?;
             lab.expect_shot("b", &Shot::to(a).tag(Tag::vlan(5)), "a:v5 host").await?;
         }
         Ok(())
