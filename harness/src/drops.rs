@@ -12,6 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use btf::Btf;
 
@@ -38,6 +39,8 @@ const KEPT: usize = 4096;
 /// A frame that was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Drop {
+    /// When, on the monotonic clock.
+    pub(crate) at: Duration,
     /// The namespace of the link that it was at (its inode), and that link's index.
     pub(crate) netns: u32,
     pub(crate) link: u32,
@@ -69,6 +72,11 @@ pub(crate) fn watch() {
     }
 }
 
+/// Whether anybody is told of frames that are given up.
+pub(crate) fn is_watched() -> bool {
+    READER.get().is_some()
+}
+
 /// Takes out what was given up in these namespaces, oldest first; nothing where nobody watches.
 pub(crate) fn take(namespaces: &[u32]) -> Vec<Drop> {
     let Some(reader) = READER.get() else { return Vec::new() };
@@ -88,6 +96,7 @@ fn open() -> io::Result<Reader> {
             .ok_or_else(|| io::Error::other("the kernel does not describe what drops frames"))?;
         fs::write(format!("{TRACING}/kprobe_events"), probe)?;
         fs::create_dir(&own)?;
+        fs::write(format!("{own}/trace_clock"), "mono")?;
         fs::write(format!("{own}/events/{GROUP}/drop/enable"), "1")?;
     }
     let reasons = reasons(&fs::read_to_string(format!("{TRACING}/events/skb/kfree_skb/format"))?);
@@ -150,18 +159,18 @@ impl Reader {
 
 /// A line of the pipe, if it tells of a frame that was given up.
 fn parse(line: &str, reasons: &BTreeMap<u32, String>) -> Option<Drop> {
-    let word = |name: &str| {
-        let (_, rest) = line.split_once(&format!(" {name}="))?;
-        rest.split_whitespace().next()
-    };
-    let short = |name| word(name)?.parse::<u32>().ok();
-    let long = |name| usize::from_str_radix(word(name)?.strip_prefix("0x")?, 16).ok();
+    let (head, fields) = line.split_once(": drop: ")?;
+    let at = head.split_whitespace().last()?.parse().ok().map(Duration::from_secs_f64)?;
+    let fields: BTreeMap<&str, &str> =
+        fields.split_whitespace().filter_map(|field| field.split_once('=')).collect();
+    let short = |name| fields.get(name)?.parse::<u32>().ok();
+    let long = |name| usize::from_str_radix(fields.get(name)?.strip_prefix("0x")?, 16).ok();
     let reason = short("reason");
     let reason = reason.map(|n| reasons.get(&n).cloned().unwrap_or_else(|| n.to_string()));
     if reason.as_deref() == Some("CONSUMED") {
         return None;
     }
-    let numbers = word("bytes")?.trim_matches(['{', '}']).split(',');
+    let numbers = fields.get("bytes")?.trim_matches(['{', '}']).split(',');
     let number = |number: &str| u64::from_str_radix(number.trim_start_matches("0x"), 16).ok();
     let bytes: Vec<u8> = numbers.filter_map(number).flat_map(u64::to_ne_bytes).collect();
     // Headers are counted from where the frame's memory begins.
@@ -180,8 +189,8 @@ fn parse(line: &str, reasons: &BTreeMap<u32, String>) -> Option<Drop> {
         }
         mac => from(mac)?.to_vec(),
     };
-    let function = word("function")?.split('+').next()?.to_owned();
-    Some(Drop { netns: short("netns")?, link: short("link")?, function, reason, frame })
+    let function = fields.get("function")?.split('+').next()?.to_owned();
+    Some(Drop { at, netns: short("netns")?, link: short("link")?, function, reason, frame })
 }
 
 #[cfg(test)]
@@ -195,7 +204,7 @@ mod tests {
     fn line(mac: u32, more: &str) -> String {
         let numbers: Vec<String> = (0..24_u64).map(|n| format!("{:#x}", n * 0x0101)).collect();
         format!(
-            "  suite-71  [001] ..s1.  2.718: drop: (kfree_skb_reason+0x0/0x1c) netns=4026531999 link=10 \
+            "  suite-71  [001] ..s1.  2.000718: drop: (kfree_skb_reason+0x0/0x1c) netns=4026531999 link=10 \
              mac={mac} network=80 protocol=8 head=0xffff888004000000 data=0xffff888004000050{more} \
              bytes={{{}}} function=br_forward+0x1d/0x40 [bridge]",
             numbers.join(",")
@@ -205,6 +214,7 @@ mod tests {
     #[test]
     fn a_line_tells_a_frame_and_its_end() {
         let drop = parse(&line(66, " reason=2"), &reasons(FORMAT)).unwrap();
+        assert_eq!(drop.at, Duration::from_micros(2_000_718));
         assert_eq!((drop.netns, drop.link), (4_026_531_999, 10));
         assert_eq!(
             (drop.function.as_str(), drop.reason.as_deref()),

@@ -199,12 +199,12 @@ impl<'l> Builder<'l> {
 /// Whether a link takes its address from others: an ipvlan child its parent's, a bridge its ports',
 /// and who was given none that of the link below.
 fn has_given_address(link: &Link) -> bool {
-    match &link.kind {
-        _ if link.mac == Some(Mac::NONE) => true,
+    let by_its_kind = match &link.kind {
         Kind::Ipvlan { .. } => true,
         Kind::Bridge(settings) => settings.nameless,
         _ => false,
-    }
+    };
+    by_its_kind || link.mac == Some(Mac::NONE)
 }
 
 /// Whether the link is a port with flags of its own. It then comes up when it has them: until it is

@@ -8,6 +8,7 @@ mod addresses;
 mod counters;
 mod fdb;
 mod flush;
+mod instances;
 mod mdb;
 mod neighbours;
 mod notices;

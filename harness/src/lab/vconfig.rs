@@ -53,15 +53,6 @@ impl Lab {
         Ok(())
     }
 
-    /// Gives a link another name. The topology value does not follow: the lab keeps to the old one.
-    pub fn rename(&mut self, link: impl Into<LinkName>, name: &str) -> Result<(), Error> {
-        let link = link.into();
-        let doing = format!("name it {name}");
-        self.by_socket(&link, &doing, |socket| ioctl::rename(socket, &link.link, name))?;
-        self.tell(|| format!("{link} is named {name}"));
-        Ok(())
-    }
-
     /// The name of the link that a VLAN's stands on.
     pub fn vconfig_parent(&self, link: impl Into<LinkName>) -> Result<String, Error> {
         let told = self.ask_vlan(&link.into(), PARENT, (0, 0), "show the link below")?;

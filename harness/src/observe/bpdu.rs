@@ -79,10 +79,10 @@ pub struct Bpdu {
 const BRIDGES: Mac = Mac([0x01, 0x80, 0xc2, 0, 0, 0]);
 
 /// The link service access point of the spanning tree, twice, and that no answer is awaited.
-const LLC: [u8; 3] = [0x42, 0x42, 0x03];
+pub(super) const LLC: [u8; 3] = [0x42, 0x42, 0x03];
 
 /// How the kernel calls frames that have a length in the place of an ethertype (`ETH_P_802_2`).
-const ETH_P_802_2: u16 = 0x0004;
+pub(super) const ETH_P_802_2: u16 = 0x0004;
 
 const CONFIG: u8 = 0;
 const NOTICE: u8 = 0x80;

@@ -1,5 +1,7 @@
 //! IP packets that are none: one thing is wrong with each, and all else is right.
 
+use etherparse::checksum::Sum16BitWords;
+
 /// What is wrong with an IP packet that is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
@@ -32,10 +34,8 @@ impl Flaw {
 
 /// The check sum of an IPv4 header, whatever it says to be (RFC 791, 3.1).
 fn header_sum(header: &[u8]) -> u16 {
-    let words = header.chunks_exact(2).enumerate().filter(|(at, _)| *at != 5);
-    let sum: u32 = words.map(|(_, word)| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or_default()
+    let sum = Sum16BitWords::new().add_slice(&header[..10]).add_slice(&header[12..]);
+    sum.ones_complement().to_be()
 }
 
 #[cfg(test)]

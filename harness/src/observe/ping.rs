@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use futures::poll;
-use hairpin_model::grid::{Cell, Direction, Grid, Sighting, Verdict};
+use hairpin_model::grid::{Cell, Direction, Dropped, Grid, Sighting, Verdict};
 use hairpin_model::{Class, Error, Family};
 use socket2::{Domain, Protocol, Socket, Type};
 use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence};
@@ -23,6 +23,7 @@ use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence};
 use super::answer::{Answer, answer, is_giving_up};
 use super::controls::{Receiver, Sender, blocked};
 use super::decode::{self, Heard};
+use super::dropped::Told;
 use super::ears::{Listeners, broken};
 use super::{Endpoint, dropped, trace};
 use crate::lab::{Lab, Node};
@@ -189,6 +190,7 @@ impl Asking<'_> {
         self.heard.clear();
         self.seen.clear();
         trace::read(self.lab, self.taps)?;
+        let since = dropped::now();
         let (number, pending) = self.ask(from, to);
         let mut asked =
             Asked { from, to, number, pending, answer: None, seen: Vec::new(), ttl: None };
@@ -208,11 +210,7 @@ impl Asking<'_> {
         let ttl = self.hearing(number, to).1.or(asked.ttl);
         let dropped = match verdict {
             Verdict::Delivered => Vec::new(),
-            _ => {
-                let ours = |(heard, _): &(Heard, _)| self.belongs(heard, &asked);
-                let all = dropped::take(self.lab).into_iter();
-                all.filter(ours).map(|(_, dropped)| dropped).collect()
-            }
+            _ => self.dropped(&asked, since),
         };
         Ok(Cell { verdict, proof, seen: asked.seen, dropped, overheard: Vec::new(), ttl })
     }
@@ -277,6 +275,13 @@ impl Asking<'_> {
             self.seen.push(seen);
         }
         Ok(())
+    }
+
+    /// What was given up of a request, and of the questions for its ends, since it was asked: an
+    /// earlier pair has asked for the same addresses.
+    fn dropped(&self, asked: &Asked, since: Duration) -> Vec<Dropped> {
+        let ours = |told: &Told| told.at >= since && self.belongs(&told.heard, asked);
+        dropped::take(self.lab).into_iter().filter(ours).map(|told| told.dropped).collect()
     }
 
     fn belongs(&self, heard: &Heard, asked: &Asked) -> bool {

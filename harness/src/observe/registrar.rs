@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use hairpin_model::{Error, Mac};
 
+use super::bpdu::{ETH_P_802_2, LLC};
 use super::ear::Ear;
 use crate::lab::Lab;
 
@@ -29,7 +30,7 @@ impl Registration {
     /// What the kernel calls its frames (`linux/if_ether.h`).
     const fn ethertype(self) -> u16 {
         match self {
-            Self::Gvrp => 0x0004,
+            Self::Gvrp => ETH_P_802_2,
             Self::Mvrp => 0x88f5,
         }
     }
@@ -120,7 +121,7 @@ impl RegistrarEar {
 fn read(protocol: Registration, frame: &[u8]) -> Option<Vec<Declared>> {
     let body = frame.strip_prefix(&REGISTRARS.0)?.get(8..)?;
     match protocol {
-        Registration::Gvrp => of_gvrp(body.strip_prefix(&[0x42, 0x42, 0x03, 0, 1, 1])?),
+        Registration::Gvrp => of_gvrp(body.strip_prefix(&LLC)?.strip_prefix(&[0, 1, 1])?),
         Registration::Mvrp => of_mvrp(body.strip_prefix(&[0, 1, 2])?),
     }
 }

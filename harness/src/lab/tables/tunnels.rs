@@ -1,18 +1,14 @@
-//! Which tunnel each VLAN of a bridge port is mapped to (`vlan_tunnel`), and the state of a port in
-//! each instance of the spanning tree: what is told of a port beside its VLANs.
+//! Which tunnel each VLAN of a bridge port is mapped to (`vlan_tunnel`).
 
 use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
 use super::super::options::link_header;
-use super::vlan_options::{
-    ENTRY, ENTRY_INFO, ENTRY_RANGE, IFLA_AF_SPEC, IFLA_BRIDGE_MST, MST_ENTRY, MST_INSTANCE,
-    MST_STATE, ONLY_OPTIONS,
-};
-use super::vlans::{VLAN_RANGE_BEGIN, VLAN_RANGE_END};
+use super::vlan_options::{ENTRY, ONLY_OPTIONS, members};
+use super::vlans::{IFLA_AF_SPEC, VLAN_RANGE_BEGIN, VLAN_RANGE_END};
 use super::{u16_at, u32_at};
-use crate::attrs::{Attrs, find, parse};
+use crate::attrs::{Attrs, find};
 use crate::netlink::plain::{AF_BRIDGE, Question, RTM_DELLINK, RTM_NEWVLAN, RTM_SETLINK};
 
 const TUNNEL_INFO: u16 = 3;
@@ -25,8 +21,6 @@ const ENTRY_TUNNEL_ID: u16 = 1;
 const ENTRY_TUNNEL_COMMAND: u16 = 2;
 /// `RTEXT_FILTER_BRVLAN_COMPRESSED`: tell VLANs in ranges.
 const IN_RANGES: u32 = 4;
-/// `RTEXT_FILTER_MST`: tell the states by instance; since 5.18.
-const BY_INSTANCE: u32 = 1 << 7;
 
 /// The tunnel that an entry of a VLAN tells.
 pub(super) fn tunnel_of(entry: &[u8]) -> Option<u32> {
@@ -87,21 +81,17 @@ impl Lab {
     pub async fn map_vlan_range(
         &mut self,
         port: impl Into<LinkName>,
-        (first, last): (u16, u16),
+        vlans: (u16, u16),
         tunnel: Option<u32>,
     ) -> Result<(), Error> {
-        let info = [ONLY_OPTIONS.to_ne_bytes(), first.to_ne_bytes()].concat();
-        let mut entry = Attrs::new().bytes(ENTRY_INFO, &info);
-        if first != last {
-            entry = entry.bytes(ENTRY_RANGE, &last.to_ne_bytes());
-        }
         let command = if tunnel.is_some() { RTM_SETLINK } else { RTM_DELLINK };
         let mut map = Attrs::new().bytes(ENTRY_TUNNEL_COMMAND, &u32::from(command).to_ne_bytes());
         if let Some(tunnel) = tunnel {
             map = map.bytes(ENTRY_TUNNEL_ID, &tunnel.to_ne_bytes());
         }
-        let attrs = Attrs::new().nest(ENTRY, &entry.nest(ENTRY_TUNNEL, &map));
-        self.change_range(&port.into(), RTM_NEWVLAN, (first, last), attrs)
+        let attrs =
+            Attrs::new().nest(ENTRY, &members(vlans, ONLY_OPTIONS).nest(ENTRY_TUNNEL, &map));
+        self.change_range(&port.into(), RTM_NEWVLAN, vlans, attrs)
     }
 
     /// Which tunnels the VLANs of a port are mapped to, in the ranges in which they are told:
@@ -124,18 +114,5 @@ impl Lab {
         }
         lines.extend(begun.map(|(vlan, tunnel)| format!("a beginning at {vlan} to {tunnel}")));
         Ok(lines)
-    }
-
-    /// The state of a port in each instance of the spanning tree that a VLAN of it belongs to:
-    /// `5 state 4`; since 5.18.
-    pub async fn instance_states(&self, port: impl Into<LinkName>) -> Result<Vec<String>, Error> {
-        let told = self.beside(&port.into(), BY_INSTANCE)?;
-        let all = told.iter().filter(|(kind, _)| *kind == IFLA_BRIDGE_MST);
-        let entries = all.flat_map(|(_, all)| parse(all)).filter(|(kind, _)| *kind == MST_ENTRY);
-        let line = |(_, entry)| {
-            let (instance, state) = (find(entry, MST_INSTANCE)?, find(entry, MST_STATE)?);
-            Some(format!("{} state {}", u16_at(instance, 0), state.first()?))
-        };
-        Ok(entries.filter_map(line).collect())
     }
 }

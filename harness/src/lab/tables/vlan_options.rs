@@ -6,10 +6,10 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
-use super::super::options::{decode, encode, link_header};
+use super::super::options::{decode, encode};
 use super::u16_at;
 use crate::attrs::{Attrs, find, parse};
-use crate::netlink::plain::{AF_BRIDGE, DUMP, Question, RTM_GETVLAN, RTM_NEWVLAN, RTM_SETLINK};
+use crate::netlink::plain::{AF_BRIDGE, DUMP, Question, RTM_GETVLAN, RTM_NEWVLAN};
 
 /// An option of a VLAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,11 +77,6 @@ pub mod vlan_option {
     pub const MSTI: VlanOption = of_all("msti", 18, 2);
 }
 
-pub(super) const IFLA_AF_SPEC: u16 = 26;
-pub(super) const IFLA_BRIDGE_MST: u16 = 6;
-pub(super) const MST_ENTRY: u16 = 1;
-pub(super) const MST_INSTANCE: u16 = 1;
-pub(super) const MST_STATE: u16 = 2;
 /// `BRIDGE_VLAN_INFO_ONLY_OPTS`: the membership itself stays as it is.
 pub(super) const ONLY_OPTIONS: u16 = 1 << 6;
 pub(super) const ENTRY: u16 = 1;
@@ -115,25 +110,6 @@ impl Lab {
         let asked = Question { kind: RTM_NEWVLAN, flags: 0, header: &header, attrs };
         self.command(&link, &asked, &format!("set {option} {value} of VLAN {id}"))?;
         self.tell(|| format!("{link} VLAN {id} {option} {value}"));
-        Ok(())
-    }
-
-    /// Sets the state of a port in all VLANs of a spanning tree instance; since 5.18.
-    pub async fn set_instance_state(
-        &mut self,
-        port: impl Into<LinkName>,
-        instance: u16,
-        state: u8,
-    ) -> Result<(), Error> {
-        let port = port.into();
-        let header = link_header(AF_BRIDGE, self.index(&port)?, 0, 0);
-        let entry = Attrs::new().bytes(MST_INSTANCE, &instance.to_ne_bytes());
-        let entry = entry.bytes(MST_STATE, &[state]);
-        let all = Attrs::new().nest(MST_ENTRY, &entry);
-        let attrs = Attrs::new().nest(IFLA_AF_SPEC, &Attrs::new().nest(IFLA_BRIDGE_MST, &all));
-        let asked = Question { kind: RTM_SETLINK, flags: 0, header: &header, attrs };
-        self.command(&port, &asked, &format!("set state {state} of instance {instance}"))?;
-        self.tell(|| format!("{port} instance {instance} state {state}"));
         Ok(())
     }
 
@@ -188,17 +164,18 @@ pub(super) fn options_alone(range: (u16, u16), options: &[(VlanOption, u64)]) ->
 }
 
 /// A range of VLANs at a port, with the flags of their membership.
-pub(super) fn at_port(
-    (first, last): (u16, u16),
-    flags: u16,
-    options: &[(VlanOption, u64)],
-) -> Attrs {
+pub(super) fn at_port(range: (u16, u16), flags: u16, options: &[(VlanOption, u64)]) -> Attrs {
+    Attrs::new().nest(ENTRY, &with(members(range, flags), options))
+}
+
+/// What an entry begins with: its VLANs and the flags of their membership.
+pub(super) fn members((first, last): (u16, u16), flags: u16) -> Attrs {
     let info = [flags.to_ne_bytes(), first.to_ne_bytes()].concat();
     let mut entry = Attrs::new().bytes(ENTRY_INFO, &info);
     if first != last {
         entry = entry.bytes(ENTRY_RANGE, &last.to_ne_bytes());
     }
-    Attrs::new().nest(ENTRY, &with(entry, options))
+    entry
 }
 
 fn with(entry: Attrs, options: &[(VlanOption, u64)]) -> Attrs {

@@ -6,14 +6,14 @@
 //!   b --- p2 +----+
 //! ```
 
-use std::net::IpAddr;
-
 use hairpin_fixtures::docker::forward;
 use hairpin_fixtures::switch::switch;
 use hairpin_harness::{
     Case, CaseLab, Family, Flaw, Need, Policy, Rule, Shot, Source, Stop, Strength, Tag, check,
 };
 use rstest::rstest;
+
+use super::querier::{group, to};
 
 pub(crate) const RULES: &[Rule] = &[TAGGED, FLAWED];
 
@@ -31,14 +31,7 @@ async fn shown(case: &mut Case, policy: Policy) -> Result<CaseLab, Stop> {
 
 /// A datagram to a group, for all hosts.
 fn datagram(family: Family) -> Shot {
-    let (from, group): (IpAddr, IpAddr) = match family {
-        Family::V4 => ([192, 0, 2, 1].into(), [239, 1, 2, 3].into()),
-        Family::V6 => {
-            let of = |first, last| [first, 0xdb8, 0, 0, 0, 0, 0, last].into();
-            (of(0x2001, 1), of(0xff0e, 0x77))
-        }
-    };
-    Shot::datagram(from, group)
+    to(group(family, 3))
 }
 
 const TAGGED: Rule = Rule {
