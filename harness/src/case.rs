@@ -402,7 +402,11 @@ impl CaseLab {
             return Err(Error::new(what, place, report::INCONCLUSIVE_HELP).into());
         }
         self.state.note_flow(flow, verdict);
-        self.claim(&format!("{flow}: `{symbol}`"), verdict.symbol() == symbol, verdict)?;
+        let words = std::iter::once(verdict.to_string());
+        let words: Vec<String> =
+            words.chain(passage.counted.iter().map(ToString::to_string)).collect();
+        let holds = verdict.symbol() == symbol;
+        self.claim(&format!("{flow}: `{symbol}`"), holds, words.join("; "))?;
         Ok(passage)
     }
 

@@ -24,6 +24,7 @@ mod asked;
 mod bpdu;
 mod checksum;
 mod controls;
+mod counted;
 mod cpus;
 mod decode;
 mod dropped;
@@ -126,6 +127,7 @@ pub(crate) async fn observe(lab: &mut Lab, class: Class) -> Result<Grid, Error> 
     let mut listeners = lab.listeners_mut().take().unwrap_or_default();
     let pinned = Pinned::here();
     let losses = losses::Losses::now(lab).await?;
+    let counts = counted::Counts::now(lab)?;
     let grid = match class.family() {
         Some(family) => ping::observe(lab, &mut listeners, &hosts, family, None).await,
         None => frame::observe(lab, &mut listeners, &hosts, class),
@@ -134,6 +136,9 @@ pub(crate) async fn observe(lab: &mut Lab, class: Class) -> Result<Grid, Error> 
     *lab.listeners_mut() = Some(listeners);
     let mut grid = grid?;
     losses.doubt(lab, grid.cells.iter_mut().flatten()).await?;
+    if !grid.is_whole() {
+        grid.counted = counts.since(lab)?;
+    }
     Ok(grid)
 }
 

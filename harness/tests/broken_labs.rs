@@ -182,6 +182,10 @@ fn firewall_drops_at_the_receiver() {
         let mut lab = Lab::build(&topology).await?;
         let v4 = lab.observe(Class::Ping4).await?;
         assert_drawn(&v4, "   a b c\na  . # +\nb  > . >\nc  + # .");
+        let counted: Vec<(&str, &str)> =
+            v4.counted.iter().map(|counted| (counted.at.as_str(), counted.what.as_str())).collect();
+        assert_eq!(counted, [("b", "packets taken by input in by eth0: drop")]);
+        assert!((2..).contains(&v4.counted[0].many), "two hosts asked, and their controls");
         assert_eq!(
             proof(&v4, "a", "b"),
             "a later one reached `c`, its socket then heard itself over its loopback"
@@ -192,6 +196,7 @@ fn firewall_drops_at_the_receiver() {
         // Frames pass below any firewall.
         let frames = lab.observe(Class::Unicast).await?;
         assert_drawn(&frames, "   a b c\na  . + +\nb  + . +\nc  + + .");
+        assert_eq!(frames.counted, [], "all came");
         Ok(())
     });
 }

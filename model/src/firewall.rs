@@ -3,6 +3,7 @@
 //! One [`Firewall`] is the whole ruleset of its namespace, for IPv4 and IPv6 alike; setting
 //! another replaces it.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
@@ -53,6 +54,36 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accept => "accept",
+            Self::Drop => "drop",
+            Self::Reject => "reject",
+            Self::Reset => "reset",
+        })
+    }
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Output => "output",
+        })
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
 }
 
 /// What a packet must be for a rule to take it. Empty matches everything.
@@ -141,6 +172,26 @@ impl Match {
     }
 }
 
+/// Each demand in words, with a blank before it: nothing for what matches everything.
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let links = [
+            (" in by ", &self.input),
+            (" out by ", &self.output),
+            (" not in by ", &self.not_input),
+            (" not out by ", &self.not_output),
+        ];
+        for (words, link) in links {
+            link.iter().try_for_each(|link| write!(f, "{words}{link}"))?;
+        }
+        for (words, net) in [(" from ", &self.source), (" to ", &self.destination)] {
+            net.iter().try_for_each(|net| write!(f, "{words}{net}"))?;
+        }
+        self.port.iter().try_for_each(|(protocol, port)| write!(f, " {protocol} port {port}"))?;
+        f.write_str(if self.established { " established" } else { "" })
+    }
+}
+
 /// One filter rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilterRule {
@@ -150,6 +201,13 @@ pub struct FilterRule {
     pub matches: Match,
     /// What it does.
     pub action: Action,
+}
+
+/// `forward in by br0 tcp port 80: drop`.
+impl fmt::Display for FilterRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}: {}", self.hook, self.matches, self.action)
+    }
 }
 
 /// A published port: what reaches `matches` is sent on to `to`.

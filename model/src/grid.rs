@@ -112,6 +112,11 @@ impl Verdict {
         }
     }
 
+    /// Whether nothing of it is missing, and nothing too many.
+    pub const fn is_whole(&self) -> bool {
+        matches!(self, Self::Own | Self::Delivered)
+    }
+
     /// Whether the traffic reached the receiver at all.
     pub const fn reached(&self) -> bool {
         matches!(self, Self::Delivered | Self::Duplicated(_) | Self::OneWay)
@@ -182,6 +187,24 @@ impl fmt::Display for Dropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "dropped at {} by {}", self.link, self.function)?;
         self.reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
+    }
+}
+
+/// What a link or a firewall counted as given up while a grid was observed: of all frames of that
+/// time, also those of the controls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The link, as `netns:link`, or the namespace whose firewall it is.
+    pub at: String,
+    /// How many.
+    pub many: u64,
+    /// What: `received frames dropped`, `packets taken by forward tcp port 80: drop`.
+    pub what: String,
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} counted {} {}", self.at, self.many, self.what)
     }
 }
 
@@ -270,6 +293,9 @@ pub struct Grid {
     pub hosts: Vec<String>,
     /// The cells, row by row: `cells[from][to]`.
     pub cells: Vec<Vec<Cell>>,
+    /// What was counted as given up meanwhile, where not all cells are whole; no proof of anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<Counted>,
 }
 
 impl Grid {
@@ -289,7 +315,12 @@ impl Grid {
         let row = |i: usize| {
             (0..n).map(|j| Cell::new(if i == j { Verdict::Own } else { unknown() })).collect()
         };
-        Self { class, cells: (0..n).map(row).collect(), hosts }
+        Self { class, cells: (0..n).map(row).collect(), hosts, counted: Vec::new() }
+    }
+
+    /// Whether all cells are.
+    pub fn is_whole(&self) -> bool {
+        self.cells.iter().flatten().all(|cell| cell.verdict.is_whole())
     }
 
     /// The place of a host.

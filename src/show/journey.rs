@@ -1,5 +1,6 @@
 //! The journeys of a grid's cells as a person reads them: a line a hop.
 
+use hairpin_model::Grid;
 use hairpin_model::grid::{Cell, Direction};
 use hairpin_model::journey::{Hop, legs};
 
@@ -27,6 +28,12 @@ pub(crate) fn lines(from: &str, to: &str, cell: &Cell) -> Vec<String> {
         lines.extend(dropped.map(|dropped| format!("    {dropped}")));
     }
     lines
+}
+
+/// What was counted as given up while a grid was observed, in lines; none where nothing was.
+pub(crate) fn meanwhile(observed: &Grid) -> Vec<String> {
+    let title = (!observed.counted.is_empty()).then(|| "while all of this was observed:".into());
+    title.into_iter().chain(observed.counted.iter().map(|counted| format!("  {counted}"))).collect()
 }
 
 /// `reached  r:e0  TTL 64 -> 63`, the link in that width.

@@ -114,6 +114,7 @@ impl Telling<'_> {
         {
             inset(out, journey::lines(from, to, cell));
         }
+        inset(out, journey::meanwhile(observed));
     }
 
     /// A grid that agrees with its drawing, with the ways that were seen.
@@ -177,6 +178,9 @@ impl Telling<'_> {
         }
         if differences.len() > CELLS {
             self.say(out, "", &format!("and {} more", differences.len() - CELLS));
+        }
+        if !self.journeys {
+            inset(out, journey::meanwhile(observed));
         }
     }
 

@@ -16,9 +16,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hairpin_model::firewall::Protocol;
-use hairpin_model::grid::{Cell, Refusal, Verdict};
+use hairpin_model::grid::{Cell, Counted, Refusal, Verdict};
 use hairpin_model::{Error, Family};
 
+use super::counted::Counts;
 use super::losses::Losses;
 use crate::lab::Lab;
 
@@ -150,15 +151,17 @@ pub struct Passage {
     pub cell: Cell,
     /// The sender's address and port as the receiver sees them, if it was reached.
     pub source: Option<SocketAddr>,
+    /// What was counted as given up meanwhile, where it was not simply delivered; no proof of anything.
+    pub counted: Vec<Counted>,
 }
 
 impl Passage {
     fn new(verdict: Verdict) -> Self {
-        Self { cell: Cell::new(verdict), source: None }
+        Self::reached(verdict, None)
     }
 
     fn reached(verdict: Verdict, source: Option<SocketAddr>) -> Self {
-        Self { cell: Cell::new(verdict), source }
+        Self { cell: Cell::new(verdict), source, counted: Vec::new() }
     }
 
     /// What the controls let us say of a flow that did not come through.
@@ -181,7 +184,7 @@ impl Passage {
                 flow.control
             ));
         }
-        Self { cell, source: None }
+        Self { cell, source: None, counted: Vec::new() }
     }
 }
 
@@ -201,11 +204,15 @@ pub(crate) async fn flow(lab: &mut Lab, flow: &Flow<'_>) -> Result<Passage, Erro
     let aside = SocketAddr::new(address(lab, aside, flow.family)?, port);
     let at = Places { asked: flow.asked.unwrap_or(own), own, aside };
     let losses = Losses::now(lab).await?;
+    let counts = Counts::now(lab)?;
     let mut passage = match flow.transport {
         Protocol::Tcp => stream::ask(lab, flow, at)?,
         Protocol::Udp => datagram::ask(lab, flow, at)?,
     };
     losses.doubt(lab, std::iter::once(&mut passage.cell)).await?;
+    if !passage.cell.verdict.is_whole() {
+        passage.counted = counts.since(lab)?;
+    }
     Ok(passage)
 }
 

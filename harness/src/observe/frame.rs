@@ -344,8 +344,7 @@ impl<'l> Probing<'l> {
 
     /// Tells of each pair whose frame did not come where the kernel gave it up.
     fn add_dropped(&self, grid: &mut Grid) {
-        let all_came = |cell: &Cell| matches!(cell.verdict, Verdict::Delivered | Verdict::Own);
-        if grid.cells.iter().flatten().all(all_came) {
+        if grid.is_whole() {
             return;
         }
         for told in dropped::take(self.lab) {
@@ -355,7 +354,7 @@ impl<'l> Probing<'l> {
             let ends_at = self.hosts.iter().position(|host| host.node == told.node);
             for (at, cell) in grid.cells[from].iter_mut().enumerate() {
                 let concerns = to.or(ends_at).is_none_or(|only| only == at);
-                if concerns && !all_came(cell) {
+                if concerns && !cell.verdict.is_whole() {
                     cell.dropped.push(told.dropped.clone());
                 }
             }

@@ -91,7 +91,7 @@ fn has_lost(lab: &Lab) -> Result<bool, Error> {
 }
 
 /// The table of links of the namespace that the thread is in.
-fn devices() -> Result<String, Error> {
+pub(super) fn devices() -> Result<String, Error> {
     let path = "/proc/thread-self/net/dev";
     fs::read_to_string(path).map_err(|error| {
         Error::new(format!("cannot read the kernel's table: {error}"), path, "mount /proc")
