@@ -4,6 +4,7 @@
 //! the rule's outcome unknown, and with it that of the hook: never a guess.
 
 mod look;
+mod lookup;
 
 use std::net::IpAddr;
 
@@ -11,6 +12,7 @@ use hairpin_model::Policy;
 use serde::{Deserialize, Serialize};
 
 pub use look::{Load, Look};
+pub use lookup::Entry;
 
 /// A chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +118,17 @@ pub enum Step {
         unlike: bool,
         /// With what.
         with: Vec<u8>,
+    },
+    /// Goes on only if it is in a set (or not), and loads what a map has for it, or ends with it.
+    Lookup {
+        /// What.
+        from: u32,
+        /// Whether to go on if it is not in it.
+        unlike: bool,
+        /// Where to.
+        to: Option<u32>,
+        /// The set.
+        entries: Vec<Entry>,
     },
     /// Ends with a verdict (`NF_*`, `NFT_*`), perhaps in another chain.
     Verdict {
@@ -333,7 +346,7 @@ impl Rule {
                 Step::Mask { from, to, mask, xor } => registers.mask(*from, *to, mask, xor),
                 Step::Compare { from, unlike, with } => match registers.get(*from) {
                     // What it is not can be known of what is not known.
-                    Err(_) if registers.is_sender(*from) && look.is_no_sender(with) => {
+                    Err(_) if registers.is_sender(*from) && look.is_no_sender(with, with) => {
                         if !unlike {
                             return Decision::On;
                         }
@@ -344,6 +357,16 @@ impl Rule {
                     }
                     Ok(_) => {}
                 },
+                Step::Lookup { from, unlike, to, entries } => {
+                    match look.find(entries, &registers, *from) {
+                        Err(what) => return Decision::Unknown(what),
+                        Ok(found) if found.is_some() == *unlike => return Decision::On,
+                        Ok(Some(Entry { verdict: Some((code, chain)), .. })) if *code != GO_ON => {
+                            return verdict(*code, chain.as_deref());
+                        }
+                        Ok(found) => registers.keep(*to, found.and_then(|e| e.data.clone())),
+                    }
+                }
                 Step::Verdict { code, chain } => return verdict(*code, chain.as_deref()),
                 Step::Reject => return Decision::Drop,
                 Step::Masquerade => return Decision::Changed(Change::Masquerade),
@@ -394,11 +417,14 @@ fn number(bytes: &[u8]) -> Option<u16> {
     bytes.first_chunk().copied().map(u16::from_be_bytes)
 }
 
+/// `NFT_CONTINUE`.
+const GO_ON: i32 = -1;
+
 fn verdict(code: i32, chain: Option<&str>) -> Decision {
     match (code, chain) {
         (0, _) => Decision::Drop,
         (1, _) => Decision::Accept,
-        (-1 | -2, _) => Decision::On,
+        (GO_ON | -2, _) => Decision::On,
         (-3, Some(chain)) => Decision::Jump(chain.to_owned(), true),
         (-4, Some(chain)) => Decision::Jump(chain.to_owned(), false),
         (-5, _) => Decision::Return,
@@ -418,6 +444,13 @@ impl Registers {
     fn set(&mut self, register: u32, value: Option<Vec<u8>>, what: String) {
         self.senders.retain(|at| *at != register);
         self.values.push((register, value.ok_or(what)));
+    }
+
+    /// Loads what a map has, if it has something.
+    fn keep(&mut self, register: Option<u32>, data: Option<Vec<u8>>) {
+        if let Some((register, data)) = register.zip(data) {
+            self.set(register, Some(data), String::new());
+        }
     }
 
     fn is_sender(&self, register: u32) -> bool {

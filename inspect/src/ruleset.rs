@@ -1,10 +1,14 @@
 //! Reads the nftables ruleset of the namespace that the thread is in.
 
-use hairpin_explain::ruleset::{Base, Chain, Rule, Step};
+mod compat;
+mod sets;
+
+use hairpin_explain::ruleset::{Base, Chain, Entry, Rule, Step};
 use hairpin_model::{Error, Policy};
 use netlink_packet_core::{NLA_HEADER_SIZE, NLM_F_DUMP, NLM_F_REQUEST, NlasIterator};
 
 use crate::list::{Kernel, failed};
+use sets::Sets;
 
 /// `NFNL_SUBSYS_NFTABLES << 8`, with `NFT_MSG_GETTABLE`, `NFT_MSG_GETCHAIN` and `NFT_MSG_GETRULE`.
 const GET_TABLE: u16 = 0x0a01;
@@ -29,10 +33,11 @@ pub(crate) fn read() -> Result<Vec<Chain>, Error> {
         let Some(chains) = kernel.ask("the firewall's chains", &request(GET_CHAIN))? else {
             continue;
         };
+        let Some(sets) = Sets::read(&kernel)? else { continue };
         let Some(rules) = kernel.ask("the firewall's rules", &request(GET_RULE))? else { continue };
         let mut found: Vec<Chain> = chains.iter().filter_map(|message| chain(message)).collect();
         for message in &rules {
-            add_rule(&mut found, message);
+            add_rule(&mut found, message, &sets);
         }
         let sleeping: Vec<_> = tables.iter().filter_map(|message| dormant(message)).collect();
         found.retain(|chain| {
@@ -48,13 +53,27 @@ fn is_absent(error: &Error) -> bool {
     [Errno::EINVAL as i32, Errno::EOPNOTSUPP as i32].contains(&error.errno)
 }
 
+/// Asks for all of a kind, of all families.
 fn request(kind: u16) -> Vec<u8> {
-    let mut bytes = 20u32.to_ne_bytes().to_vec();
+    request_of(kind, 0, &[])
+}
+
+/// Asks for all of a kind that belongs to what has these names.
+fn request_of(kind: u16, family: u8, names: &[(u16, &str)]) -> Vec<u8> {
+    let mut bytes = vec![0; 4];
     bytes.extend(kind.to_ne_bytes());
     bytes.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
     bytes.extend([0; 8]);
-    // All families, version 0.
-    bytes.extend([0; NF_HEADER]);
+    // Version 0.
+    bytes.extend([family, 0, 0, 0]);
+    for (kind, name) in names {
+        let length = u16::try_from(NLA_HEADER_SIZE + name.len() + 1).unwrap_or(u16::MAX);
+        bytes.extend([length.to_ne_bytes(), kind.to_ne_bytes()].concat());
+        bytes.extend(name.bytes());
+        bytes.resize((bytes.len() + 1).next_multiple_of(4), 0);
+    }
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    bytes[..4].copy_from_slice(&length.to_ne_bytes());
     bytes
 }
 
@@ -112,29 +131,71 @@ const fn family(number: u8) -> &'static str {
     }
 }
 
-fn add_rule(chains: &mut [Chain], message: &[u8]) -> Option<()> {
+fn add_rule(chains: &mut [Chain], message: &[u8], sets: &Sets) -> Option<()> {
     let attrs = message.get(HEADER + NF_HEADER..)?;
     let (table, name) = (text(attr(attrs, 1)?)?, text(attr(attrs, 2)?)?);
-    let family = family(message[HEADER]);
+    let place = Place { family: message[HEADER], table: &table, sets };
+    let family = family(place.family);
     let same =
         |chain: &&mut Chain| chain.family == family && chain.table == table && chain.name == name;
     let chain = chains.iter_mut().find(same)?;
     let handle = attr(attrs, 3).and_then(|h| h.try_into().ok()).map_or(0, u64::from_be_bytes);
-    let steps = attr(attrs, 4).map(|list| self::attrs(list).map(|(_, expr)| step(expr)).collect());
+    let steps = attr(attrs, 4)
+        .map(|list| self::attrs(list).flat_map(|(_, expr)| place.steps(expr)).collect());
     chain.rules.push(Rule { handle, steps: steps.unwrap_or_default() });
     Some(())
 }
 
-/// An expression; whatever cannot be read of it makes it another one.
-fn step(expr: &[u8]) -> Step {
-    let name = attr(expr, 1).and_then(text).unwrap_or_default();
-    let data = attr(expr, 2).unwrap_or_default();
-    known(&name, data).unwrap_or(Step::Other(name))
+/// Where a rule stands.
+struct Place<'a> {
+    family: u8,
+    table: &'a str,
+    sets: &'a Sets,
+}
+
+impl Place<'_> {
+    /// An expression; whatever cannot be read of it makes it another one.
+    fn steps(&self, expr: &[u8]) -> Vec<Step> {
+        let name = attr(expr, 1).and_then(text).unwrap_or_default();
+        let data = attr(expr, 2).unwrap_or_default();
+        let steps = match name.as_str() {
+            "match" | "target" => return self.older(&name, data),
+            "lookup" => self.lookup(data),
+            _ => known(&name, data),
+        };
+        vec![steps.unwrap_or(Step::Other(name))]
+    }
+
+    /// A match or a target of the older iptables.
+    fn older(&self, kind: &str, data: &[u8]) -> Vec<Step> {
+        let name = attr(data, 1).and_then(text).unwrap_or_default();
+        let (revision, info) = (number(data, 2).unwrap_or(0), attr(data, 3).unwrap_or_default());
+        let steps = match kind {
+            "match" => compat::demand(self.family, &name, revision, info),
+            _ => compat::act(self.family, &name, revision, info),
+        };
+        steps.unwrap_or_else(|| vec![Step::Other(format!("{kind} {name}"))])
+    }
+
+    fn lookup(&self, data: &[u8]) -> Option<Step> {
+        const INVERTS: u32 = 1;
+        let entries = self.sets.entries(self.family, self.table, &attr(data, 1).and_then(text)?)?;
+        let unlike = number(data, 5).unwrap_or(0) & INVERTS != 0;
+        Some(Step::Lookup { from: number(data, 2)?, unlike, to: number(data, 3), entries })
+    }
+}
+
+/// The code of a verdict, and its chain.
+fn verdict(told: &[u8]) -> Option<(i32, Option<String>)> {
+    Some((number(told, 1)?.cast_signed(), attr(told, 2).and_then(text)))
 }
 
 fn known(name: &str, data: &[u8]) -> Option<Step> {
+    /// `NFT_OBJECT_COUNTER`.
+    const COUNTER: u32 = 1;
     Some(match name {
         "counter" | "log" => Step::Idle,
+        "objref" if number(data, 1)? == COUNTER => Step::Idle,
         "meta" => Step::Meta { key: number(data, 2)?, to: number(data, 1)? },
         "ct" => Step::Ct { key: number(data, 2)?, to: number(data, 1)? },
         "payload" => Step::Payload {
@@ -150,21 +211,20 @@ fn known(name: &str, data: &[u8]) -> Option<Step> {
             mask: attr(attr(data, 4)?, 1)?.to_vec(),
             xor: attr(attr(data, 5)?, 1)?.to_vec(),
         },
-        "cmp" => Step::Compare {
-            from: number(data, 1)?,
-            unlike: match number(data, 2)? {
+        "cmp" => compared(number(data, 1)?, number(data, 2)?, attr(attr(data, 3)?, 1)?.to_vec())?,
+        "range" => {
+            let end = |kind| Some(attr(attr(data, kind)?, 1)?.to_vec());
+            let entries = vec![Entry::between(end(3)?, end(4)?)];
+            let unlike = match number(data, 2)? {
                 0 => false,
                 1 => true,
                 _ => return None,
-            },
-            with: attr(attr(data, 3)?, 1)?.to_vec(),
-        },
+            };
+            Step::Lookup { from: number(data, 1)?, unlike, to: None, entries }
+        }
         "immediate" if number(data, 1)? == 0 => {
-            let verdict = attr(attr(data, 2)?, 2)?;
-            Step::Verdict {
-                code: number(verdict, 1)?.cast_signed(),
-                chain: attr(verdict, 2).and_then(text),
-            }
+            let (code, chain) = verdict(attr(attr(data, 2)?, 2)?)?;
+            Step::Verdict { code, chain }
         }
         "immediate" => Step::Load { to: number(data, 1)?, data: attr(attr(data, 2)?, 1)?.to_vec() },
         "fib" => {
@@ -176,6 +236,20 @@ fn known(name: &str, data: &[u8]) -> Option<Step> {
         "masq" => Step::Masquerade,
         _ => return None,
     })
+}
+
+/// A comparison by its operation (`NFT_CMP_*`): bytes are compared as numbers in network order are.
+fn compared(from: u32, operation: u32, with: Vec<u8>) -> Option<Step> {
+    let (least, most) = (vec![0; with.len()], vec![0xff; with.len()]);
+    let (unlike, entry) = match operation {
+        0 | 1 => return Some(Step::Compare { from, unlike: operation == 1, with }),
+        2 => (true, Entry::between(with, most)),
+        3 => (false, Entry::between(least, with)),
+        4 => (true, Entry::between(least, with)),
+        5 => (false, Entry::between(with, most)),
+        _ => return None,
+    };
+    Some(Step::Lookup { from, unlike, to: None, entries: vec![entry] })
 }
 
 /// One address, one port: of a range nobody knows which it will be.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use hairpin_model::firewall::Protocol;
 
-use super::Change;
+use super::lookup::{self, Entry};
+use super::{Change, Registers};
 use crate::snapshot::Space;
 
 /// What a packet carries.
@@ -83,14 +84,40 @@ impl Look<'_> {
 
     pub(super) fn meta(&self, key: u32) -> Option<Vec<u8>> {
         let four = self.source.is_ipv4();
-        // NFT_META_PROTOCOL, IIFNAME, OIFNAME, NFPROTO, L4PROTO.
+        // NFT_META_PROTOCOL, IIF, OIF, IIFNAME, OIFNAME, NFPROTO, L4PROTO.
         match key {
             1 => Some(if four { 0x0800u16 } else { 0x86dd }.to_be_bytes().to_vec()),
+            4 => self.index(self.input),
+            5 => self.index(self.output),
             6 => Some(padded(self.input.unwrap_or_default())),
             7 => Some(padded(self.output.unwrap_or_default())),
             15 => Some(vec![if four { 2 } else { 10 }]),
             16 => Some(vec![self.protocol()]),
             _ => None,
+        }
+    }
+
+    /// The number of a link of the namespace's; that of none is 0.
+    fn index(&self, link: Option<&str>) -> Option<Vec<u8>> {
+        let number = match link {
+            Some(name) => self.space.links.iter().find(|link| link.name == name)?.index,
+            None => 0,
+        };
+        Some(number.to_ne_bytes().to_vec())
+    }
+
+    /// The entry of a set that has what is in a register; an error if nobody can know.
+    pub(super) fn find<'e>(
+        &self,
+        entries: &'e [Entry],
+        registers: &Registers,
+        from: u32,
+    ) -> Result<Option<&'e Entry>, String> {
+        let is_no_sender = |entry: &Entry| self.is_no_sender(&entry.least, &entry.most);
+        match registers.get(from) {
+            Err(_) if registers.is_sender(from) && entries.iter().all(is_no_sender) => Ok(None),
+            Err(what) => Err(what),
+            Ok(value) => lookup::find(entries, &value),
         }
     }
 
@@ -153,10 +180,11 @@ impl Look<'_> {
         base == 2 && length == 2 && at == Some(offset) && matches!(self.load, Load::Tcp | Load::Udp)
     }
 
-    /// Whether no asker has that port.
-    pub(super) fn is_no_sender(&self, port: &[u8]) -> bool {
-        let port = <[u8; 2]>::try_from(port).map(u16::from_be_bytes);
-        port.is_ok_and(|port| port < self.senders.0 || port > self.senders.1)
+    /// Whether no asker has a port between these.
+    pub(super) fn is_no_sender(&self, least: &[u8], most: &[u8]) -> bool {
+        let port = |bytes: &[u8]| <[u8; 2]>::try_from(bytes).map(u16::from_be_bytes);
+        let (Ok(least), Ok(most)) = (port(least), port(most)) else { return false };
+        most < self.senders.0 || least > self.senders.1
     }
 
     /// The kind of an address, as the routing tables have it: `RTN_UNICAST`, `RTN_LOCAL`.

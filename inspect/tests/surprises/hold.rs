@@ -54,7 +54,7 @@ pub(crate) type Expected<'a> = (&'a str, &'a str, Answer, &'a str);
 #[derive(Default)]
 pub(crate) struct Tally {
     told: usize,
-    untold: usize,
+    pub(crate) untold: usize,
 }
 
 /// Holds what is explained of all pairs against the kernel, and of some against what is expected of

@@ -8,6 +8,8 @@ mod hold;
 mod length;
 mod macvlan;
 mod probes;
+#[cfg(feature = "program-tests")]
+mod programs;
 mod published;
 mod routed;
 mod six;

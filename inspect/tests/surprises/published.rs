@@ -36,7 +36,7 @@ fn explained(lab: &Lab, flow: &Flow<'_>) -> Result<Explanation, Error> {
 }
 
 /// Explains a flow, whoever listens.
-fn asked(lab: &Lab, flow: &Flow<'_>) -> Result<Explanation, Error> {
+pub(crate) fn asked(lab: &Lab, flow: &Flow<'_>) -> Result<Explanation, Error> {
     let read = snapshot(lab)?;
     let own = lab.topology().address_of(flow.to, flow.family).expect("it has an address");
     let to = flow.asked.unwrap_or_else(|| SocketAddr::new(own, flow.port));
@@ -46,7 +46,11 @@ fn asked(lab: &Lab, flow: &Flow<'_>) -> Result<Explanation, Error> {
 }
 
 /// Holds the explanation of a flow against the flow.
-async fn hold(lab: &mut Lab, flow: &Flow<'_>, expected: (Answer, &str)) -> Result<(), Error> {
+pub(crate) async fn hold(
+    lab: &mut Lab,
+    flow: &Flow<'_>,
+    expected: (Answer, &str),
+) -> Result<(), Error> {
     let said = explained(lab, flow)?;
     let verdict = lab.flow(flow).await?.cell.verdict;
     let text = text(&said);
