@@ -20,7 +20,7 @@ use futures::FutureExt;
 use hairpin_model::event::Outcome;
 use hairpin_model::grid::{Drawing, Grid, Verdict};
 use hairpin_model::topology::LinkName;
-use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology};
+use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology, journey};
 
 use crate::lab::options::LinkOption;
 use crate::lab::{Lab, Queue};
@@ -402,6 +402,10 @@ impl CaseLab {
             return Err(Error::new(what, place, report::INCONCLUSIVE_HELP).into());
         }
         self.state.note_flow(flow, verdict);
+        let mut cell = passage.cell.clone();
+        journey::fold(&mut cell.seen);
+        let (from, to) = (flow.from.into(), flow.to.into());
+        events::emit(Event::Flow { title: flow.to_string(), from, to, cell });
         let words = std::iter::once(verdict.to_string());
         let words: Vec<String> =
             words.chain(passage.counted.iter().map(ToString::to_string)).collect();

@@ -55,7 +55,7 @@ pub use version::Kernel;
 
 pub use hairpin_model::event::Quantity;
 pub use hairpin_model::firewall::{self, Action, Firewall, Hook, Match, Policy};
-pub use hairpin_model::grid::{Cell, Grid, Refusal, Verdict};
+pub use hairpin_model::grid::{Cell, Counted, Grid, Refusal, Verdict};
 pub use hairpin_model::topology::{
     self, Bridge, LinkName, Mac, Macvlan, Mode, PortFlags, Topology,
 };

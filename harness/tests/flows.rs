@@ -14,6 +14,8 @@ use hairpin_harness::firewall::Protocol;
 use hairpin_harness::{
     Action, Family, Firewall, Flow, Hook, Lab, Match, Refusal, Rule, Topology, Verdict, suite,
 };
+use hairpin_model::grid::Direction;
+use hairpin_model::journey::legs;
 use rstest::rstest;
 
 use live::live;
@@ -55,6 +57,14 @@ fn a_free_port_is_reached(
         assert_eq!(passage.cell.verdict, Verdict::Delivered);
         let sender = passage.source.map(|source| source.ip());
         assert_eq!(sender, lab.topology().address_of("a", family));
+        let there = "a:eth0> sw:p1< sw:p2> b:eth0<";
+        if transport == Protocol::Udp {
+            assert_eq!(passage.cell.path("datagram"), there);
+        } else {
+            assert_eq!(passage.cell.path("tcp syn"), there);
+            assert_eq!(passage.cell.path("tcp syn-ack"), "b:eth0> sw:p2< sw:p1> a:eth0<");
+        }
+        assert_eq!(passage.counted, []);
         Ok(())
     });
 }
@@ -73,6 +83,10 @@ fn a_dropped_port_is_blocked(
         assert_eq!(passage.cell.verdict, Verdict::Blocked);
         let proof = "a later one reached port 81, its socket then heard `c`";
         assert_eq!(passage.cell.proof.as_deref(), Some(proof));
+        let first = passage.cell.seen.last().expect("it was seen where it ended");
+        assert_eq!((first.link.as_str(), first.direction), ("b:eth0", Direction::In));
+        let counted = passage.counted.first().expect("the firewall counted it");
+        assert!(counted.what.ends_with("port 80: drop"), "{counted}");
         lab.set_firewall("b", Firewall::new())?;
         let passage = lab.flow(&flow(transport, family)).await?;
         assert_eq!(passage.cell.verdict, Verdict::Delivered);
@@ -188,6 +202,33 @@ fn no_listener_is_a_reset(#[values(Family::V4, Family::V6)] family: Family) {
         let flow = flow(Protocol::Tcp, family).asking((b, 90).into());
         let passage = lab.flow(&flow).await?;
         assert_eq!(passage.cell.verdict, Verdict::Refused(Refusal::Reset));
+        assert_eq!(passage.cell.path("tcp reset"), "b:eth0> sw:p2< sw:p1> a:eth0<");
+        Ok(())
+    });
+}
+
+/// A port of the switch's own address is published: the way tells where the address was changed.
+#[rstest]
+fn a_translated_flow_is_followed(#[values(Protocol::Tcp, Protocol::Udp)] transport: Protocol) {
+    live(async || {
+        let topology =
+            three().address("sw:br", "192.0.2.9/24").sysctl("sw", "ipv4.ip_forward", "1");
+        let mut lab = Lab::build(&topology).await?;
+        let asked: std::net::SocketAddr = ([192, 0, 2, 9], 8080).into();
+        let matches = Match::any().to(asked.ip().into()).port(transport, 8080);
+        let rules = Firewall::new().dnat(matches, ([192, 0, 2, 2], 80).into());
+        // So that the answer comes back by the way that it went.
+        let back = Match::any().from("192.0.2.0/24".parse().expect("a network"));
+        lab.set_firewall("sw", rules.masquerade(back))?;
+        let passage = lab.flow(&flow(transport, Family::V4).asking(asked)).await?;
+        assert_eq!(passage.cell.verdict, Verdict::Delivered);
+        let kind = if transport == Protocol::Tcp { "tcp syn" } else { "datagram" };
+        assert_eq!(passage.cell.path(kind), "a:eth0> sw:p1< sw:br< sw:br> sw:p2> b:eth0<");
+        let legs = legs(&passage.cell.seen);
+        let changed: Vec<&str> = legs[0].hops[3].changes.iter().map(|change| change.what).collect();
+        for what in ["destination address", "destination port", "TTL"] {
+            assert!(changed.contains(&what), "{changed:?}");
+        }
         Ok(())
     });
 }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::case::CaseId;
-use crate::grid::{Direction, Grid};
+use crate::grid::{Cell, Direction, Grid};
 use crate::rule::RuleEntry;
 use crate::topology::Topology;
 
@@ -190,6 +190,17 @@ pub enum Event {
         claim: String,
         /// What was seen, when it does not hold.
         observed: Option<String>,
+    },
+    /// The way that a flow of TCP or UDP took, told before what became of it is held against the promise.
+    Flow {
+        /// What was asked for, in words: `TCP over IPv4 from e to c1 port 80`.
+        title: String,
+        /// Who sent.
+        from: String,
+        /// Who listened.
+        to: String,
+        /// What became of it, and where its packets were seen.
+        cell: Cell,
     },
     /// A frame that a tap of the lab saw, told at the end of a case that ended badly.
     Frame(Frame),

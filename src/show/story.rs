@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use hairpin_model::event::Outcome;
-use hairpin_model::grid::Drawing;
+use hairpin_model::grid::{Cell, Drawing};
 use hairpin_model::rule::RuleEntry;
 use hairpin_model::{Event, Grid};
 
@@ -83,6 +83,7 @@ impl Telling<'_> {
                 out.push_str(&labelled("", &paint(DIM, built)));
             }
             Event::Step { text } => self.say(out, "step", text),
+            Event::Flow { title, from, to, cell } => self.flow(out, title, (from, to), cell),
             Event::Check { claim, observed: Some(seen) } => {
                 self.say(out, "check", claim);
                 self.say(out, "", &format!("does not hold: {seen}"));
@@ -101,6 +102,21 @@ impl Telling<'_> {
                 self.journeys(out, observed);
             }
             _ => {}
+        }
+    }
+
+    /// The way of a flow: its journey if that is asked for, or in a line a kind of packet.
+    fn flow(&self, out: &mut String, title: &str, (from, to): (&str, &str), cell: &Cell) {
+        if cell.seen.is_empty() {
+            return;
+        }
+        self.say(out, "flow", title);
+        if self.journeys {
+            inset(out, journey::lines(from, to, cell));
+        } else {
+            for way in way::ways(cell) {
+                self.say(out, "", &format!("- {way}"));
+            }
         }
     }
 

@@ -35,6 +35,7 @@ fn name(event: &Event) -> &'static str {
         Event::Step { .. } => "step",
         Event::Grid { .. } => "grid",
         Event::Check { .. } => "check",
+        Event::Flow { .. } => "flow",
         Event::Frame(_) => "frame",
         Event::Measurement { .. } => "measurement",
         Event::Output { .. } => "output",

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use etherparse::{LinkExtSlice, NetSlice, SlicedPacket, TransportSlice};
+use etherparse::{LaxSlicedPacket, LinkExtSlice, NetSlice, SlicedPacket, TcpSlice, TransportSlice};
 use hairpin_model::Mac;
 
 /// IEEE 802's "local experimental ethertype 1": nothing else in a lab speaks it.
@@ -78,7 +78,14 @@ pub(super) enum Heard {
     },
     /// An ICMP echo request or reply.
     Echo { what: &'static str, number: u32, ttl: u8 },
-    /// An ICMP error about an echo request.
+    /// A datagram to a single host.
+    Datagram(u32),
+    /// The first segment of a TCP connection, or what answers it: by the number that the connection
+    /// begins to count with.
+    Segment { what: &'static str, of: u32 },
+    /// An ICMP error about the first segment of that connection.
+    SegmentError { of: u32 },
+    /// An ICMP error about an echo request or a datagram.
     IcmpError { number: u32 },
 }
 
@@ -87,8 +94,11 @@ impl Heard {
     pub(super) const fn what(&self) -> &'static str {
         match self {
             Self::Frame(_) => "frame",
-            Self::Resolution { what, .. } | Self::Echo { what, .. } => what,
-            Self::IcmpError { .. } => "icmp error",
+            Self::Datagram(_) => "datagram",
+            Self::Resolution { what, .. }
+            | Self::Echo { what, .. }
+            | Self::Segment { what, .. } => what,
+            Self::IcmpError { .. } | Self::SegmentError { .. } => "icmp error",
         }
     }
 }
@@ -98,8 +108,12 @@ impl std::fmt::Display for Heard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let what = self.what();
         match self {
-            Self::Frame(number) | Self::Echo { number, .. } | Self::IcmpError { number } => {
-                write!(f, "{what} of probe {number}")
+            Self::Frame(number)
+            | Self::Datagram(number)
+            | Self::Echo { number, .. }
+            | Self::IcmpError { number } => write!(f, "{what} of probe {number}"),
+            Self::Segment { of, .. } | Self::SegmentError { of } => {
+                write!(f, "{what} of the connection from {of}")
             }
             Self::Resolution { about, .. } => write!(f, "{what} about {about}"),
         }
@@ -145,9 +159,11 @@ pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
                 _ => own_frame(frame, &packet, 40 + usize::from(ip.header().payload_length())),
             }
         }
-        (Some(net), Some(TransportSlice::Udp(udp))) if is_to_group(net) => {
-            number(udp.payload()).map(Heard::Frame)
+        (Some(net), Some(TransportSlice::Udp(udp))) => {
+            let heard = if is_to_group(net) { Heard::Frame } else { Heard::Datagram };
+            number(udp.payload()).map(heard)
         }
+        (Some(_), Some(TransportSlice::Tcp(tcp))) => segment(tcp),
         (Some(NetSlice::Ipv4(ip)), None) => {
             own_frame(frame, &packet, usize::from(ip.header().total_len()))
         }
@@ -174,9 +190,28 @@ fn echo(what: &'static str, payload: &[u8], ttl: u8) -> Option<Heard> {
     Some(Heard::Echo { what, number: number(payload)?, ttl })
 }
 
-/// The number of the echo request that an ICMP error quotes.
+/// What opens a connection, or answers that.
+fn segment(tcp: &TcpSlice<'_>) -> Option<Heard> {
+    let answers = tcp.acknowledgment_number().wrapping_sub(1);
+    let (what, of) = match (tcp.syn(), tcp.ack(), tcp.rst()) {
+        (true, false, false) => ("tcp syn", tcp.sequence_number()),
+        (true, true, false) => ("tcp syn-ack", answers),
+        (_, true, true) => ("tcp reset", answers),
+        _ => return None,
+    };
+    Some(Heard::Segment { what, of })
+}
+
+/// What an ICMP error is about: a probe by the number that is quoted, a SYN by its own.
 fn quoted(payload: &[u8]) -> Option<Heard> {
-    let at = payload.windows(MARK.len()).position(|window| window == MARK)?;
+    let Some(at) = payload.windows(MARK.len()).position(|window| window == MARK) else {
+        return match LaxSlicedPacket::from_ip(payload).ok()?.transport? {
+            TransportSlice::Tcp(tcp) if tcp.syn() && !tcp.ack() => {
+                Some(Heard::SegmentError { of: tcp.sequence_number() })
+            }
+            _ => None,
+        };
+    };
     Some(Heard::IcmpError { number: number(&payload[at..])? })
 }
 
@@ -238,6 +273,49 @@ mod tests {
         let mut frame = Vec::new();
         builder.write(&mut frame, &payload(9)).unwrap();
         assert_eq!(hear(&frame), Some(Heard::Echo { what: "echo request", number: 9, ttl: 63 }));
+    }
+
+    /// A segment of a connection whose opener counts from 77: written by that, and its two ways.
+    fn tcp(syn: bool, ack: bool, reset: bool) -> Vec<u8> {
+        let mut header = etherparse::TcpHeader::new(40000, 80, 77, 1000);
+        (header.syn, header.ack, header.rst) = (syn, ack, reset);
+        (header.sequence_number, header.acknowledgment_number) =
+            if ack { (5, 78) } else { (77, 0) };
+        let builder = etherparse::PacketBuilder::ethernet2(A.0, A.0)
+            .ipv4([192, 0, 2, 1], [192, 0, 2, 2], 63)
+            .tcp_header(header);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, &[]).unwrap();
+        frame
+    }
+
+    #[test]
+    fn a_connection_is_known_by_the_number_that_it_begins_with() {
+        for (flags, what) in [
+            ((true, false, false), "tcp syn"),
+            ((true, true, false), "tcp syn-ack"),
+            ((false, true, true), "tcp reset"),
+        ] {
+            let heard = hear(&tcp(flags.0, flags.1, flags.2));
+            assert_eq!(heard, Some(Heard::Segment { what, of: 77 }));
+        }
+        assert_eq!(hear(&tcp(false, true, false)), None, "what comes later is none");
+        let error = etherparse::PacketBuilder::ethernet2(A.0, A.0)
+            .ipv4([192, 0, 2, 9], [192, 0, 2, 1], 64)
+            .icmpv4_raw(3, 13, [0; 4]);
+        let mut frame = Vec::new();
+        error.write(&mut frame, &tcp(true, false, false)[14..]).unwrap();
+        assert_eq!(hear(&frame), Some(Heard::SegmentError { of: 77 }));
+    }
+
+    #[test]
+    fn a_datagram_is_known_by_its_number() {
+        let builder = etherparse::PacketBuilder::ethernet2(A.0, A.0)
+            .ipv4([192, 0, 2, 1], [192, 0, 2, 2], 63)
+            .udp(1, 2);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, &payload(9)).unwrap();
+        assert_eq!(hear(&frame), Some(Heard::Datagram(9)));
     }
 
     #[test]

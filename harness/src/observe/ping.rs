@@ -290,7 +290,10 @@ impl Asking<'_> {
         let link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
         let ours = |ip: &IpAddr| ends.contains(ip) || self.routers.contains(ip) || link_local(ip);
         match heard {
-            Heard::Frame(_) => false,
+            Heard::Frame(_)
+            | Heard::Datagram(_)
+            | Heard::Segment { .. }
+            | Heard::SegmentError { .. } => false,
             Heard::Echo { number, .. } | Heard::IcmpError { number } => *number == asked.number,
             Heard::Resolution { from, about, to, .. } => {
                 ours(about) && from.as_ref().is_none_or(ours) && to.as_ref().is_none_or(ours)
