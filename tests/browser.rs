@@ -97,7 +97,7 @@ fn a_case_tells_its_promise_wiring_grids_journey_and_history() {
             "ip-link(8), macvlan mode vepa (documented)",
             "last good today 5.10, first bad today 6.1",
             "hairpin bisect --good 5.10 --bad 6.1 macvlan.vepa.siblings-need-reflection.v4",
-            "hairpin check --kernel 6.12 macvlan.vepa.siblings-need-reflection.v4",
+            "hairpin check --kernel 6.12 --module 'my drivers/macvlan.ko' macvlan.vepa.siblings-need-reflection.v4",
             "expected",
             "observed",
             "its arp request left c1:c0, left p:p0, reached sw:s0",

@@ -160,7 +160,7 @@ impl Place {
         let spec = args.guest.spec(image, program)?;
         let guests = Guests::prepare(&spec)?;
         let seeds = Seeds::new(None);
-        let entry = guest::entry(kernel, &spec, &guests, &seeds);
+        let entry = guest::entry((kernel, &args.guest), &spec, &guests, &seeds);
         Ok(Self::Guests(Box::new(Ward { guests, seeds, entry, release })))
     }
 

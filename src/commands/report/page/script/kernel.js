@@ -36,6 +36,7 @@ function facts(column, cells) {
     ["ran on", guest ? null : "the machine itself"],
     ["package", guest?.title],
     ["guest", guest ? `${guest.accel}, ${guest.profile}, ${guest.memory_mib} MiB, ready in ${(guest.boot_ms / 1000).toFixed(1)} s, ${guest.woken ? "woken for each case" : "booted for each case"}${guest.seed === undefined ? "" : `, seed ${guest.seed}`}` : null],
+    ["asked for", guest?.options?.length ? make("code", {}, guest.options.map(said).join(" ")) : null],
     ["notes", guest?.notes?.length ? guest.notes.join(" ") : null],
   ];
 }
