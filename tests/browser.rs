@@ -105,12 +105,12 @@ fn a_case_tells_its_promise_wiring_grids_journey_and_history() {
     );
     assert_eq!(browser.value("document.querySelectorAll('#view svg.hw rect').length"), 5);
     assert_eq!(browser.value("document.querySelectorAll('#view table.grid').length"), 2);
-    let ladder = "document.querySelector('svg.ladder').getAttribute('aria-label')";
-    assert!(browser.text(ladder).starts_with("journey from c1 to c2: 5 sightings on 5 links"));
+    let ladder = "document.querySelector('.journey').getAttribute('aria-label')";
+    assert_eq!(browser.text(ladder), "journey from c1 to c2");
     browser.picture("case-wide");
     // Another pair has another journey.
     browser.value("document.querySelector('button[aria-label^=\"c1 to e\"]').click()");
-    assert!(browser.text(ladder).starts_with("journey from c1 to e"));
+    assert_eq!(browser.text(ladder), "journey from c1 to e");
     // Another kernel has another verdict, and back leads to the matrix as it was left.
     browser.value("[...document.querySelectorAll('#view table a')].find((a) => a.textContent === 'before 6.12').click()");
     browser.until("document.getElementById('view').innerText.includes('On before 6.12: pass')");
@@ -119,6 +119,54 @@ fn a_case_tells_its_promise_wiring_grids_journey_and_history() {
     assert_eq!(browser.text(STATUS), "2 of 7 cases shown");
     browser.value("history.back()");
     browser.until("document.getElementById('view').innerText.includes('On before 6.12: pass')");
+}
+
+/// The hops of the journey that is shown, as they are read aloud.
+const HOPS: &str = "[...document.querySelectorAll('.journey li.hop')]\
+    .map((hop) => hop.innerText.replace(/\\s+/g, ' ').trim()).join('\\n')";
+
+#[test]
+fn a_journey_tells_how_frames_were_changed_and_where_they_were_dropped_in_the_terminals_words() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, &format!("#case={CASE}&on=today%206.12"));
+    let blocked = "left c1:c0\nleft p:p0\nreached sw:s0\n\
+         left sw:s1 source MAC 02:68:70:00:00:0a -> 02:68:70:00:00:0b, VLAN none -> 10\nreached e:e0\n\
+         last seen reaching e:e0\ndropped at sw:s0 by br_handle_frame_finish (NO_TX_TARGET)";
+    assert_eq!(browser.text(HOPS), blocked);
+    let begin = "document.querySelector('.hop.kind').innerText";
+    assert_eq!(browser.text(begin), "arp request 02:68:70:00:00:0a > ff:ff:ff:ff:ff:ff");
+    browser.value("document.querySelector('button[aria-label^=\"c1 to e\"]').click()");
+    let echo = "left sw:s1 source MAC 02:68:70:00:00:0a -> 02:68:70:00:00:0b, \
+         source address 192.0.2.11 -> 192.0.2.10, TTL 64 -> 63";
+    assert!(browser.text(HOPS).contains(echo), "{}", browser.text(HOPS));
+    browser.screen(390, 844, "dark");
+    browser.value("document.querySelector('.journey').scrollIntoView()");
+    browser.picture("journey-phone-dark");
+    // An upright for each link, and a mark for each sighting.
+    assert_eq!(browser.value("document.querySelectorAll('.journey .names i').length"), 5);
+    assert_eq!(browser.value("document.querySelectorAll('.journey .rails .mark').length"), 10);
+}
+
+#[test]
+fn the_keyboard_asks_for_all_headers_and_has_them_for_the_next_pair_too() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, &format!("#case={CASE}&on=today%206.12"));
+    browser.value("document.querySelector('button[aria-label^=\"e to c1\"]').focus()");
+    browser.press("Enter");
+    let focused = "document.activeElement.type ?? ''";
+    for _ in 0..8 {
+        browser.press("Tab");
+        if browser.text(focused) == "checkbox" {
+            break;
+        }
+    }
+    browser.press(" ");
+    let tells = "left sw:s0 02:68:70:00:00:0b > ff:ff:ff:ff:ff:ff, 192.0.2.10 > 192.0.2.9, TTL 63";
+    assert!(browser.text(HOPS).contains(tells), "{}", browser.text(HOPS));
+    browser.value("document.querySelector('button[aria-label^=\"c1 to e\"]').click()");
+    let tells =
+        "reached e:e0 02:68:70:00:00:0b > ff:ff:ff:ff:ff:ff, 192.0.2.10 > 192.0.2.9, TTL 63";
+    assert!(browser.text(HOPS).contains(tells), "{}", browser.text(HOPS));
 }
 
 #[test]

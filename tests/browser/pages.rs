@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hairpin_model::event::{Guest, Outcome, VERSION};
+use hairpin_model::grid::{Dropped, Sighting};
+use hairpin_model::journey::{Headers, fold};
+use hairpin_model::topology::Mac;
 use hairpin_model::{CaseId, Event, Record};
 
 use crate::canned;
@@ -106,6 +109,44 @@ fn cases(kernel: usize, is_today: bool) -> Vec<Told> {
     ]
 }
 
+/// The same with what taps read in frames: as if the switch tagged, masqueraded and counted hops, and a
+/// guest's kernel told where it dropped.
+fn in_full(mut event: Event) -> Event {
+    if let Event::Grid { observed, .. } = &mut event {
+        for cell in observed.cells.iter_mut().flatten() {
+            let (mut kind, mut outside) = (String::new(), false);
+            for sighting in &mut cell.seen {
+                outside = sighting.link == "sw:s1" || (outside && sighting.what == kind);
+                kind.clone_from(&sighting.what);
+                sighting.headers = Some(headers(sighting, outside));
+            }
+            fold(&mut cell.seen);
+            if !cell.verdict.reached() && !cell.seen.is_empty() {
+                cell.dropped.push(Dropped {
+                    what: "arp request".into(),
+                    link: "sw:s0".into(),
+                    function: "br_handle_frame_finish".into(),
+                    reason: Some("NO_TX_TARGET".into()),
+                });
+            }
+        }
+    }
+    event
+}
+
+fn headers(sighting: &Sighting, outside: bool) -> Headers {
+    let own = u8::from(outside);
+    let is_ip = sighting.what == "echo request";
+    Headers {
+        from: Mac([2, 0x68, 0x70, 0, 0, 10 + own]),
+        to: Mac::BROADCAST,
+        vlan: if outside && !is_ip { vec![10] } else { Vec::new() },
+        ip: is_ip.then(|| ([192, 0, 2, 11 - own].into(), [192, 0, 2, 9].into())),
+        ttl: is_ip.then_some(64 - own),
+        ports: None,
+    }
+}
+
 fn write(run: &Path, kernel: &str, cases: &[Told]) {
     let guest = Guest {
         kernel: kernel.into(),
@@ -133,7 +174,7 @@ fn write(run: &Path, kernel: &str, cases: &[Told]) {
         let (id, like) = (case_id(&case.id), case_id(case.like));
         let rule = canned::rule_of(&like);
         events.push(Event::CaseStarted { case: id.clone(), rule: rule.clone() });
-        events.extend(canned::events(&like));
+        events.extend(canned::events(&like).into_iter().map(in_full));
         if case.outcome == Outcome::Crash {
             events.push(Event::Output { text: NASTY.into() });
         }

@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hairpin_model::event::{Outcome, VERSION};
 use hairpin_model::grid::{Direction, Sighting};
+use hairpin_model::journey::Headers;
 use hairpin_model::rule::RuleEntry;
+use hairpin_model::topology::Mac;
 use hairpin_model::{Cell, Class, Event, Grid, Record, Strength, Topology, Verdict};
 
 use super::book::Book;
@@ -232,6 +234,7 @@ fn a_page_of_six_hundred_cases_on_eleven_kernels_stays_under_its_limit() {
         run
     });
     let page = html(&Book::of_values(runs.collect()));
+    println!("{} bytes", page.len());
     assert!(page.len() < 3_000_000, "{} bytes", page.len());
     assert_eq!(unpacked(&page)["stories"].as_array().unwrap().len(), 6600);
 }
@@ -271,7 +274,17 @@ fn many(records: &[Record], case: &str, seed: usize) -> Vec<Record> {
 
 fn sighting(n: usize) -> Sighting {
     let direction = if n.is_multiple_of(2) { Direction::Out } else { Direction::In };
-    Sighting::new(format!("sw{}:port{n}", n % 5), direction, "arp request")
+    let byte = u8::try_from(n).expect("there are few");
+    let headers = Headers {
+        from: Mac([2, 0x68, 0x70, 0, 0, byte]),
+        to: Mac([2, 0x68, 0x70, 0, 0, byte / 2]),
+        vlan: if n.is_multiple_of(3) { vec![10] } else { Vec::new() },
+        ip: Some(([192, 0, 2, byte].into(), [192, 0, 2, byte / 3].into())),
+        ttl: Some(64 - byte % 4),
+        ports: None,
+    };
+    let seen = Sighting::new(format!("sw{}:port{n}", n % 5), direction, "arp request");
+    Sighting { headers: Some(headers), ..seen }
 }
 
 fn unpacked(page: &str) -> serde_json::Value {
