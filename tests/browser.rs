@@ -175,9 +175,56 @@ fn a_kernel_tells_its_package_and_what_did_not_pass() {
     let mut browser = opened(&page, "#kernel=today%206.12");
     assert_tells(
         &mut browser,
-        &["linux-image-6.12.1-amd64 6.12.1-1", "6.12.1-amd64", "now and then", "Slowest"],
+        &[
+            "linux-image-6.12.1-amd64 6.12.1-1",
+            "6.12.1-amd64",
+            "--module 'my drivers/macvlan.ko'",
+            "now and then",
+            "Slowest",
+            "1 case skipped",
+        ],
     );
+    // Skipped cases are folded, and there.
+    browser.value("document.querySelector('#view summary').click()");
+    assert_tells(&mut browser, &["driver `vlan`"]);
     assert!(browser.text("document.title").starts_with("kernel today 6.12"));
+}
+
+#[test]
+fn a_kernel_tells_what_networks_cost_and_what_changed_beyond_the_noise() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, "");
+    // A line a kernel, without the script.
+    let lines = "[...document.querySelectorAll('table.costs tbody tr')].map((row) => row.innerText.replace(/\\s+/g, ' ').trim()).join('\\n')";
+    assert_eq!(
+        browser.text(lines),
+        "6.1 – 0.80 / 1.00 1.00 / 1.00\n6.12 6.1 0.60 ! / 1.00 1.00 / 1.00"
+    );
+    browser.picture("costs-matrix-wide");
+    browser.value("document.querySelector('table.costs tbody tr:last-child a').click()");
+    browser.until("document.title.startsWith('kernel today 6.12')");
+    let heading = "[...document.querySelectorAll('#view h3')].find((h3) => h3.textContent === 'What networks cost')";
+    browser.value(&format!("{heading}.scrollIntoView()"));
+    let told = [
+        "9 rounds in guests (tcg, fast); a plain veth: 24.0 Gbit/s, a round trip in 12.0 µs",
+        "against 6.1: 1 change beyond the noise",
+        "0.60 0.59 to 0.61",
+        "! worse than 0.80 (0.79 to 0.81)",
+        "ipvlan-l2 cannot be had on this kernel: driver `ipvlan`",
+    ];
+    assert_tells(&mut browser, &told);
+    // A bar a network and quantity, as long as its figure, of the cable's.
+    let bars = "[...document.querySelectorAll('#view svg.cost rect')].map((bar) => bar.getAttribute('width'))";
+    assert_eq!(browser.value(&format!("{bars}.length")), 6);
+    let share = browser.value(&format!("(([veth, , bridge]) => bridge / veth)({bars})"));
+    assert!(share.as_f64().is_some_and(|share| (share - 0.6).abs() < 0.01), "{share}");
+    browser.picture("costs-wide");
+    browser.screen(390, 844, "dark");
+    browser.value(&format!("{heading}.scrollIntoView()"));
+    browser.picture("costs-phone-dark");
+    browser.screen(1280, 900, "light");
+    browser.open(&page.file(), "#compare=today%206.1,today%206.12");
+    assert_tells(&mut browser, &["6.12 against 6.1: 1 change beyond the noise", "! worse"]);
 }
 
 #[test]

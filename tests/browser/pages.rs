@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hairpin_model::event::{Guest, Outcome, VERSION};
+use hairpin_model::event::{Guest, Outcome, Quantity, VERSION};
 use hairpin_model::grid::{Dropped, Sighting};
 use hairpin_model::journey::{Headers, fold};
 use hairpin_model::topology::Mac;
@@ -37,8 +37,11 @@ impl Page {
         fs::create_dir_all(&console).expect("a folder can be made");
         fs::write(console.join("faults.told.crash.txt"), format!("BUG: {NASTY}\n"))
             .expect("a file can be written");
+        let costs = folder.path().join("costs");
+        write_costs(&costs, "6.1", 0.8);
+        write_costs(&costs, "6.12", 0.6);
         let page = Self { folder };
-        page.make(&[before, today]);
+        page.make(&[before, today, costs]);
         page
     }
 
@@ -148,26 +151,13 @@ fn headers(sighting: &Sighting, outside: bool) -> Headers {
 }
 
 fn write(run: &Path, kernel: &str, cases: &[Told]) {
-    let guest = Guest {
-        kernel: kernel.into(),
-        title: format!("linux-image-{kernel}.1-amd64 {kernel}.1-1"),
-        accel: "tcg".into(),
-        profile: "fast".into(),
-        memory_mib: 144,
-        boot_ms: 1900,
-        woken: true,
-        kept: false,
-        seed: Some(7),
-        notes: vec![NASTY.into()],
-        options: if kernel == "6.12" { module() } else { Vec::new() },
-    };
     let mut events = vec![
         Event::Catalogue { rules: canned::rules() },
         Event::RunStarted {
             program: "p".into(),
             kernel: format!("{kernel}.1-amd64"),
             cases: cases.len(),
-            guest: Some(guest),
+            guest: Some(guest(kernel)),
         },
     ];
     for case in cases {
@@ -188,6 +178,53 @@ fn write(run: &Path, kernel: &str, cases: &[Told]) {
         });
     }
     events.push(Event::RunFinished { counts: Vec::new(), run_us: 9 });
+    keep(run, kernel, events);
+}
+
+/// What `hairpin measure` writes, of a kernel on which a bridge carries that much of what a cable does.
+fn write_costs(folder: &Path, kernel: &str, bridge: f64) {
+    let started = Event::RunStarted {
+        program: "p".into(),
+        kernel: format!("{kernel}.1-amd64"),
+        cases: 0,
+        guest: Some(guest(kernel)),
+    };
+    let lacks = Some("driver `ipvlan`".into());
+    let mut events = vec![started, Event::Check { claim: "ipvlan-l2".into(), observed: lacks }];
+    for round in 0..9 {
+        let off = 1.0 + f64::from(round % 3 - 1) / 100.0;
+        for (network, carries) in
+            [("veth", 1.0), ("veth-again", off), ("bridge", bridge * off), ("macvlan-bridge", off)]
+        {
+            for (quantity, value) in
+                [(Quantity::Throughput, 3e9 * carries), (Quantity::Latency, 12_000.0 * off)]
+            {
+                let (network, value) = (network.into(), value as u64);
+                events.push(Event::Measurement { network, quantity, value });
+            }
+        }
+    }
+    events.push(Event::RunFinished { counts: Vec::new(), run_us: 9 });
+    keep(folder, kernel, events);
+}
+
+fn guest(kernel: &str) -> Guest {
+    Guest {
+        kernel: kernel.into(),
+        title: format!("linux-image-{kernel}.1-amd64 {kernel}.1-1"),
+        accel: "tcg".into(),
+        profile: "fast".into(),
+        memory_mib: 144,
+        boot_ms: 1900,
+        woken: true,
+        kept: false,
+        seed: Some(7),
+        notes: vec![NASTY.into()],
+        options: if kernel == "6.12" { module() } else { Vec::new() },
+    }
+}
+
+fn keep(run: &Path, kernel: &str, events: Vec<Event>) {
     let line =
         |event| serde_json::to_string(&Record { v: VERSION, us: 1, event }).expect("plain values");
     let lines: String = events.into_iter().map(|event| line(event) + "\n").collect();

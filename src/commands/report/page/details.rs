@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::book::{Book, Column, Row};
 use super::text::base64;
-use super::{consoles, history};
+use super::{consoles, costs, history};
 use crate::results::{self, Case};
 use crate::show::{meaning, way};
 
@@ -48,7 +48,7 @@ pub(super) fn text(book: &Book) -> String {
     }
     let columns: Vec<Value> = book.columns.iter().map(column).collect();
     format!(
-        "{{\"runs\":{},\"columns\":{},\"rules\":{},\"cases\":{},\"legend\":{},\"labs\":{},\"headers\":{},\"changes\":{},\"ways\":{},\"cells\":{},\"stories\":{},\"reasons\":{},\"printed\":{}}}",
+        "{{\"runs\":{},\"columns\":{},\"rules\":{},\"cases\":{},\"legend\":{},\"labs\":{},\"headers\":{},\"changes\":{},\"ways\":{},\"cells\":{},\"stories\":{},\"reasons\":{},\"printed\":{},\"costs\":{}}}",
         json!(book.runs),
         json!(columns),
         json!(book.rules),
@@ -62,6 +62,7 @@ pub(super) fn text(book: &Book) -> String {
         told.stories.list(),
         told.reasons.list(),
         told.printed.list(),
+        costs::details(book),
     )
 }
 
