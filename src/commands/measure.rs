@@ -29,6 +29,7 @@ Examples:
   hairpin measure --kernel 6.1 --events 6.1.jsonl
   hairpin measure --baseline 6.1.jsonl         and what is another than there
   hairpin measure --from 6.18.jsonl --baseline 6.1.jsonl --svg costs.svg
+  hairpin report 6.1.jsonl 6.18.jsonl --format html -o page.html    a page with figures of all kernels
 
 Figures are ratios to a plain veth of the same round. A change is marked if the two intervals lie
 apart and the ratio moved farther than that of the veth to itself. See docs/measure.md.

@@ -45,10 +45,10 @@ impl Page {
         page
     }
 
-    /// 600 cases on 11 kernels.
+    /// 600 cases on 11 kernels, which were measured too.
     pub(crate) fn of_many() -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let run = folder.path().join("many");
+        let (run, costs) = (folder.path().join("many"), folder.path().join("costs"));
         for kernel in 0..11 {
             let cases: Vec<Told> = (0..600)
                 .map(|at| Told {
@@ -59,9 +59,10 @@ impl Page {
                 })
                 .collect();
             write(&run, &format!("6.{kernel}"), &cases);
+            write_costs(&costs, &format!("6.{kernel}"), 0.8);
         }
         let page = Self { folder };
-        page.make(&[run]);
+        page.make(&[run, costs]);
         page
     }
 
