@@ -142,9 +142,15 @@ fn a_journey_tells_how_frames_were_changed_and_where_they_were_dropped_in_the_te
     browser.screen(390, 844, "dark");
     browser.value("document.querySelector('.journey').scrollIntoView()");
     browser.picture("journey-phone-dark");
+    // A line from hop to hop, but for the first of each kind.
+    assert_eq!(browser.value("document.querySelectorAll('.journey .rails .up').length"), 8);
     // An upright for each link, and a mark for each sighting.
     assert_eq!(browser.value("document.querySelectorAll('.journey .names i').length"), 5);
     assert_eq!(browser.value("document.querySelectorAll('.journey .rails .mark').length"), 10);
+    // What reached e and what left c2 after it are two frames, and no line leads there.
+    browser.value("document.querySelector('button[aria-label^=\"c2 to c1\"]').click()");
+    let rows = "[...document.querySelectorAll('.journey li.hop')].map((row) => row.querySelector('.up') ? 1 : 0).join('')";
+    assert_eq!(browser.text(rows), "01111011", "{}", browser.text(HOPS));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hairpin_model::event::{Guest, Outcome, Quantity, VERSION};
-use hairpin_model::grid::{Dropped, Sighting};
+use hairpin_model::grid::{Direction, Dropped, Sighting};
 use hairpin_model::journey::{Headers, fold};
 use hairpin_model::topology::Mac;
 use hairpin_model::{CaseId, Event, Record};
@@ -117,6 +117,11 @@ fn cases(kernel: usize, is_today: bool) -> Vec<Told> {
 /// guest's kernel told where it dropped.
 fn in_full(mut event: Event) -> Event {
     if let Event::Grid { observed, .. } = &mut event {
+        // c2 asks twice.
+        let asks = &mut observed.cells[1][0].seen;
+        if !asks.is_empty() {
+            asks.push(Sighting::new("c2:c0", Direction::Out, "arp request"));
+        }
         for cell in observed.cells.iter_mut().flatten() {
             let (mut kind, mut outside) = (String::new(), false);
             for sighting in &mut cell.seen {

@@ -64,7 +64,8 @@ function legView(links, { kind, hops, drops }) {
   const [first, last] = [hops[0], hops.at(-1)];
   const verb = (hop) => (hop.isOut ? "left" : "reached");
   const steps = hops.map((hop, at) => step(
-    rails(links, hop.link, hop.isOut ? "out" : "in", hops[at - 1]?.link, at + 1 < hops.length || drops.length > 0),
+    rails(links, hop.link, hop.isOut ? "out" : "in", leads(hops[at - 1], hop) ? hops[at - 1].link : undefined,
+      at + 1 < hops.length ? leads(hop, hops[at + 1]) : drops.length > 0),
     make("span", { class: "verb" }, verb(hop)), " ", make("b", {}, hop.link),
     hop.changes.map((change, at) => [at ? make("span", { class: "comma" }, ", ") : " ", make("span", { class: "change" }, change)]),
     hop.headers ? make("small", { class: "headers" }, hop.headers) : null));
@@ -76,6 +77,13 @@ function legView(links, { kind, hops, drops }) {
       make("div", {}, make("b", {}, kind), first.headers ? [" ", make("small", {}, first.headers)] : null)),
     make("ol", { "aria-label": kind }, steps, step(rails(links, null, null, drops.length ? last.link : undefined, drops.length > 0), make("span", { class: "dim" }, seen)), ends),
   ];
+}
+
+// Whether a line may be drawn between two hops. What reached one host and what left another after it are
+// two frames: copies, or an answer of the same kind.
+function leads(before, hop) {
+  const host = ({ link }) => link.split(":")[0];
+  return before !== undefined && (before.isOut || !hop.isOut || host(before) === host(hop));
 }
 
 const step = (lanes, ...told) => make("li", { class: "hop" }, lanes, make("div", {}, told));
