@@ -112,6 +112,11 @@ impl GuestArgs {
 
     /// What a reader types to have these again, a blank before each.
     pub(crate) fn words(&self) -> String {
+        self.options().iter().map(|word| format!(" {word}")).collect()
+    }
+
+    /// The same, word by word.
+    pub(crate) fn options(&self) -> Vec<String> {
         let path = |path: &PathBuf| path.display().to_string();
         let mut said: Vec<(&str, String)> = Vec::new();
         said.extend(self.modules.as_ref().map(|it| ("modules", path(it))));
@@ -121,7 +126,7 @@ impl GuestArgs {
         said.extend(self.profile.map(|it| ("profile", it.name().to_owned())));
         said.extend(self.accel.iter().map(|it| ("accel", it.clone())));
         said.extend(self.locked.as_ref().map(|it| ("locked", path(it))));
-        said.iter().map(|(option, value)| format!(" --{option} {value}")).collect()
+        said.into_iter().flat_map(|(option, value)| [format!("--{option}"), value]).collect()
     }
 
     /// With these rebuilt modules besides.
@@ -158,8 +163,13 @@ impl GuestArgs {
     }
 }
 
-/// What a run's events say of its guests.
-pub(crate) fn entry(kernel: &str, spec: &BootSpec, guests: &Guests, seeds: &Seeds) -> event::Guest {
+/// What a run's events say of its guests: of that kernel, with what else was asked of them.
+pub(crate) fn entry(
+    (kernel, args): (&str, &GuestArgs),
+    spec: &BootSpec,
+    guests: &Guests,
+    seeds: &Seeds,
+) -> event::Guest {
     let booted = guests.booted();
     let mut notes = spec.image.notes.clone();
     let rebuilt =
@@ -179,6 +189,7 @@ pub(crate) fn entry(kernel: &str, spec: &BootSpec, guests: &Guests, seeds: &Seed
         kept: booted.kept,
         seed: Some(seeds.run()),
         notes,
+        options: args.options(),
     }
 }
 

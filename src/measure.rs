@@ -67,6 +67,16 @@ pub(crate) struct Change {
     pub(crate) is_beyond_noise: bool,
 }
 
+impl Change {
+    /// Whether it carries less or takes longer than before.
+    pub(crate) fn is_worse(&self) -> bool {
+        match self.quantity {
+            Quantity::Throughput => self.now.middle < self.before.middle,
+            Quantity::Latency => self.now.middle > self.before.middle,
+        }
+    }
+}
+
 impl Network {
     /// The figure; there is one of each quantity.
     pub(crate) fn figure(&self, quantity: Quantity) -> Figure {
@@ -79,8 +89,11 @@ impl Measured {
     pub(crate) fn of(run: &Run) -> Result<Self, Error> {
         let mut values: BTreeMap<(&str, Quantity), Vec<u64>> = BTreeMap::new();
         let (mut names, mut absent): (Vec<&str>, Vec<(String, String)>) = (Vec::new(), Vec::new());
+        let mut is_in_case = false;
         for record in &run.records {
             match &record.event {
+                Event::CaseStarted { .. } => is_in_case = true,
+                Event::CaseFinished { .. } => is_in_case = false,
                 Event::Measurement { network, quantity, value } => {
                     if !names.contains(&network.as_str()) {
                         names.push(network);
@@ -88,7 +101,7 @@ impl Measured {
                     values.entry((network, *quantity)).or_default().push(*value);
                 }
                 Event::Check { claim, observed: Some(why) }
-                    if absent.iter().all(|(name, _)| name != claim) =>
+                    if !is_in_case && absent.iter().all(|(name, _)| name != claim) =>
                 {
                     absent.push((claim.clone(), why.clone()));
                 }

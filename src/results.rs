@@ -67,6 +67,16 @@ impl Run {
         self.cases.iter().find(|case| case.id == id)
     }
 
+    /// Whether figures of networks are in it, see [`crate::measure`].
+    pub(crate) fn is_measured(&self) -> bool {
+        self.records.iter().any(|record| matches!(record.event, Event::Measurement { .. }))
+    }
+
+    /// Whether it is such a run and nothing else.
+    pub(crate) fn is_only_measured(&self) -> bool {
+        self.cases.is_empty() && self.is_measured()
+    }
+
     /// How many cases ended in each way.
     pub(crate) fn counts(&self) -> BTreeMap<Outcome, usize> {
         let mut counts = BTreeMap::new();

@@ -97,7 +97,7 @@ fn a_case_tells_its_promise_wiring_grids_journey_and_history() {
             "ip-link(8), macvlan mode vepa (documented)",
             "last good today 5.10, first bad today 6.1",
             "hairpin bisect --good 5.10 --bad 6.1 macvlan.vepa.siblings-need-reflection.v4",
-            "hairpin check --kernel 6.12 macvlan.vepa.siblings-need-reflection.v4",
+            "hairpin check --kernel 6.12 --module 'my drivers/macvlan.ko' macvlan.vepa.siblings-need-reflection.v4",
             "expected",
             "observed",
             "its arp request left c1:c0, left p:p0, reached sw:s0",
@@ -105,12 +105,12 @@ fn a_case_tells_its_promise_wiring_grids_journey_and_history() {
     );
     assert_eq!(browser.value("document.querySelectorAll('#view svg.hw rect').length"), 5);
     assert_eq!(browser.value("document.querySelectorAll('#view table.grid').length"), 2);
-    let ladder = "document.querySelector('svg.ladder').getAttribute('aria-label')";
-    assert!(browser.text(ladder).starts_with("journey from c1 to c2: 5 sightings on 5 links"));
+    let ladder = "document.querySelector('.journey').getAttribute('aria-label')";
+    assert_eq!(browser.text(ladder), "journey from c1 to c2");
     browser.picture("case-wide");
     // Another pair has another journey.
     browser.value("document.querySelector('button[aria-label^=\"c1 to e\"]').click()");
-    assert!(browser.text(ladder).starts_with("journey from c1 to e"));
+    assert_eq!(browser.text(ladder), "journey from c1 to e");
     // Another kernel has another verdict, and back leads to the matrix as it was left.
     browser.value("[...document.querySelectorAll('#view table a')].find((a) => a.textContent === 'before 6.12').click()");
     browser.until("document.getElementById('view').innerText.includes('On before 6.12: pass')");
@@ -121,15 +121,116 @@ fn a_case_tells_its_promise_wiring_grids_journey_and_history() {
     browser.until("document.getElementById('view').innerText.includes('On before 6.12: pass')");
 }
 
+/// The hops of the journey that is shown, as they are read aloud.
+const HOPS: &str = "[...document.querySelectorAll('.journey li.hop')]\
+    .map((hop) => hop.innerText.replace(/\\s+/g, ' ').trim()).join('\\n')";
+
+#[test]
+fn a_journey_tells_how_frames_were_changed_and_where_they_were_dropped_in_the_terminals_words() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, &format!("#case={CASE}&on=today%206.12"));
+    let blocked = "left c1:c0\nleft p:p0\nreached sw:s0\n\
+         left sw:s1 source MAC 02:68:70:00:00:0a -> 02:68:70:00:00:0b, VLAN none -> 10\nreached e:e0\n\
+         last seen reaching e:e0\ndropped at sw:s0 by br_handle_frame_finish (NO_TX_TARGET)";
+    assert_eq!(browser.text(HOPS), blocked);
+    let begin = "document.querySelector('.hop.kind').innerText";
+    assert_eq!(browser.text(begin), "arp request 02:68:70:00:00:0a > ff:ff:ff:ff:ff:ff");
+    browser.value("document.querySelector('button[aria-label^=\"c1 to e\"]').click()");
+    let echo = "left sw:s1 source MAC 02:68:70:00:00:0a -> 02:68:70:00:00:0b, \
+         source address 192.0.2.11 -> 192.0.2.10, TTL 64 -> 63";
+    assert!(browser.text(HOPS).contains(echo), "{}", browser.text(HOPS));
+    browser.screen(390, 844, "dark");
+    browser.value("document.querySelector('.journey').scrollIntoView()");
+    browser.picture("journey-phone-dark");
+    // A line from hop to hop, but for the first of each kind.
+    assert_eq!(browser.value("document.querySelectorAll('.journey .rails .up').length"), 8);
+    // An upright for each link, and a mark for each sighting.
+    assert_eq!(browser.value("document.querySelectorAll('.journey .names i').length"), 5);
+    assert_eq!(browser.value("document.querySelectorAll('.journey .rails .mark').length"), 10);
+    // What reached e and what left c2 after it are two frames, and no line leads there.
+    browser.value("document.querySelector('button[aria-label^=\"c2 to c1\"]').click()");
+    let rows = "[...document.querySelectorAll('.journey li.hop')].map((row) => row.querySelector('.up') ? 1 : 0).join('')";
+    assert_eq!(browser.text(rows), "01111011", "{}", browser.text(HOPS));
+}
+
+#[test]
+fn the_keyboard_asks_for_all_headers_and_has_them_for_the_next_pair_too() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, &format!("#case={CASE}&on=today%206.12"));
+    browser.value("document.querySelector('button[aria-label^=\"e to c1\"]').focus()");
+    browser.press("Enter");
+    let focused = "document.activeElement.type ?? ''";
+    for _ in 0..8 {
+        browser.press("Tab");
+        if browser.text(focused) == "checkbox" {
+            break;
+        }
+    }
+    browser.press(" ");
+    let tells = "left sw:s0 02:68:70:00:00:0b > ff:ff:ff:ff:ff:ff, 192.0.2.10 > 192.0.2.9, TTL 63";
+    assert!(browser.text(HOPS).contains(tells), "{}", browser.text(HOPS));
+    browser.value("document.querySelector('button[aria-label^=\"c1 to e\"]').click()");
+    let tells =
+        "reached e:e0 02:68:70:00:00:0b > ff:ff:ff:ff:ff:ff, 192.0.2.10 > 192.0.2.9, TTL 63";
+    assert!(browser.text(HOPS).contains(tells), "{}", browser.text(HOPS));
+}
+
 #[test]
 fn a_kernel_tells_its_package_and_what_did_not_pass() {
     let page = Page::of_two_runs();
     let mut browser = opened(&page, "#kernel=today%206.12");
     assert_tells(
         &mut browser,
-        &["linux-image-6.12.1-amd64 6.12.1-1", "6.12.1-amd64", "now and then", "Slowest"],
+        &[
+            "linux-image-6.12.1-amd64 6.12.1-1",
+            "6.12.1-amd64",
+            "--module 'my drivers/macvlan.ko'",
+            "now and then",
+            "Slowest",
+            "1 case skipped",
+        ],
     );
+    // Skipped cases are folded, and there.
+    browser.value("document.querySelector('#view summary').click()");
+    assert_tells(&mut browser, &["driver `vlan`"]);
     assert!(browser.text("document.title").starts_with("kernel today 6.12"));
+}
+
+#[test]
+fn a_kernel_tells_what_networks_cost_and_what_changed_beyond_the_noise() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, "");
+    // A line a kernel, without the script.
+    let lines = "[...document.querySelectorAll('table.costs tbody tr')].map((row) => row.innerText.replace(/\\s+/g, ' ').trim()).join('\\n')";
+    assert_eq!(
+        browser.text(lines),
+        "6.1 – 0.80 / 1.00 1.00 / 1.00\n6.12 6.1 0.60 ! / 1.00 1.00 / 1.00"
+    );
+    browser.picture("costs-matrix-wide");
+    browser.value("document.querySelector('table.costs tbody tr:last-child a').click()");
+    browser.until("document.title.startsWith('kernel today 6.12')");
+    let heading = "[...document.querySelectorAll('#view h3')].find((h3) => h3.textContent === 'What networks cost')";
+    browser.value(&format!("{heading}.scrollIntoView()"));
+    let told = [
+        "9 rounds in guests (tcg, fast); a plain veth: 24.0 Gbit/s, a round trip in 12.0 µs",
+        "against 6.1: 1 change beyond the noise",
+        "0.60 0.59 to 0.61",
+        "! worse than 0.80 (0.79 to 0.81)",
+        "ipvlan-l2 cannot be had on this kernel: driver `ipvlan`",
+    ];
+    assert_tells(&mut browser, &told);
+    // A bar a network and quantity, as long as its figure, of the cable's.
+    let bars = "[...document.querySelectorAll('#view svg.cost rect')].map((bar) => bar.getAttribute('width'))";
+    assert_eq!(browser.value(&format!("{bars}.length")), 6);
+    let share = browser.value(&format!("(([veth, , bridge]) => bridge / veth)({bars})"));
+    assert!(share.as_f64().is_some_and(|share| (share - 0.6).abs() < 0.01), "{share}");
+    browser.picture("costs-wide");
+    browser.screen(390, 844, "dark");
+    browser.value(&format!("{heading}.scrollIntoView()"));
+    browser.picture("costs-phone-dark");
+    browser.screen(1280, 900, "light");
+    browser.open(&page.file(), "#compare=today%206.1,today%206.12");
+    assert_tells(&mut browser, &["6.12 against 6.1: 1 change beyond the noise", "! worse"]);
 }
 
 #[test]

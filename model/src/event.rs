@@ -90,6 +90,9 @@ pub struct Guest {
     pub seed: Option<u32>,
     /// What the reader should know, one sentence each.
     pub notes: Vec<String>,
+    /// What was asked of it besides its kernel, as words of a command line: `--module`, `./macvlan.ko`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
 }
 
 /// A frame that a tap saw, with all that a capture needs.

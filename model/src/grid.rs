@@ -148,7 +148,7 @@ pub enum Direction {
 }
 
 /// A frame of the cell's own traffic, seen on a link.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sighting {
     /// The link, as `netns:link`.
     pub link: String,

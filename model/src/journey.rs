@@ -12,7 +12,7 @@ use crate::grid::{Direction, Sighting};
 use crate::topology::Mac;
 
 /// What a frame said of its way where it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Headers {
     /// Its source MAC address.
     #[serde(with = "words")]
@@ -88,33 +88,39 @@ impl fmt::Display for Change {
 impl Headers {
     /// What these say otherwise than others.
     pub fn changes(&self, before: &Self) -> Vec<Change> {
-        let ip = |headers: &Self| {
-            (words_of(headers.ip.map(|ip| ip.0)), words_of(headers.ip.map(|ip| ip.1)))
-        };
-        let ports = |headers: &Self| {
-            (words_of(headers.ports.map(|p| p.0)), words_of(headers.ports.map(|p| p.1)))
-        };
-        let vlan = |headers: &Self| {
-            let ids: Vec<String> = headers.vlan.iter().map(ToString::to_string).collect();
-            if ids.is_empty() { "none".into() } else { ids.join(" in ") }
-        };
-        let pairs = [
-            ("source MAC", before.from.to_string(), self.from.to_string()),
-            ("destination MAC", before.to.to_string(), self.to.to_string()),
-            ("VLAN", vlan(before), vlan(self)),
-            ("source address", ip(before).0, ip(self).0),
-            ("destination address", ip(before).1, ip(self).1),
-            ("source port", ports(before).0, ports(self).0),
-            ("destination port", ports(before).1, ports(self).1),
-            ("TTL", words_of(before.ttl), words_of(self.ttl)),
+        let (ip, was_ip) = (self.ip.unzip(), before.ip.unzip());
+        let (ports, was_ports) = (self.ports.unzip(), before.ports.unzip());
+        let all = [
+            change("source MAC", &before.from, &self.from, ToString::to_string),
+            change("destination MAC", &before.to, &self.to, ToString::to_string),
+            change("VLAN", &before.vlan, &self.vlan, |ids| vlan_words(ids)),
+            change("source address", &was_ip.0, &ip.0, words_of),
+            change("destination address", &was_ip.1, &ip.1, words_of),
+            change("source port", &was_ports.0, &ports.0, words_of),
+            change("destination port", &was_ports.1, &ports.1, words_of),
+            change("TTL", &before.ttl, &self.ttl, words_of),
         ];
-        let differ = pairs.into_iter().filter(|(_, before, now)| before != now);
-        differ.map(|(what, before, now)| Change { what, before, now }).collect()
+        all.into_iter().flatten().collect()
     }
 }
 
-fn words_of(value: Option<impl fmt::Display>) -> String {
-    value.map_or_else(|| "none".into(), |value| value.to_string())
+/// Nothing if it is the same.
+fn change<T: PartialEq>(
+    what: &'static str,
+    before: &T,
+    now: &T,
+    words: fn(&T) -> String,
+) -> Option<Change> {
+    (before != now).then(|| Change { what, before: words(before), now: words(now) })
+}
+
+fn vlan_words(ids: &[u16]) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    if ids.is_empty() { "none".into() } else { ids.join(" in ") }
+}
+
+fn words_of(value: &Option<impl fmt::Display>) -> String {
+    value.as_ref().map_or_else(|| "none".into(), ToString::to_string)
 }
 
 /// The way of all frames of one kind.
@@ -152,7 +158,7 @@ pub fn legs(seen: &[Sighting]) -> Vec<Leg> {
         // Headers that are not told are those of the sighting before.
         let headers = sighting.headers.clone().or_else(|| before.clone());
         let changes = match (&headers, &before) {
-            (Some(headers), Some(before)) => headers.changes(before),
+            (Some(headers), Some(before)) if headers != before => headers.changes(before),
             _ => Vec::new(),
         };
         let (link, direction) = (sighting.link.clone(), sighting.direction);

@@ -158,7 +158,7 @@ impl Guest {
         spec.shelf = Some(store.shelf());
         let guests = Fleet::prepare(&spec)?;
         let seeds = Seeds::new(args.seed);
-        let entry = guest::entry(kernel, &spec, guests.usual(), &seeds);
+        let entry = guest::entry((kernel, &args.guest), &spec, guests.usual(), &seeds);
         let consoles = guest::folder(args.events.as_deref(), kernel);
         Ok(Self { guests, entry, seeds, consoles })
     }

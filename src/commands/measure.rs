@@ -29,6 +29,7 @@ Examples:
   hairpin measure --kernel 6.1 --events 6.1.jsonl
   hairpin measure --baseline 6.1.jsonl         and what is another than there
   hairpin measure --from 6.18.jsonl --baseline 6.1.jsonl --svg costs.svg
+  hairpin report 6.1.jsonl 6.18.jsonl --format html -o page.html    a page with figures of all kernels
 
 Figures are ratios to a plain veth of the same round. A change is marked if the two intervals lie
 apart and the ratio moved farther than that of the veth to itself. See docs/measure.md.
@@ -111,14 +112,16 @@ struct Ward {
 fn measure(args: &Args) -> Result<Option<Run>, Error> {
     let program = args.suite.locate(false)?;
     let place = Place::prepare(args, &program)?;
-    let mut stream = args.events.as_deref().map(Stream::create).transpose()?;
+    let stream = args.events.as_deref().map(Stream::create).transpose()?;
+    let run = Run { name: place.kernel(), kernel: place.kernel(), ..Run::default() };
+    let mut told = Told { stream, run };
     let started = Event::RunStarted {
         program: program.display().to_string(),
         kernel: place.kernel(),
         cases: 0,
         guest: place.entry(),
     };
-    let mut events = vec![started];
+    told.event(started)?;
     let stop = Stop::on_signals()?;
     let mut progress = Progress::new(args.rounds.get(), true);
     for round in 0..args.rounds.get() {
@@ -127,19 +130,30 @@ fn measure(args: &Args) -> Result<Option<Run>, Error> {
             progress.clear();
             return Ok(None);
         };
-        events.extend(figures(records));
+        for event in figures(records) {
+            told.event(event)?;
+        }
         progress.finished(round, false);
     }
     progress.clear();
-    events.push(Event::RunFinished { counts: Vec::new(), run_us: 0 });
-    let mut run = Run { name: place.kernel(), kernel: place.kernel(), ..Run::default() };
-    for event in events {
-        if let Some(stream) = &mut stream {
+    told.event(Event::RunFinished { counts: Vec::new(), run_us: 0 })?;
+    Ok(Some(told.run))
+}
+
+/// What has been measured: kept, and written round by round, so that a run that is cut off is no loss.
+struct Told {
+    stream: Option<Stream>,
+    run: Run,
+}
+
+impl Told {
+    fn event(&mut self, event: Event) -> Result<(), Error> {
+        if let Some(stream) = &mut self.stream {
             stream.event(event.clone())?;
         }
-        run.records.push(Record { v: event::VERSION, us: 0, event });
+        self.run.records.push(Record { v: event::VERSION, us: 0, event });
+        Ok(())
     }
-    Ok(Some(run))
 }
 
 /// What a round told: what it could not have first, then its figures.
@@ -160,7 +174,7 @@ impl Place {
         let spec = args.guest.spec(image, program)?;
         let guests = Guests::prepare(&spec)?;
         let seeds = Seeds::new(None);
-        let entry = guest::entry(kernel, &spec, &guests, &seeds);
+        let entry = guest::entry((kernel, &args.guest), &spec, &guests, &seeds);
         Ok(Self::Guests(Box::new(Ward { guests, seeds, entry, release })))
     }
 

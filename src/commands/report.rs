@@ -30,9 +30,10 @@ Examples:
   hairpin report runs/today --format markdown >> \"$GITHUB_STEP_SUMMARY\"
   hairpin report runs/today --format html -o page.html    with wiring, grids, history; works from disk
   hairpin report runs/before runs/today --format html -o page.html    and what changed
+  hairpin report runs/today costs.jsonl --format html -o page.html    and what `hairpin measure` wrote
   hairpin report shard-1 shard-2 --merge -o runs/today    one run of a distributed one
 
-RUN is an event file (check --events) or the folder of a `hairpin matrix`. The exit code is 0
+RUN is an event file (check --events, measure --events) or the folder of a `hairpin matrix`. The exit code is 0
 whatever the cases came to: this only tells. A page of files that hold broken lines is made all the
 same, with exit code 2.";
 

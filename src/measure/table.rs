@@ -14,12 +14,10 @@ const BAR: f64 = 36.0;
 /// The table of one kernel.
 pub(crate) fn table(measured: &Measured) -> String {
     let mut out = format!(
-        "{}   {}\n  a plain veth: {}; against itself it is off by {} and {}, which is the noise\n",
+        "{}   {}\n  {}\n",
         paint(STRONG, &measured.kernel),
         count(measured.rounds, "round"),
-        absolute(measured),
-        percent(measured.noise(Quantity::Throughput)),
-        percent(measured.noise(Quantity::Latency)),
+        base(measured)
     );
     for quantity in QUANTITIES {
         let _infallible = writeln!(out, "\n  {}", title(quantity));
@@ -32,6 +30,16 @@ pub(crate) fn table(measured: &Measured) -> String {
         let _infallible = writeln!(out, "{space}  {network} cannot be had on this kernel: {why}");
     }
     out
+}
+
+/// What the cable did, and the noise.
+pub(crate) fn base(measured: &Measured) -> String {
+    format!(
+        "a plain veth: {}; against itself it is off by {} and {}, which is the noise",
+        absolute(measured),
+        percent(measured.noise(Quantity::Throughput)),
+        percent(measured.noise(Quantity::Latency)),
+    )
 }
 
 /// What the cable did, in units.
@@ -89,14 +97,8 @@ pub(crate) fn changes(before: &Measured, now: &Measured) -> String {
     let changes = now.changes(before);
     let beyond: Vec<&Change> = changes.iter().filter(|change| change.is_beyond_noise).collect();
     let heading = format!("{} against {}", now.kernel, before.kernel);
-    let mut out = format!(
-        "{}   {}\n",
-        paint(STRONG, heading),
-        match beyond.len() {
-            0 => format!("none of {} is beyond the noise", count(changes.len(), "figure")),
-            n => format!("{} beyond the noise", count(n, "change")),
-        }
-    );
+    let mut out =
+        format!("{}   {}\n", paint(STRONG, heading), beyond_noise(beyond.len(), changes.len()));
     let widest = beyond.iter().map(|change| change.network.len()).max().unwrap_or(0);
     for change in beyond {
         let mark = paint(outcome(hairpin_model::event::Outcome::Fail), "!");
@@ -112,6 +114,14 @@ pub(crate) fn changes(before: &Measured, now: &Measured) -> String {
         );
     }
     out
+}
+
+/// How many of so many figures changed.
+pub(crate) fn beyond_noise(changes: usize, figures: usize) -> String {
+    match changes {
+        0 => format!("none of {} is beyond the noise", count(figures, "figure")),
+        n => format!("{} beyond the noise", count(n, "change")),
+    }
 }
 
 const fn word(quantity: Quantity) -> &'static str {

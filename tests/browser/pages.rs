@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hairpin_model::event::{Guest, Outcome, VERSION};
+use hairpin_model::event::{Guest, Outcome, Quantity, VERSION};
+use hairpin_model::grid::{Direction, Dropped, Sighting};
+use hairpin_model::journey::{Headers, fold};
+use hairpin_model::topology::Mac;
 use hairpin_model::{CaseId, Event, Record};
 
 use crate::canned;
@@ -34,15 +37,18 @@ impl Page {
         fs::create_dir_all(&console).expect("a folder can be made");
         fs::write(console.join("faults.told.crash.txt"), format!("BUG: {NASTY}\n"))
             .expect("a file can be written");
+        let costs = folder.path().join("costs");
+        write_costs(&costs, "6.1", 0.8);
+        write_costs(&costs, "6.12", 0.6);
         let page = Self { folder };
-        page.make(&[before, today]);
+        page.make(&[before, today, costs]);
         page
     }
 
-    /// 600 cases on 11 kernels.
+    /// 600 cases on 11 kernels, which were measured too.
     pub(crate) fn of_many() -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let run = folder.path().join("many");
+        let (run, costs) = (folder.path().join("many"), folder.path().join("costs"));
         for kernel in 0..11 {
             let cases: Vec<Told> = (0..600)
                 .map(|at| Told {
@@ -53,9 +59,10 @@ impl Page {
                 })
                 .collect();
             write(&run, &format!("6.{kernel}"), &cases);
+            write_costs(&costs, &format!("6.{kernel}"), 0.8);
         }
         let page = Self { folder };
-        page.make(&[run]);
+        page.make(&[run, costs]);
         page
     }
 
@@ -76,6 +83,11 @@ struct Told {
     like: &'static str,
     outcome: Outcome,
     reason: String,
+}
+
+/// A driver of somebody's own, in a folder whose name a shell would take apart.
+fn module() -> Vec<String> {
+    ["--module", "my drivers/macvlan.ko"].map(Into::into).into()
 }
 
 /// The cases on a kernel: some pass, some never do, some turn.
@@ -101,33 +113,64 @@ fn cases(kernel: usize, is_today: bool) -> Vec<Told> {
     ]
 }
 
+/// The same with what taps read in frames: as if the switch tagged, masqueraded and counted hops, and a
+/// guest's kernel told where it dropped.
+fn in_full(mut event: Event) -> Event {
+    if let Event::Grid { observed, .. } = &mut event {
+        // c2 asks twice.
+        let asks = &mut observed.cells[1][0].seen;
+        if !asks.is_empty() {
+            asks.push(Sighting::new("c2:c0", Direction::Out, "arp request"));
+        }
+        for cell in observed.cells.iter_mut().flatten() {
+            let (mut kind, mut outside) = (String::new(), false);
+            for sighting in &mut cell.seen {
+                outside = sighting.link == "sw:s1" || (outside && sighting.what == kind);
+                kind.clone_from(&sighting.what);
+                sighting.headers = Some(headers(sighting, outside));
+            }
+            fold(&mut cell.seen);
+            if !cell.verdict.reached() && !cell.seen.is_empty() {
+                cell.dropped.push(Dropped {
+                    what: "arp request".into(),
+                    link: "sw:s0".into(),
+                    function: "br_handle_frame_finish".into(),
+                    reason: Some("NO_TX_TARGET".into()),
+                });
+            }
+        }
+    }
+    event
+}
+
+fn headers(sighting: &Sighting, outside: bool) -> Headers {
+    let own = u8::from(outside);
+    let is_ip = sighting.what == "echo request";
+    Headers {
+        from: Mac([2, 0x68, 0x70, 0, 0, 10 + own]),
+        to: Mac::BROADCAST,
+        vlan: if outside && !is_ip { vec![10] } else { Vec::new() },
+        ip: is_ip.then(|| ([192, 0, 2, 11 - own].into(), [192, 0, 2, 9].into())),
+        ttl: is_ip.then_some(64 - own),
+        ports: None,
+    }
+}
+
 fn write(run: &Path, kernel: &str, cases: &[Told]) {
-    let guest = Guest {
-        kernel: kernel.into(),
-        title: format!("linux-image-{kernel}.1-amd64 {kernel}.1-1"),
-        accel: "tcg".into(),
-        profile: "fast".into(),
-        memory_mib: 144,
-        boot_ms: 1900,
-        woken: true,
-        kept: false,
-        seed: Some(7),
-        notes: vec![NASTY.into()],
-    };
     let mut events = vec![
         Event::Catalogue { rules: canned::rules() },
         Event::RunStarted {
             program: "p".into(),
             kernel: format!("{kernel}.1-amd64"),
             cases: cases.len(),
-            guest: Some(guest),
+            guest: Some(guest(kernel)),
         },
     ];
     for case in cases {
         let (id, like) = (case_id(&case.id), case_id(case.like));
         let rule = canned::rule_of(&like);
         events.push(Event::CaseStarted { case: id.clone(), rule: rule.clone() });
-        events.extend(canned::events(&like));
+        events.extend(canned::events(&like).into_iter().map(in_full));
         if case.outcome == Outcome::Crash {
             events.push(Event::Output { text: NASTY.into() });
         }
@@ -141,6 +184,53 @@ fn write(run: &Path, kernel: &str, cases: &[Told]) {
         });
     }
     events.push(Event::RunFinished { counts: Vec::new(), run_us: 9 });
+    keep(run, kernel, events);
+}
+
+/// What `hairpin measure` writes, of a kernel on which a bridge carries that much of what a cable does.
+fn write_costs(folder: &Path, kernel: &str, bridge: f64) {
+    let started = Event::RunStarted {
+        program: "p".into(),
+        kernel: format!("{kernel}.1-amd64"),
+        cases: 0,
+        guest: Some(guest(kernel)),
+    };
+    let lacks = Some("driver `ipvlan`".into());
+    let mut events = vec![started, Event::Check { claim: "ipvlan-l2".into(), observed: lacks }];
+    for round in 0..9 {
+        let off = 1.0 + f64::from(round % 3 - 1) / 100.0;
+        for (network, carries) in
+            [("veth", 1.0), ("veth-again", off), ("bridge", bridge * off), ("macvlan-bridge", off)]
+        {
+            for (quantity, value) in
+                [(Quantity::Throughput, 3e9 * carries), (Quantity::Latency, 12_000.0 * off)]
+            {
+                let (network, value) = (network.into(), value as u64);
+                events.push(Event::Measurement { network, quantity, value });
+            }
+        }
+    }
+    events.push(Event::RunFinished { counts: Vec::new(), run_us: 9 });
+    keep(folder, kernel, events);
+}
+
+fn guest(kernel: &str) -> Guest {
+    Guest {
+        kernel: kernel.into(),
+        title: format!("linux-image-{kernel}.1-amd64 {kernel}.1-1"),
+        accel: "tcg".into(),
+        profile: "fast".into(),
+        memory_mib: 144,
+        boot_ms: 1900,
+        woken: true,
+        kept: false,
+        seed: Some(7),
+        notes: vec![NASTY.into()],
+        options: if kernel == "6.12" { module() } else { Vec::new() },
+    }
+}
+
+fn keep(run: &Path, kernel: &str, events: Vec<Event>) {
     let line =
         |event| serde_json::to_string(&Record { v: VERSION, us: 1, event }).expect("plain values");
     let lines: String = events.into_iter().map(|event| line(event) + "\n").collect();

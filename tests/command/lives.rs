@@ -76,6 +76,29 @@ fn an_interrupted_run_tells_what_is_finished_and_leaves_no_process() {
 }
 
 #[test]
+fn of_an_interrupted_measurement_the_whole_rounds_are_kept() {
+    let folder = traces();
+    let events = folder.path().join("events.jsonl");
+    let mut command = hairpin(&["measure", "--rounds", "5", "--suite"]);
+    command.arg(crate::fake_suite()).arg("--events").arg(&events);
+    command.env("FAKE_DIR", folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the command can be started");
+    until("the third round", || noted(folder.path(), "waiting").len() == 1);
+    signal(&child, Signal::SIGINT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let mut command = hairpin(&["measure", "--from"]);
+    command.arg(&events);
+    let (output, stdout, stderr) = ran(command);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stdout.contains("2 rounds") && stdout.contains("0.80"), "{stdout}");
+    // The same file in a report: a line, and no case.
+    let mut command = hairpin(&["report", "--format", "markdown"]);
+    command.arg(&events);
+    let (_, stdout, _) = ran(command);
+    assert!(stdout.contains("bridge 0.80/0.80") && !stdout.contains("| events"), "{stdout}");
+}
+
+#[test]
 fn a_second_interruption_is_heard_too() {
     let folder = traces();
     let (mut child, cases) = hanging(folder.path());

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use hairpin_model::event::{Outcome, VERSION};
+use hairpin_model::event::{Outcome, Quantity, VERSION};
 use hairpin_model::{CaseId, Event, Record};
 
 fn main() -> ExitCode {
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     match test.as_str() {
         "hairpin_catalogue" => events.write(Event::Catalogue { rules: canned::rules() }),
         "hairpin_needs" => return needs(&mut events),
+        "measure::round" => measure(&mut events),
         case => return run(&mut events, case),
     }
     ExitCode::SUCCESS
@@ -90,6 +91,20 @@ fn needs(events: &mut Events) -> ExitCode {
         events.write(Event::Check { claim: claim.into(), observed: missing.map(Into::into) });
     }
     ExitCode::SUCCESS
+}
+
+/// A round of figures; the third waits for ever.
+fn measure(events: &mut Events) {
+    note("rounds", "x");
+    if std::fs::read_to_string(traces().join("rounds")).expect("just written").len() == 3 {
+        forever();
+    }
+    for (network, value) in [("veth", 3_000_000), ("veth-again", 3_000_000), ("bridge", 2_400_000)]
+    {
+        for quantity in [Quantity::Throughput, Quantity::Latency] {
+            events.write(Event::Measurement { network: network.into(), quantity, value });
+        }
+    }
 }
 
 /// One case: canned events, then an end after its name.

@@ -176,7 +176,7 @@ fn fill(
     // What is gone on with keeps its seed, which its file tells.
     let kept_seed = kept.guest.as_ref().and_then(|guest| guest.seed);
     let seeds = Seeds::new(Some(kept_seed.unwrap_or(matrix.seed)));
-    let entry = guest::entry(kernel.name, &spec, guests.usual(), &seeds);
+    let entry = guest::entry((kernel.name, &kernel.guest), &spec, guests.usual(), &seeds);
     let mut stream = Stream::create_beside(&file)?;
     kept.records.iter().try_for_each(|record| stream.record(record))?;
     // Only now does it take the place of what an earlier start left.

@@ -1,7 +1,6 @@
 //! A GitHub job summary: counts, then what went wrong. A summary over the limit is refused whole,
 //! so this one ends before, and says what it left out.
 
-use hairpin_model::Event;
 use hairpin_model::event::Outcome;
 
 use super::reason;
@@ -56,7 +55,7 @@ fn counts(runs: &[Run]) -> String {
         out.push_str(&format!(" {} |", outcome.word()));
     }
     out.push_str(&format!("\n|---|{}\n", "--:|".repeat(COLUMNS.len())));
-    for run in runs {
+    for run in runs.iter().filter(|run| !run.is_only_measured()) {
         let counts = run.counts();
         let cut = if run.is_whole { "" } else { " (cut short)" };
         out.push_str(&format!("| {} ({}){cut} |", escaped(&run.name), escaped(&run.kernel)));
@@ -70,8 +69,8 @@ fn counts(runs: &[Run]) -> String {
 
 /// What the runs measured, a line a kernel.
 fn costs(runs: &[Run]) -> String {
-    let has = |run: &&Run| run.records.iter().any(|r| matches!(r.event, Event::Measurement { .. }));
-    let measured = runs.iter().filter(has).filter_map(|run| Measured::of(run).ok());
+    let measured =
+        runs.iter().filter(|run| run.is_measured()).filter_map(|run| Measured::of(run).ok());
     let lines: Vec<String> =
         measured.map(|m| format!("- {}\n", escaped(&table::line(&m)))).collect();
     if lines.is_empty() {

@@ -10,10 +10,12 @@
 //! | [`matrix`] | the tables that are there without the script |
 //! | [`details`] | cases, stories and networks as packed data |
 //! | [`consoles`] | the end of what a kernel said |
+//! | [`costs`] | what networks cost, and what changed beyond the noise |
 //! | [`text`] | text as HTML, links, and bytes as text |
 
 mod book;
 mod consoles;
+mod costs;
 mod details;
 mod history;
 mod matrix;
@@ -43,6 +45,7 @@ const SCRIPT: &[&str] = &[
     include_str!("page/script/ladder.js"),
     include_str!("page/script/case.js"),
     include_str!("page/script/kernel.js"),
+    include_str!("page/script/costs.js"),
     include_str!("page/script/compare.js"),
     include_str!("page/script/route.js"),
 ];
@@ -88,6 +91,11 @@ fn hidden_runs(book: &Book) -> String {
 }
 
 fn title(book: &Book) -> String {
+    if book.rows.is_empty() && !book.costs.is_empty() {
+        let kernels: BTreeSet<&str> =
+            book.costs.iter().map(|cost| &*cost.measured.kernel).collect();
+        return format!("Hairpin: what networks cost on {}", count(kernels.len(), "kernel"));
+    }
     let names: BTreeSet<&str> = book.columns.iter().map(|column| &*column.run.name).collect();
     let on = match book.columns.as_slice() {
         [one] => format!("kernel {}", one.run.kernel),

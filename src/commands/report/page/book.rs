@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use hairpin_model::rule::RuleEntry;
 use hairpin_model::{Error, Event};
 
+use super::costs::{self, Cost};
 use crate::results::{self, Case, Run};
 
 /// Everything that the page tells.
@@ -18,6 +19,8 @@ pub(crate) struct Book {
     /// By id.
     pub(super) rows: Vec<Row>,
     pub(super) rules: BTreeMap<String, RuleEntry>,
+    /// What networks cost, oldest kernel first.
+    pub(super) costs: Vec<Cost>,
     /// A line each that could not be read.
     pub(crate) unread: Vec<Error>,
 }
@@ -59,7 +62,9 @@ impl Book {
             read.push((file, run));
             unread.extend(errors);
         }
-        Ok(Self { unread, ..Self::of(read) })
+        let mut book = Self::of(read);
+        unread.append(&mut book.unread);
+        Ok(Self { unread, ..book })
     }
 
     /// Runs that no files are known of.
@@ -68,7 +73,9 @@ impl Book {
     }
 
     /// Runs with the files that they were read from.
-    pub(super) fn of(read: Vec<(PathBuf, Run)>) -> Self {
+    pub(super) fn of(mut read: Vec<(PathBuf, Run)>) -> Self {
+        let (costs, unread) = costs::costs(&read);
+        read.retain(|(_, run)| !run.is_only_measured());
         let folders = folders(&read);
         let mut columns: Vec<Column> = Vec::new();
         for (file, run) in read {
@@ -83,11 +90,11 @@ impl Book {
             }
         }
         let (rows, rules) = (rows(&columns), rules(&columns));
-        Self { runs, columns, rows, rules, unread: Vec::new() }
+        Self { runs, columns, rows, rules, costs, unread }
     }
 }
 
-fn parent(file: &Path) -> &Path {
+pub(super) fn parent(file: &Path) -> &Path {
     file.parent().unwrap_or_else(|| Path::new(""))
 }
 

@@ -1,18 +1,19 @@
 //! Cases, their stories and their networks as data: each thing once, whatever number of cases and
 //! kernels share it; packed, because most of it is never looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use hairpin_model::grid::{Cell, DRAWABLE, Direction, Drawing};
+use hairpin_model::grid::{Cell, DRAWABLE, Direction, Drawing, Sighting};
+use hairpin_model::journey::{Leg, legs};
 use hairpin_model::{Event, Grid, Record, Topology, draw};
 use serde_json::{Value, json};
 
 use super::book::{Book, Column, Row};
 use super::text::base64;
-use super::{consoles, history};
+use super::{consoles, costs, history};
 use crate::results::{self, Case};
 use crate::show::{meaning, way};
 
@@ -47,18 +48,21 @@ pub(super) fn text(book: &Book) -> String {
     }
     let columns: Vec<Value> = book.columns.iter().map(column).collect();
     format!(
-        "{{\"runs\":{},\"columns\":{},\"rules\":{},\"cases\":{},\"legend\":{},\"labs\":{},\"ways\":{},\"cells\":{},\"stories\":{},\"reasons\":{},\"printed\":{}}}",
+        "{{\"runs\":{},\"columns\":{},\"rules\":{},\"cases\":{},\"legend\":{},\"labs\":{},\"headers\":{},\"changes\":{},\"ways\":{},\"cells\":{},\"stories\":{},\"reasons\":{},\"printed\":{},\"costs\":{}}}",
         json!(book.runs),
         json!(columns),
         json!(book.rules),
         json!(cases),
         legend(),
         told.labs.list(),
+        told.headers.list(),
+        told.changes.list(),
         told.ways.list(),
         told.cells.list(),
         told.stories.list(),
         told.reasons.list(),
         told.printed.list(),
+        costs::details(book),
     )
 }
 
@@ -107,11 +111,15 @@ impl Once {
 #[derive(Default)]
 struct Told {
     labs: Once,
+    headers: Once,
+    changes: Once,
     ways: Once,
     cells: Once,
     stories: Once,
     reasons: Once,
     printed: Once,
+    /// The places of ways by what they are made of: most kernels see the same.
+    known: HashMap<Vec<Sighting>, usize>,
     /// How much may yet be printed.
     left: usize,
 }
@@ -177,19 +185,42 @@ impl Told {
         })
     }
 
-    /// A cell: symbol, verdict, proof, way, who overheard it, TTL, where it was dropped.
+    /// A cell: symbol, verdict, proof, way, who overheard it, TTL, where it was dropped (what, link, in words).
     fn cell(&mut self, cell: &Cell) -> usize {
-        let way = (!cell.seen.is_empty()).then(|| {
-            let seen = cell.seen.iter();
-            let seen = seen.map(|s| json!([s.what, s.link, s.direction == Direction::Out]));
-            self.ways.place(&seen.collect())
-        });
+        let way = (!cell.seen.is_empty()).then(|| self.way(&cell.seen));
         let symbol = cell.verdict.symbol();
         let verdict = cell.verdict.to_string();
-        let dropped: Vec<String> =
-            cell.dropped.iter().map(|dropped| format!("{} {dropped}", dropped.what)).collect();
+        let dropped: Vec<Value> =
+            cell.dropped.iter().map(|it| json!([it.what, it.link, it.to_string()])).collect();
         let Cell { proof, overheard, ttl, .. } = cell;
         self.cells.place(&json!([symbol, verdict, proof, way, overheard, ttl, dropped]))
+    }
+
+    fn way(&mut self, seen: &[Sighting]) -> usize {
+        if let Some(place) = self.known.get(seen) {
+            return *place;
+        }
+        let way: Vec<Value> = legs(seen).iter().map(|leg| self.leg(leg)).collect();
+        let place = self.ways.place(&json!(way));
+        self.known.insert(seen.to_vec(), place);
+        place
+    }
+
+    /// The way of one kind of frame: the kind, then a hop for each sighting: its link, whether it is out
+    /// of it, and where the headers are told or changed the place of them, and of each change.
+    fn leg(&mut self, leg: &Leg) -> Value {
+        let (mut hops, mut before) = (vec![json!(leg.kind)], None);
+        for hop in &leg.hops {
+            let mut told = vec![json!(hop.link), json!(u8::from(hop.direction == Direction::Out))];
+            if let Some(headers) = hop.headers.as_ref().filter(|headers| before != Some(*headers)) {
+                told.push(json!(self.headers.place(&json!(headers.to_string()))));
+                let changes = hop.changes.iter().map(|change| json!(change.to_string()));
+                told.extend(changes.map(|change| json!(self.changes.place(&change))));
+                before = Some(headers);
+            }
+            hops.push(json!(told));
+        }
+        json!(hops)
     }
 }
 

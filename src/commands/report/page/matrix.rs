@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hairpin_model::event::Outcome;
 
 use super::book::{Book, Column, Row};
-use super::history;
 use super::text::{breakable, escaped, in_address};
+use super::{costs, history};
 use crate::results::Case;
 use crate::show::count;
 
@@ -14,7 +14,7 @@ use crate::show::count;
 const WORDS: [&str; 8] = ["pass", "fail", "crash", "hang", "error", "fixed", "known", "skip"];
 
 /// Kernels that are listed above the matrix without being asked for.
-const UNFOLDED: usize = 12;
+pub(super) const UNFOLDED: usize = 12;
 
 /// The names of the filters, by the letters of [`history::Marks`].
 const FILTERS: [(&str, &str); 6] = [
@@ -29,8 +29,12 @@ const FILTERS: [(&str, &str); 6] = [
 /// Everything above the details.
 pub(super) fn overview(book: &Book) -> String {
     let reasons = Reasons::of(book);
-    let mut out = kernels(book);
-    out.push_str("<section aria-labelledby=\"cases\">\n<h2 id=\"cases\">Cases by kernels</h2>\n");
+    // Nobody ran a case: the tables stay, empty, for the script.
+    let hidden = if book.columns.is_empty() && !book.costs.is_empty() { " hidden" } else { "" };
+    let mut out = kernels(book, hidden);
+    out.push_str(&costs::overview(book));
+    out.push_str(&format!("<section aria-labelledby=\"cases\"{hidden}>\n"));
+    out.push_str("<h2 id=\"cases\">Cases by kernels</h2>\n");
     out.push_str(&controls(book));
     out.push_str(&cases(book, &reasons));
     out.push_str("</section>\n");
@@ -38,11 +42,11 @@ pub(super) fn overview(book: &Book) -> String {
     out
 }
 
-fn kernels(book: &Book) -> String {
+fn kernels(book: &Book, hidden: &str) -> String {
     // A long list is folded, so that the matrix is not far below.
     let open = if book.columns.len() > UNFOLDED { "" } else { " open" };
     let mut out = format!(
-        "<section aria-labelledby=\"kernels\">\n\
+        "<section aria-labelledby=\"kernels\"{hidden}>\n\
          <details{open}><summary><h2 id=\"kernels\">Kernels</h2></summary>\n\
          <div class=\"wide\" role=\"region\" aria-label=\"table of kernels\" tabindex=\"0\">\n\
          <table class=\"counts\">\n<thead><tr><th scope=\"col\">kernel</th><th scope=\"col\">release</th>",

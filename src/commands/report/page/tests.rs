@@ -6,14 +6,17 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hairpin_model::event::{Outcome, VERSION};
+use hairpin_model::event::{Guest, Outcome, VERSION};
 use hairpin_model::grid::{Direction, Sighting};
+use hairpin_model::journey::Headers;
 use hairpin_model::rule::RuleEntry;
+use hairpin_model::topology::Mac;
 use hairpin_model::{Cell, Class, Event, Grid, Record, Strength, Topology, Verdict};
 
 use super::book::Book;
 use super::*;
 use crate::commands::report::testing;
+use crate::measure::tests::{TYPICAL, run};
 use crate::results::{Case, Run};
 
 const NASTY: &str = "</script><img src=x onerror=alert(1)>\"'&";
@@ -232,6 +235,7 @@ fn a_page_of_six_hundred_cases_on_eleven_kernels_stays_under_its_limit() {
         run
     });
     let page = html(&Book::of_values(runs.collect()));
+    println!("{} bytes", page.len());
     assert!(page.len() < 3_000_000, "{} bytes", page.len());
     assert_eq!(unpacked(&page)["stories"].as_array().unwrap().len(), 6600);
 }
@@ -271,7 +275,131 @@ fn many(records: &[Record], case: &str, seed: usize) -> Vec<Record> {
 
 fn sighting(n: usize) -> Sighting {
     let direction = if n.is_multiple_of(2) { Direction::Out } else { Direction::In };
-    Sighting::new(format!("sw{}:port{n}", n % 5), direction, "arp request")
+    let byte = u8::try_from(n).expect("there are few");
+    let headers = Headers {
+        from: Mac([2, 0x68, 0x70, 0, 0, byte]),
+        to: Mac([2, 0x68, 0x70, 0, 0, byte / 2]),
+        vlan: if n.is_multiple_of(3) { vec![10] } else { Vec::new() },
+        ip: Some(([192, 0, 2, byte].into(), [192, 0, 2, byte / 3].into())),
+        ttl: Some(64 - byte % 4),
+        ports: None,
+    };
+    let seen = Sighting::new(format!("sw{}:port{n}", n % 5), direction, "arp request");
+    Sighting { headers: Some(headers), ..seen }
+}
+
+/// A file of `hairpin measure`, in which a bridge carries this much of what a cable does.
+fn measured(file: &str, kernel: &str, bridge: f64, guest: Option<&str>) -> (PathBuf, Run) {
+    let networks = TYPICAL.map(|(name, carries, takes)| match name {
+        "bridge" => (name, bridge, takes),
+        _ => (name, carries, takes),
+    });
+    let guest = guest.map(|accel| Guest {
+        kernel: kernel.into(),
+        title: "t".into(),
+        accel: accel.into(),
+        profile: "fast".into(),
+        memory_mib: 128,
+        boot_ms: 1,
+        woken: true,
+        kept: false,
+        seed: None,
+        notes: Vec::new(),
+        options: Vec::new(),
+    });
+    (PathBuf::from(file), Run { guest, ..run(kernel, &networks, 0.01) })
+}
+
+/// The labels of measurements with what each is held against.
+fn held(read: Vec<(PathBuf, Run)>) -> Vec<(String, Option<String>)> {
+    let details = unpacked(&html(&Book::of(read)));
+    let all = details["costs"]["measured"].as_array().unwrap();
+    let label = |one: &serde_json::Value| one["label"].as_str().unwrap().to_owned();
+    let before =
+        |one: &serde_json::Value| Some(label(&all[usize::try_from(one["before"].as_u64()?).ok()?]));
+    all.iter().map(|one| (label(one), before(one))).collect()
+}
+
+fn told_of(pairs: &[(&str, &str)]) -> Vec<(String, Option<String>)> {
+    let before = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    pairs.iter().map(|(label, of)| ((*label).to_owned(), before(of))).collect()
+}
+
+#[test]
+fn a_measurement_is_held_against_the_kernel_before_it() {
+    let of = |file, kernel| measured(file, kernel, 0.8, None);
+    let held = held(vec![of("7.3.jsonl", "7.3"), of("6.12.jsonl", "6.12"), of("6.2.jsonl", "6.2")]);
+    assert_eq!(held, told_of(&[("6.2.1", ""), ("6.12.1", "6.2.1"), ("7.3.1", "6.12.1")]));
+}
+
+#[test]
+fn a_measurement_is_held_against_the_same_kernel_before_it_first() {
+    let of = |folder: &str, kernel: &str| {
+        measured(&format!("{folder}/{kernel}.jsonl"), kernel, 0.8, None)
+    };
+    let files = vec![of("a", "6.1"), of("a", "6.2"), of("b", "6.1"), of("b", "6.2")];
+    let expected = [
+        ("6.1.1 (a/6.1.jsonl)", ""),
+        ("6.1.1 (b/6.1.jsonl)", "6.1.1 (a/6.1.jsonl)"),
+        ("6.2.1 (a/6.2.jsonl)", "6.1.1 (a/6.1.jsonl)"),
+        ("6.2.1 (b/6.2.jsonl)", "6.2.1 (a/6.2.jsonl)"),
+    ];
+    assert_eq!(held(files), told_of(&expected));
+    let files =
+        vec![measured("then.jsonl", "6.1", 0.8, None), measured("now.jsonl", "6.1", 0.8, None)];
+    assert_eq!(held(files), told_of(&[("6.1.1 (then)", ""), ("6.1.1 (now)", "6.1.1 (then)")]));
+}
+
+#[test]
+fn what_was_measured_in_another_way_is_not_held_against_it() {
+    let files = vec![
+        measured("6.1.jsonl", "6.1", 0.8, Some("tcg (there is no /dev/kvm)")),
+        measured("6.2.jsonl", "6.2", 0.4, Some("kvm (it is faster)")),
+        measured("6.3.jsonl", "6.3", 0.4, None),
+        measured("6.4.jsonl", "6.4", 0.4, Some("tcg (it was asked for)")),
+    ];
+    assert_eq!(held(files), told_of(&[("6.1", ""), ("6.2", ""), ("6.3.1", ""), ("6.4", "6.1")]));
+}
+
+#[test]
+fn a_line_a_kernel_tells_what_changed_beyond_the_noise() {
+    let cases =
+        (PathBuf::from("runs/6.2.jsonl"), Run { kernel: "6.2.1".into(), ..column("6.2", 'p') });
+    let files = vec![
+        measured("costs/6.1.jsonl", "6.1", 0.8, None),
+        cases,
+        measured("costs/6.2.jsonl", "6.2", 0.6, None),
+    ];
+    let book = Book::of(files);
+    // Figures are no cases: no column, and no second run of a kernel.
+    assert_eq!((book.columns.len(), book.runs.len()), (1, 1));
+    let page = html(&book);
+    let line = |kernel: &str| {
+        page.lines().find(|line| line.contains(&format!("#kernel={kernel}\">"))).map(str::to_owned)
+    };
+    // The kernel with cases has one page for both; the other has one of its own.
+    assert!(line("6.2").is_some() && line("6.1.1").is_some(), "{page}");
+    assert!(page.contains("<b class=\"worse\">0.60 !</b> / 1.20</td>"), "{page}");
+    assert_eq!(page.matches(" !</b>").count(), 1);
+    assert!(!page.contains("veth-<wbr>again"));
+}
+
+#[test]
+fn a_page_of_figures_alone_shows_no_empty_tables() {
+    let page = html(&Book::of(vec![measured("6.1.jsonl", "6.1", 0.8, None)]));
+    assert!(page.contains("<h1>Hairpin: what networks cost on 1 kernel</h1>"));
+    for section in ["kernels", "cases"] {
+        assert!(page.contains(&format!("aria-labelledby=\"{section}\" hidden>")), "{section}");
+    }
+}
+
+#[test]
+fn figures_without_a_whole_round_are_told_as_not_read() {
+    let (file, mut cut) = measured("6.1.jsonl", "6.1", 0.8, None);
+    cut.records.truncate(3);
+    let book = Book::of(vec![(file, cut)]);
+    assert_eq!((book.costs.len(), book.columns.len()), (0, 0));
+    assert!(html(&book).contains("no round of measurements is in it"));
 }
 
 fn unpacked(page: &str) -> serde_json::Value {

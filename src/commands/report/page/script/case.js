@@ -52,10 +52,13 @@ function turned(book, one) {
     const [good, bad] = isBadNow ? [was, is] : [is, was];
     const words = isBadNow ? ["last good ", was, ", first bad ", is] : ["last bad ", was, ", first good ", is];
     const named = words.map((word) => (typeof word === "string" ? word : make("b", {}, word.label)));
-    const search = good.guest && bad.guest ? `hairpin bisect --good ${quoted(good.guest.kernel)} --bad ${quoted(bad.guest.kernel)} ${quoted(one.id)}` : null;
+    const search = isPackaged(good) && isPackaged(bad) ? `hairpin bisect --good ${quoted(good.guest.kernel)} --bad ${quoted(bad.guest.kernel)} ${quoted(one.id)}` : null;
     return make("div", {}, make("p", {}, named), search ? command(search) : null);
   });
 }
+
+// What looks between two packages knows nothing of a driver that was put in by hand.
+const isPackaged = ({ guest }) => Boolean(guest) && !(guest.options ?? []).includes("--module");
 
 function past(book, one, at) {
   const rows = book.columns.map((column, place) => {
@@ -86,11 +89,15 @@ const printed = (name, text) =>
 // As a shell takes it. Ids and kernels need no quotes, unless somebody made them up.
 const quoted = (word) => (/^[\w.\/:+-]+$/.test(word) && !word.startsWith("-") ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
+// An option that was given is one, and its value may be anything.
+const said = (word, at) => (at % 2 === 0 && /^--[a-z-]+$/.test(word) ? word : quoted(word));
+
 const command = (text) => make("pre", { class: "command", tabindex: "0" }, text);
 
 function rerun(column, id) {
-  const on = column.guest ? `--kernel ${quoted(column.guest.kernel)} ` : "";
-  return `hairpin check ${on}${quoted(id)}`;
+  const { guest } = column;
+  const on = guest ? ["--kernel", quoted(guest.kernel), ...(guest.options ?? []).map(said)] : [];
+  return ["hairpin check", ...on, quoted(id)].join(" ");
 }
 
 function happening(book, event) {

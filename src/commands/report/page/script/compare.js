@@ -12,6 +12,7 @@ function compareView(book, names) {
   const sides = choices(book);
   const [a, b] = names.map((name) => sides.find((side) => side.name === name));
   const [first, second] = [a ?? sides[0], b ?? sides.find((side) => side.isRun && side !== sides[0]) ?? sides.at(-1)];
+  if (!first) return missing("There is nothing to compare: no case was run.");
   const found = compare(book, first, second);
   return {
     title: `${first.name} and ${second.name}`,
@@ -20,6 +21,7 @@ function compareView(book, names) {
       chooser(sides, first, second),
       ...summary(found),
       ...LISTS.flatMap(([key, title]) => changes(title, found[key])),
+      ...costsCompared(book, pairs(book, first, second).map((pair) => pair.map((at) => book.columns[at].kernel))),
     ],
   };
 }

@@ -31,12 +31,17 @@ function expectedTable(grid) {
 
 // A grid of the story. Pairs are buttons: the one that is pressed has its journey told below.
 function gridView(book, grid) {
-  const below = make("div", { class: "journey", role: "group", "aria-live": "polite" });
+  // Which pair is told aloud when it is chosen; its journey is there to be read.
+  const headline = make("p", { role: "status" });
+  const hops = make("div");
+  const below = make("div", { class: "journey", role: "group" }, headline, hops);
   const pairs = new Map();
   const choose = (from, to) => {
     for (const [key, pair] of pairs) pair.setAttribute("aria-pressed", String(key === `${from} ${to}`));
-    below.replaceChildren(...journey(book, grid, from, to));
-    below.setAttribute("aria-label", `journey from ${grid.hosts[from]} to ${grid.hosts[to]}`);
+    const [a, b] = [grid.hosts[from], grid.hosts[to]];
+    headline.replaceChildren(make("b", {}, `${a} → ${b}`), ` ${cellAt(book, grid, from, to).words}`);
+    hops.replaceChildren(...journey(book, grid, from, to));
+    below.setAttribute("aria-label", `journey from ${a} to ${b}`);
   };
   const symbols = new Set();
   const observed = gridTable("observed (choose a pair)", grid.hosts, (from, to) => {
@@ -55,7 +60,7 @@ function gridView(book, grid) {
   });
   const first = grid.telling ?? firstTraced(book, grid);
   if (first) choose(first[0], first[1]);
-  else below.append(make("p", { class: "dim" }, "Choose a pair to see its journey."));
+  else headline.append("Choose a pair to see its journey.");
   const legend = make("ul", { class: "legend" }, [...symbols].filter((symbol) => book.legend[symbol])
     .map((symbol) => make("li", {}, make("b", { class: tone(symbol) }, symbol), ` ${book.legend[symbol]}`)));
   return [
