@@ -11,7 +11,7 @@ mod chromium;
 mod pages;
 
 use chromium::Chromium;
-use pages::{CASE, Page};
+use pages::{CASE, FLOW, Page};
 
 /// The ids of the rows that are shown.
 const SHOWN: &str = "[...document.querySelectorAll('#matrix tr[data-f]')]\
@@ -151,6 +151,36 @@ fn a_journey_tells_how_frames_were_changed_and_where_they_were_dropped_in_the_te
     browser.value("document.querySelector('button[aria-label^=\"c2 to c1\"]').click()");
     let rows = "[...document.querySelectorAll('.journey li.hop')].map((row) => row.querySelector('.up') ? 1 : 0).join('')";
     assert_eq!(browser.text(rows), "01111011", "{}", browser.text(HOPS));
+}
+
+#[test]
+fn a_flow_has_a_journey_too() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, &format!("#case={FLOW}&on=today%206.12"));
+    let summary =
+        "[...document.querySelectorAll('summary')].find((it) => it.innerText.startsWith('flow: '))";
+    assert_eq!(
+        browser.text(&format!("{summary}.innerText")),
+        "flow: TCP over IPv4 from a to b port 80"
+    );
+    browser.value(&format!("{summary}.click()"));
+    let hops = "[...document.querySelectorAll('details .journey li.hop')]\
+        .map((hop) => hop.innerText.replace(/\\s+/g, ' ').trim()).join('\\n')";
+    let told = browser.text(hops);
+    assert!(told.contains("left a:eth0"), "{told}");
+    assert!(told.contains("destination address 192.0.2.9 -> 192.0.2.2"), "{told}");
+    browser.screen(1200, 900, "light");
+    browser.value(&format!("{summary}.scrollIntoView()"));
+    browser.picture("flow-light");
+}
+
+#[test]
+fn what_was_counted_stands_below_its_grid() {
+    let page = Page::of_two_runs();
+    let mut browser = opened(&page, &format!("#case={CASE}&on=today%206.12"));
+    let told = browser.text("document.querySelector('main').innerText");
+    assert!(told.contains("While all of this was observed:"), "{told}");
+    assert!(told.contains("sw counted 4 packets taken by the policy of forward: drop"), "{told}");
 }
 
 #[test]

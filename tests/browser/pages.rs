@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hairpin_model::event::{Guest, Outcome, Quantity, VERSION};
-use hairpin_model::grid::{Direction, Dropped, Sighting};
+use hairpin_model::grid::{Cell, Counted, Direction, Dropped, Sighting, Verdict};
 use hairpin_model::journey::{Headers, fold};
 use hairpin_model::topology::Mac;
 use hairpin_model::{CaseId, Event, Record};
@@ -17,6 +17,9 @@ pub(crate) const NASTY: &str = "</script><img src=x onerror=window.hacked=1>";
 
 /// The case of which all is told that can be.
 pub(crate) const CASE: &str = "macvlan.vepa.siblings-need-reflection.v4";
+
+/// The case that asks for a flow.
+pub(crate) const FLOW: &str = "bridge.l2.same-bridge.v4";
 
 /// A folder with a page, which is gone with the value.
 pub(crate) struct Page {
@@ -122,6 +125,10 @@ fn in_full(mut event: Event) -> Event {
         if !asks.is_empty() {
             asks.push(Sighting::new("c2:c0", Direction::Out, "arp request"));
         }
+        if !observed.is_whole() {
+            let (at, what) = ("sw".into(), "packets taken by the policy of forward: drop".into());
+            observed.counted.push(Counted { at, many: 4, what });
+        }
         for cell in observed.cells.iter_mut().flatten() {
             let (mut kind, mut outside) = (String::new(), false);
             for sighting in &mut cell.seen {
@@ -141,6 +148,26 @@ fn in_full(mut event: Event) -> Event {
         }
     }
     event
+}
+
+/// A connection whose answer was lost.
+fn flow() -> Event {
+    let seen = |link: &str, direction, own: u8| {
+        let from = Mac([2, 0x68, 0x70, 0, 0, own]);
+        let headers = Headers {
+            from,
+            to: Mac([2, 0x68, 0x70, 0, 0, 1]),
+            vlan: Vec::new(),
+            ip: Some(([192, 0, 2, 1].into(), [192, 0, 2, own].into())),
+            ttl: Some(64),
+            ports: Some((40000, 80)),
+        };
+        Sighting { headers: Some(headers), ..Sighting::new(link, direction, "tcp syn") }
+    };
+    let mut cell = Cell::new(Verdict::OneWay);
+    cell.seen = vec![seen("a:eth0", Direction::Out, 9), seen("b:eth0", Direction::In, 2)];
+    let (title, from, to) = ("TCP over IPv4 from a to b port 80".into(), "a".into(), "b".into());
+    Event::Flow { title, from, to, cell }
 }
 
 fn headers(sighting: &Sighting, outside: bool) -> Headers {
@@ -171,6 +198,9 @@ fn write(run: &Path, kernel: &str, cases: &[Told]) {
         let rule = canned::rule_of(&like);
         events.push(Event::CaseStarted { case: id.clone(), rule: rule.clone() });
         events.extend(canned::events(&like).into_iter().map(in_full));
+        if case.id == FLOW {
+            events.push(flow());
+        }
         if case.outcome == Outcome::Crash {
             events.push(Event::Output { text: NASTY.into() });
         }

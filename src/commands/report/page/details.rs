@@ -164,6 +164,9 @@ impl Told {
             }
             Event::Step { text } => json!(["step", text]),
             Event::Check { claim, observed } => json!(["check", claim, observed]),
+            Event::Flow { title, from, to, cell } => {
+                json!(["flow", title, from, to, self.cell(cell)])
+            }
             Event::Grid { title, observed, expected, agrees } => {
                 self.grid(title, observed, expected, *agrees)
             }
@@ -182,6 +185,7 @@ impl Told {
             "cells": cells,
             "expected": drawn(observed, expected),
             "telling": telling(observed, expected),
+            "counted": observed.counted.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     }
 

@@ -104,8 +104,10 @@ function happening(book, event) {
   if (!Array.isArray(event)) {
     return make("li", { class: event.agrees ? null : "wrong" }, gridView(book, event));
   }
-  const [kind, first, second] = event;
+  const [kind, ...told] = event;
+  const [first, second] = told;
   if (kind === "lab") return make("li", {}, lab(book.labs[first]));
+  if (kind === "flow") return make("li", {}, flowView(book, told));
   if (kind === "step") return make("li", {}, "step: ", make("code", {}, first));
   return second === null ? make("li", {}, `holds: ${first}`)
     : make("li", { class: "wrong" }, make("b", { class: "o-fail" }, "does not hold"), `: ${first}: ${second}`);

@@ -5,7 +5,10 @@ const tone = (symbol) =>
 
 function cellAt(book, grid, from, to) {
   const place = grid.cells[from]?.[to];
-  if (place === undefined) return null;
+  return place === undefined ? null : passage(book, place);
+}
+
+function passage(book, place) {
   const [symbol, words, proof, way, overheard, ttl, dropped] = book.cells[place];
   return { symbol, words, proof, way: way === null ? [] : book.ways[way], overheard, ttl, dropped };
 }
@@ -68,6 +71,16 @@ function gridView(book, grid) {
     make("div", { class: "pictures" }, expectedTable(grid), observed),
     legend,
     below,
+    ...meanwhile(grid),
+  ];
+}
+
+// What links and firewalls counted as given up meanwhile.
+function meanwhile(grid) {
+  if (!grid.counted?.length) return [];
+  return [
+    make("p", { class: "dim" }, "While all of this was observed:"),
+    make("ul", { class: "dim" }, grid.counted.map((words) => make("li", {}, words))),
   ];
 }
 

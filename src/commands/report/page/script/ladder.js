@@ -6,8 +6,20 @@
 let inFull = false;
 
 function journey(book, grid, from, to) {
-  const cell = cellAt(book, grid, from, to);
   const told = grid.telling && grid.telling[0] === from && grid.telling[1] === to ? grid.telling[2] : null;
+  return journeyOf(book, cellAt(book, grid, from, to), told);
+}
+
+// The journey of a flow, folded: what was held of it stands below it.
+function flowView(book, [title, from, to, place]) {
+  const cell = passage(book, place);
+  return make("details", {},
+    make("summary", {}, "flow: ", title),
+    make("div", { class: "journey" },
+      make("p", {}, make("b", {}, `${from} → ${to}`), ` ${cell.words}`), ...journeyOf(book, cell, null)));
+}
+
+function journeyOf(book, cell, told) {
   const legs = cell.way.map((leg) => legOf(book, leg, cell.dropped));
   const kinds = legs.map((leg) => leg.kind);
   const elsewhere = cell.dropped.filter(([kind]) => !kinds.includes(kind));
