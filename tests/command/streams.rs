@@ -45,13 +45,14 @@ fn name(event: &Event) -> &'static str {
 }
 
 /// All of them, in the order of the description.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "catalogue",
     "run-started",
     "case-started",
     "lab-built",
     "step",
     "grid",
+    "flow",
     "check",
     "frame",
     "measurement",
