@@ -329,6 +329,11 @@ impl Drop for CaseLab {
     }
 }
 
+/// Whether what is observed is to be observed again without taps, which must change nothing.
+fn compares_taps() -> bool {
+    std::env::var_os("HAIRPIN_TAPS").is_some_and(|value| value == "compare")
+}
+
 impl Deref for CaseLab {
     type Target = Lab;
 
@@ -349,7 +354,7 @@ impl CaseLab {
         let expected: Drawing = drawing.parse()?;
         let grid = self.lab.observe(class).await?;
         self.hold(&grid, &expected)?;
-        if std::env::var_os("HAIRPIN_TAPS").is_some_and(|value| value == "compare") {
+        if compares_taps() {
             self.hold_without_taps(&grid).await?;
         }
         Ok(grid)
@@ -358,7 +363,7 @@ impl CaseLab {
     /// Holds that a grid is the same when no tap looks on. Some cells can be proved by taps alone:
     /// these say nothing without, and so nothing else.
     async fn hold_without_taps(&mut self, traced: &Grid) -> Result<(), Stop> {
-        let untraced = self.lab.observe_untraced(traced.class).await?;
+        let untraced = self.lab.without_taps(async |lab| lab.observe(traced.class).await).await?;
         let mut pairs = untraced.pairs().zip(traced.pairs());
         let same = pairs.all(|((_, _, without), (_, _, with))| {
             matches!(without.verdict, Verdict::Inconclusive(_)) || without.verdict == with.verdict
@@ -411,6 +416,14 @@ impl CaseLab {
             words.chain(passage.counted.iter().map(ToString::to_string)).collect();
         let holds = verdict.symbol() == symbol;
         self.claim(&format!("{flow}: `{symbol}`"), holds, words.join("; "))?;
+        // Who was told that a packet was too long has learned it, and would send a shorter one.
+        let is_learned = flow.bytes.is_some() && matches!(verdict, Verdict::Refused(_));
+        if compares_taps() && !is_learned {
+            let untraced = self.lab.without_taps(async |lab| lab.flow(flow).await).await?;
+            let claim = format!("{flow}: the same without taps");
+            let same = untraced.cell.verdict == passage.cell.verdict;
+            self.claim(&claim, same, &untraced.cell.verdict)?;
+        }
         Ok(passage)
     }
 

@@ -325,14 +325,14 @@ impl Lab {
         }
     }
 
-    /// Observes a grid once without taps.
-    pub(crate) async fn observe_untraced(&mut self, class: Class) -> Result<Grid, Error> {
+    /// Asks something once without taps.
+    pub(crate) async fn without_taps<T>(&mut self, ask: impl AsyncFnOnce(&mut Self) -> T) -> T {
         let traced = std::mem::replace(&mut self.traced, false);
         self.listeners = None;
-        let observed = self.observe(class).await;
+        let answer = ask(self).await;
         self.traced = traced;
         self.listeners = None;
-        observed
+        answer
     }
 
     pub(crate) fn ear_bytes(&self) -> usize {
