@@ -14,7 +14,7 @@ use rstest::rstest;
 use super::NEEDS;
 
 pub(crate) const RULES: &[Rule] =
-    &[LEFT_TO_THE_READER, LEFT_IN_A_TAG, LEFT_BY_THE_WRITER, SEGMENTS, CUT];
+    &[LEFT_TO_THE_READER, LEFT_IN_A_TAG, LEFT_BY_THE_WRITER, SEGMENTS, CUT, JOINED];
 
 const PORT: u16 = 4789;
 const ALL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
@@ -347,4 +347,58 @@ fn two_ends() -> Topology {
     let lan = Topology::new("two-ends").host("c1").netns("p").host("e").cable("p:p0", "e:e0");
     let lan = lan.macvtap("c1:c0", "p:p0", Mode::Bridge).macvtap("e:c9", "e:e0", Mode::Bridge);
     quiet(lan)
+}
+
+const JOINED: Rule = Rule {
+    id: "macvtap.offload.a-cable-that-joins-gives-longer-ones",
+    promise: "what one end of a cable has cut of a long segment is joined again at the other end if \
+              that joins what comes, and comes in segments if not",
+    source: Source {
+        cite: "veth_xdp_rcv, napi_gro_receive, drivers/net/veth.c; ethtool(8), gro",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[
+        Need::Driver("veth"),
+        Need::Driver("bridge"),
+        Need::Driver("macvlan"),
+        Need::Driver("macvtap"),
+        Need::MacvtapDevice,
+        Need::Since(6, 1),
+    ],
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_cable_that_joins_gives_longer_ones(#[case] family: Family) {
+    check(&JOINED, async |case| {
+        let mut lab = case.lab(&two_ends()).await?;
+        let (writer, reader) = (lab.open_queue("c1:c0")?, lab.open_queue("e:c9")?);
+        lab.set_offload("p:p0", Offload::Tso, false)?;
+        for joins in [false, true, false] {
+            lab.set_offload("e:e0", Offload::Gro, joins)?;
+            writer.write(&long_segment(&lab, family, "e:c9"))?;
+            if joins {
+                expect_joined(&lab, &reader, family)?;
+            } else {
+                expect_cut(&lab, &reader, family, false)?;
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Holds that it comes out in order, and in fewer frames than it was cut into.
+fn expect_joined(lab: &CaseLab, reader: &Queue, family: Family) -> Result<(), Stop> {
+    let mut texts = Vec::new();
+    while texts.iter().sum::<usize>() < TEXT {
+        let came = reader.wait_for("a segment", |bytes| is_of_it(bytes, family))?;
+        let seen = segment(&came[10..]).map(|(from, text, _)| (from as usize, text));
+        let next = 77 + texts.iter().sum::<usize>();
+        let in_order = seen.is_some_and(|(from, _)| from == next);
+        lab.claim(&format!("one from {next} on"), in_order, format!("{seen:?}"))?;
+        texts.extend(seen.map(|(_, text)| text));
+    }
+    lab.claim("fewer than three", texts.len() < 3, format!("{texts:?}"))
 }

@@ -6,7 +6,7 @@
 //! ```
 
 use hairpin_fixtures::lan::without_ipv6;
-use hairpin_harness::options::link::CARRIER as IT_HAS;
+use hairpin_harness::options::link::{CARRIER as IT_HAS, OPERSTATE};
 use hairpin_harness::{
     CaseLab, Mac, Offload, Rule, Shot, Source, Stop, Strength, Tag, Topology, check,
 };
@@ -14,7 +14,7 @@ use rstest::rstest;
 
 use super::{NEEDS, NEW, cable};
 
-pub(crate) const RULES: &[Rule] = &[ADDRESS, OFFLOADS, STAMPS, COMES_UP, LOST];
+pub(crate) const RULES: &[Rule] = &[ADDRESS, OFFLOADS, STAMPS, COMES_UP, LOST, STATE];
 
 const ADDRESS: Rule = Rule {
     id: "vlan.below.an-address-that-was-given-to-none-is-followed",
@@ -169,5 +169,26 @@ fn what_it_cannot_send_is_dropped() {
             lab.claim(&claim, seen == (sent, dropped), format!("{seen:?}"))?;
         }
         Ok(())
+    });
+}
+
+const STATE: Rule = Rule {
+    id: "vlan.below.its-state-is-known",
+    promise: "a VLAN's link that is born on one that runs is told as up once it is",
+    source: Source {
+        cite: "register_vlan_dev, linkwatch_fire_event, net/8021q/vlan.c; RFC 2863, ifOperStatus",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn its_state_is_known() {
+    const UP: u64 = 6;
+    check(&STATE, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        lab.grow(|lan| lan.vlan("a:v7", "a:eth0", 7)).await?;
+        lab.expect_to_become("a:v7", OPERSTATE, UP).await
     });
 }
