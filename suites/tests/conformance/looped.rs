@@ -52,11 +52,12 @@ fn heard(host: &str, socket: &UdpSocket) -> Result<String, Stop> {
     Ok(String::from_utf8_lossy(&text[..length]).into_owned())
 }
 
-/// Holds that `p` hears itself and then `e`, and each of the others `e` alone. What the others might
+/// Holds that `p` hears itself and then `e`, and each of the others, whose links have that name, `e`
+/// alone. What the others might
 /// have had of `p` comes before what they have of `e`.
-pub(crate) async fn expect_own(lab: &mut CaseLab, others: &[&str]) -> Result<(), Stop> {
+pub(crate) async fn expect_own(lab: &mut CaseLab, others: &[&str], link: &str) -> Result<(), Stop> {
     for other in others {
-        lab.set_filter(format!("{other}:c0").as_str(), Filter::Allmulti, true).await?;
+        lab.set_filter(format!("{other}:{link}").as_str(), Filter::Allmulti, true).await?;
     }
     let own = listen(lab, "p")?;
     let others: Vec<_> = others

@@ -14,8 +14,9 @@ use rstest::rstest;
 
 use super::NEEDS;
 use crate::filtered::{BY_CHANCE, expect_filtered, expect_unfiltered, strange_groups_heard};
+use crate::looped::expect_own;
 
-pub(crate) const RULES: &[Rule] = &[MEMBERS, ASKED, PAUSE];
+pub(crate) const RULES: &[Rule] = &[MEMBERS, ASKED, OWN, PAUSE];
 
 const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x05]);
 
@@ -77,6 +78,27 @@ fn all_for_who_asks(#[case] filter: Filter) {
             lab.set_filter("c1:i0", filter, false).await?;
         }
         Ok(())
+    });
+}
+
+const OWN: Rule = Rule {
+    id: "ipvlan.groups.what-the-parent-hears-of-itself-is-its-own",
+    promise: "what a parent's host sends to a group that it listens to itself it hears, and none of \
+              its children in l2 does, though they listen to all groups; what comes from outside all \
+              hear",
+    source: Source {
+        cite: "ipvlan_handle_mode_l2, PACKET_LOOPBACK, drivers/net/ipvlan/ipvlan_core.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_the_parent_hears_of_itself_is_its_own() {
+    check(&OWN, async |case| {
+        let mut lab = case.lab(&quiet(ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge))).await?;
+        expect_own(&mut lab, &["c1", "c2"], "i0").await
     });
 }
 

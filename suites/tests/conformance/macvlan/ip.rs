@@ -80,6 +80,6 @@ const OWN: Rule = Rule {
 fn what_the_parent_hears_of_itself_is_its_own(#[case] mode: Mode) {
     check(&OWN, async |case| {
         let mut lab = case.lab(&quiet(macvlan_lan(mode))).await?;
-        expect_own(&mut lab, &["c1", "c2"]).await
+        expect_own(&mut lab, &["c1", "c2"], "c0").await
     });
 }
