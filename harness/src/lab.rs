@@ -44,10 +44,10 @@ pub use vconfig::Vconfig;
 pub use xdp::Xdp;
 
 use crate::observe::{
-    Advert, Asking, Bpdu, BridgeEar, Emerged, Fate, Flow, Listeners, Message, Passage, Pieces,
-    Received, Recording, RegistrarEar, Registration, Shot, advertise, datagram, emerged, flow,
-    hear_bridges, hear_registrations, join, listen, observe, pieces, ping, say, say_as_bridge,
-    send_many, shoot, shoot_from,
+    Advert, Asking, Bpdu, BridgeEar, Emerged, Fate, Flow, Listeners, Message, Noted, Passage,
+    Pieces, Received, Recording, RegistrarEar, Registration, Shot, advertise, datagram, emerged,
+    flow, hear_bridges, hear_registrations, join, listen, noted, observe, pieces, pieces_for, ping,
+    say, say_as_bridge, send_many, shoot, shoot_from,
 };
 
 /// One namespace of a lab.
@@ -204,6 +204,12 @@ impl Lab {
         emerged(self, queues, from, shot).await
     }
 
+    /// Writes a frame to a macvtap link's queue; gives what the kernel has noted of it when it left by
+    /// the link.
+    pub fn noted(&self, queue: &Queue, frame: &[u8]) -> Result<Noted, Error> {
+        noted(self, queue, frame)
+    }
+
     /// Has a host's link take the frames of an Ethernet group, as long as the lab lives.
     pub async fn join(&mut self, host: &str, group: Mac) -> Result<(), Error> {
         join(self, host, group).await
@@ -224,6 +230,17 @@ impl Lab {
         bytes: usize,
     ) -> Result<Pieces, Error> {
         pieces(self, (from, to), family, bytes).await
+    }
+
+    /// The same, to an address that the receiver is not alone to have: that of all.
+    pub async fn pieces_for(
+        &self,
+        from: &str,
+        to: &str,
+        address: IpAddr,
+        bytes: usize,
+    ) -> Result<Pieces, Error> {
+        pieces_for(self, (from, to), address, bytes).await
     }
 
     /// Has a host tell all on its link something as routers and neighbours of IPv6 do.

@@ -31,6 +31,10 @@ pub(crate) struct Arrival {
     pub(crate) len: usize,
     /// The VLAN tag that the kernel keeps beside the frame: ethertype and tag control information.
     pub(crate) tag: Option<(u16, u16)>,
+    /// The ethertype that the kernel has noted of it.
+    pub(crate) ethertype: u16,
+    /// Behind how many bytes the kernel has noted its network header.
+    pub(crate) network: u16,
 }
 
 /// For whom a frame was, in the receiving link's eyes.
@@ -163,8 +167,17 @@ impl PacketSocket {
             };
         };
         let ifindex = from.sll_ifindex as u32;
-        let (at, tag) = beside(&header);
-        Ok(Some(Arrival { ifindex, kind: kind(from.sll_pkttype), at, len, tag }))
+        let (at, tag, network) = beside(&header);
+        let ethertype = u16::from_be(from.sll_protocol);
+        Ok(Some(Arrival {
+            ifindex,
+            kind: kind(from.sll_pkttype),
+            at,
+            len,
+            tag,
+            ethertype,
+            network,
+        }))
     }
 
     /// How many frames the kernel dropped because nobody took them out in time.
@@ -258,9 +271,10 @@ fn kind(pkttype: u8) -> Kind {
     }
 }
 
-/// What a message's control data tells: the time stamp, and the VLAN tag if there is one.
-fn beside(header: &libc::msghdr) -> (u64, Option<(u16, u16)>) {
-    let (mut at, mut tag) = (0, None);
+/// What a message's control data tells: the time stamp, the VLAN tag if there is one, and where the
+/// network header is.
+fn beside(header: &libc::msghdr) -> (u64, Option<(u16, u16)>, u16) {
+    let (mut at, mut tag, mut network) = (0, None, 0);
     // SAFETY: recvmsg has filled the header; the CMSG macros walk within its control buffer, and
     // the kernel puts behind each kind the structure that is read.
     unsafe {
@@ -276,11 +290,12 @@ fn beside(header: &libc::msghdr) -> (u64, Option<(u16, u16)>) {
                     let aux = data.cast::<libc::tpacket_auxdata>().read_unaligned();
                     let valid = aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
                     tag = valid.then_some((aux.tp_vlan_tpid, aux.tp_vlan_tci));
+                    network = aux.tp_net;
                 }
                 _ => {}
             }
             control = libc::CMSG_NXTHDR(header, control);
         }
     }
-    (at, tag)
+    (at, tag, network)
 }

@@ -28,21 +28,35 @@ pub enum Offload {
     Gso,
     /// Joins what comes.
     Gro,
+    /// Joins what comes before the stack sees it, as hardware does.
+    Lro,
+    /// Puts tags into what goes.
+    TxTags,
+    /// Takes tags out of what comes.
+    RxTags,
 }
 
 impl Offload {
-    /// The commands that ask for it and that set it.
-    const fn commands(self) -> [u32; 2] {
+    /// The commands that ask for it and that set it, and its bit, where one command is for many.
+    const fn commands(self) -> ([u32; 2], u32) {
         match self {
-            Self::RxChecksums => [0x14, 0x15],
-            Self::TxChecksums => [0x16, 0x17],
-            Self::Scatter => [0x18, 0x19],
-            Self::Tso => [0x1e, 0x1f],
-            Self::Gso => [0x23, 0x24],
-            Self::Gro => [0x2b, 0x2c],
+            Self::RxChecksums => ([0x14, 0x15], ALONE),
+            Self::TxChecksums => ([0x16, 0x17], ALONE),
+            Self::Scatter => ([0x18, 0x19], ALONE),
+            Self::Tso => ([0x1e, 0x1f], ALONE),
+            Self::Gso => ([0x23, 0x24], ALONE),
+            Self::Gro => ([0x2b, 0x2c], ALONE),
+            Self::TxTags => (FLAGS, 1 << 7),
+            Self::RxTags => (FLAGS, 1 << 8),
+            Self::Lro => (FLAGS, 1 << 15),
         }
     }
 }
+
+/// The bit of what has commands of its own.
+const ALONE: u32 = 1;
+/// The commands for several at once (`ETHTOOL_GFLAGS` and `ETHTOOL_SFLAGS`).
+const FLAGS: [u32; 2] = [0x25, 0x26];
 
 impl fmt::Display for Offload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,6 +67,9 @@ impl fmt::Display for Offload {
             Self::Tso => "TCP segmentation",
             Self::Gso => "generic segmentation",
             Self::Gro => "joining what comes",
+            Self::Lro => "joining what comes in hardware",
+            Self::TxTags => "tags of what goes",
+            Self::RxTags => "tags of what comes",
         })
     }
 }
@@ -111,9 +128,13 @@ impl Lab {
 
     /// Whether a link does something for the stack.
     pub fn offload(&self, link: impl Into<LinkName>, offload: Offload) -> Result<bool, Error> {
-        let [get, _] = offload.commands();
-        let told = self.ethtool(&link.into(), request(8, &[get]), "show an offload")?;
-        Ok(u32_at(&told, 4) != 0)
+        let ([get, _], bit) = offload.commands();
+        Ok(self.bits(&link.into(), get)? & bit != 0)
+    }
+
+    fn bits(&self, link: &LinkName, get: u32) -> Result<u32, Error> {
+        let told = self.ethtool(link, request(8, &[get]), "show an offload")?;
+        Ok(u32_at(&told, 4))
     }
 
     /// Has a link do something for the stack, or no longer.
@@ -124,8 +145,10 @@ impl Lab {
         on: bool,
     ) -> Result<(), Error> {
         let link = link.into();
-        let [_, set] = offload.commands();
-        self.ethtool(&link, request(8, &[set, on.into()]), &format!("set {offload}"))?;
+        let ([get, set], bit) = offload.commands();
+        let others = self.bits(&link, get)? & !bit;
+        let bits = if on { others | bit } else { others };
+        self.ethtool(&link, request(8, &[set, bits]), &format!("set {offload}"))?;
         self.tell(|| format!("{link} {offload}: {}", if on { "on" } else { "off" }));
         Ok(())
     }

@@ -85,6 +85,13 @@ impl LinkOption {
         Self { name, place, number, bytes, network: bytes == 6 }
     }
 
+    /// The same with a value of another length than the kernel knows, as somebody might send it.
+    #[must_use]
+    pub const fn in_bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
     const fn in_network_order(mut self) -> Self {
         self.network = true;
         self
@@ -164,6 +171,8 @@ pub mod link {
         OPERSTATE = 16, 1;
         /// Hardware address.
         ADDRESS = 1, 6;
+        /// A name of one letter, by its number.
+        LETTER = 3, 1;
         /// The namespace of the link below, by a number of its own; not told if it is the same.
         BELOW_NETNS = 37, 4;
         /// Largest packet that is left to be cut by a link below, in bytes.

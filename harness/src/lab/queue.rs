@@ -68,13 +68,20 @@ impl Queue {
 
     /// Takes what comes next, its header included, if there is something; at most so many bytes.
     pub fn read(&self, at_most: usize) -> Result<Option<Vec<u8>>, Error> {
-        let mut bytes = vec![0; at_most];
+        let read = self.read_with_room(at_most)?;
+        Ok(read.map(|(told, mut bytes)| {
+            // As long as the kernel says, should it claim more than there was room for.
+            bytes.resize(told, 0);
+            bytes
+        }))
+    }
+
+    /// The same: how many bytes the kernel says that it gave, and all that there was room for, of
+    /// which it may have written more than it says.
+    pub fn read_with_room(&self, room: usize) -> Result<Option<(usize, Vec<u8>)>, Error> {
+        let mut bytes = vec![0; room];
         match (&self.file).read(&mut bytes) {
-            Ok(length) => {
-                // As long as the kernel says, should it claim more than there was room for.
-                bytes.resize(length, 0);
-                Ok(Some(bytes))
-            }
+            Ok(told) => Ok(Some((told, bytes))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(self.refused("read", &error)),
         }

@@ -5,7 +5,7 @@
 //! case that holds that it does may fail by it.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use hairpin_model::{Error, Family};
@@ -33,21 +33,31 @@ const PORT: u16 = 5003;
 /// How much the ear keeps.
 const BYTES: usize = 1 << 20;
 
-/// Sends one of that many bytes.
+/// Sends one of that many bytes to a host's own address.
 pub(crate) async fn pieces(
     lab: &Lab,
-    (from, to): (&str, &str),
+    ends: (&str, &str),
     family: Family,
+    bytes: usize,
+) -> Result<Pieces, Error> {
+    let address = lab.topology().address_of(ends.1, family).ok_or_else(|| {
+        Error::new("it has no address of that family", ends.1, "give the host one in the topology")
+    })?;
+    pieces_for(lab, ends, address, bytes).await
+}
+
+/// Sends one of that many bytes to an address that the host listens to: its own, or that of all.
+pub(crate) async fn pieces_for(
+    lab: &Lab,
+    (from, to): (&str, &str),
+    address: IpAddr,
     bytes: usize,
 ) -> Result<Pieces, Error> {
     let hosts = endpoints(lab).await?;
     let (sender, receiver) = (&hosts[place(lab, &hosts, from)?], &hosts[place(lab, &hosts, to)?]);
-    let address = lab.topology().address_of(to, family).ok_or_else(|| {
-        Error::new("it has no address of that family", to, "give the host one in the topology")
-    })?;
-    let (any, ethertype) = match family {
-        Family::V4 => ("0.0.0.0", 0x0800),
-        Family::V6 => ("::", 0x86dd),
+    let (any, ethertype) = match address {
+        IpAddr::V4(_) => ("0.0.0.0", 0x0800),
+        IpAddr::V6(_) => ("::", 0x86dd),
     };
     let any = |port: u16| SocketAddr::new(any.parse().expect("an address"), port);
     let open = || -> io::Result<(UdpSocket, PacketSocket)> {
@@ -59,7 +69,11 @@ pub(crate) async fn pieces(
     let (socket, ear) = opened.map_err(|error| broken("listen for a datagram", &error))?;
     let payload: Vec<u8> =
         (0..bytes).map(|at| u8::try_from(at * 7 % 251).unwrap_or_default()).collect();
-    let send = || UdpSocket::bind(any(0))?.send_to(&payload, (address, PORT));
+    let send = || -> io::Result<usize> {
+        let socket = UdpSocket::bind(any(0))?;
+        socket.set_broadcast(true)?;
+        socket.send_to(&payload, (address, PORT))
+    };
     let sent = lab.nodes()[sender.node].ns.enter(send);
     sent.map_err(|error| broken("send a datagram", &error))?;
     let mut buffer = vec![0; 65536];

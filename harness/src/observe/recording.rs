@@ -107,7 +107,15 @@ mod tests {
     fn seen(tag: Option<(u16, u16)>) -> Frame {
         let topology = hairpin_model::Topology::new("t").host("a").host("b").cable("a:x", "b:x");
         let bytes: Vec<u8> = (0..16).collect();
-        let arrival = Arrival { ifindex: 10, kind: Kind::Host, at: 5, len: 16, tag };
+        let arrival = Arrival {
+            ifindex: 10,
+            kind: Kind::Host,
+            at: 5,
+            len: 16,
+            tag,
+            ethertype: 0x0800,
+            network: 14,
+        };
         frame(&topology.links[0], Direction::In, &arrival, &bytes, Some(&Heard::Frame(7)))
     }
 

@@ -17,6 +17,7 @@ pub(crate) mod counters;
 pub(crate) mod delivery;
 pub(crate) mod end;
 pub(crate) mod filters;
+pub(crate) mod ip;
 pub(crate) mod life;
 pub(crate) mod mixed;
 pub(crate) mod mtu;

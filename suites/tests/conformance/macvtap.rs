@@ -7,6 +7,7 @@
 //! ```
 
 pub(crate) mod limits;
+pub(crate) mod noted;
 pub(crate) mod offload;
 pub(crate) mod requests;
 

@@ -20,6 +20,7 @@ mod docker;
 mod filtered;
 mod host;
 mod ipvlan;
+mod looped;
 mod macvlan;
 mod macvtap;
 mod measure;
@@ -92,6 +93,7 @@ hairpin_harness::suite!(
     macvlan::delivery::RULES,
     macvlan::end::RULES,
     macvlan::filters::RULES,
+    macvlan::ip::RULES,
     macvlan::life::RULES,
     macvlan::mixed::RULES,
     macvlan::mtu::RULES,
@@ -108,6 +110,7 @@ hairpin_harness::suite!(
     macvlan::vepa::RULES,
     macvtap::RULES,
     macvtap::limits::RULES,
+    macvtap::noted::RULES,
     macvtap::offload::RULES,
     macvtap::requests::RULES,
     underlay::RULES,

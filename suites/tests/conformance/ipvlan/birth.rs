@@ -21,7 +21,8 @@ fn childless() -> Topology {
 const DEFAULTS: Rule = Rule {
     id: "ipvlan.birth.l3-unless-told",
     promise: "a child that is told nothing is in l3 mode, without flags, with its parent's address \
-              and MTU whatever address it is told; its mode is then that of its siblings, too",
+              and MTU whatever address it is told; its mode is then that of its siblings, too; an \
+              MTU that it is told it has",
     source: Source {
         cite: "ipvlan_link_new, drivers/net/ipvlan/ipvlan_main.c; ip-link(8), ipvlan",
         strength: Strength::Code,
@@ -35,6 +36,9 @@ fn l3_unless_told() {
     check(&DEFAULTS, async |case| {
         let mut lab = case.lab(&childless().mtu("p:p0", 1400)).await?;
         let parents = lab.option("p:p0", link::ADDRESS).await?.unwrap_or_default();
+        let told = [(link::MTU, 1300)];
+        let born = lab.newborn("ipvlan", "p", Some("p0"), &told).await?.option(link::MTU);
+        lab.claim("an MTU that it is told", born == Some(1300), format!("{born:?}"))?;
         let told = [(link::ADDRESS, 0x0268_70ff_0001)];
         for told in [&[][..], &told] {
             let born = lab.newborn("ipvlan", "p", Some("p0"), told).await?;

@@ -9,12 +9,14 @@
 use hairpin_fixtures::ipvlan_lan;
 use hairpin_fixtures::lan::quiet;
 use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
-use hairpin_harness::{Mac, Rule, Shot, Source, Strength, check};
+use hairpin_harness::{Filter, Mac, Rule, Shot, Source, Strength, check};
+use rstest::rstest;
 
 use super::NEEDS;
 use crate::filtered::{BY_CHANCE, expect_filtered, expect_unfiltered, strange_groups_heard};
+use crate::looped::expect_own;
 
-pub(crate) const RULES: &[Rule] = &[MEMBERS, PAUSE];
+pub(crate) const RULES: &[Rule] = &[MEMBERS, ASKED, OWN, PAUSE];
 
 const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x05]);
 
@@ -47,6 +49,56 @@ fn by_membership() {
         lab.expect_shot("e", &Shot::to(GROUP), all).await?;
         lab.expect_shot("c1", &Shot::to(GROUP), "c2 multicast, e multicast").await?;
         Ok(())
+    });
+}
+
+const ASKED: Rule = Rule {
+    id: "ipvlan.groups.all-for-who-asks",
+    promise: "a child that asks for everything, or for all groups, takes all groups from outside, and \
+              when it asks no longer those that it has joined",
+    source: Source {
+        cite: "ipvlan_set_multicast_mac_filter, drivers/net/ipvlan/ipvlan_main.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::promisc(Filter::Promisc)]
+#[case::allmulti(Filter::Allmulti)]
+fn all_for_who_asks(#[case] filter: Filter) {
+    check(&ASKED, async |case| {
+        let mut lab = case.lab(&quiet(ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge))).await?;
+        for _ in 0..2 {
+            expect_filtered(&mut lab, "c1").await?;
+            lab.set_filter("c1:i0", filter, true).await?;
+            expect_unfiltered(&mut lab, "c1").await?;
+            expect_filtered(&mut lab, "c2").await?;
+            lab.set_filter("c1:i0", filter, false).await?;
+        }
+        Ok(())
+    });
+}
+
+const OWN: Rule = Rule {
+    id: "ipvlan.groups.what-the-parent-hears-of-itself-is-its-own",
+    promise: "what a parent's host sends to a group that it listens to itself it hears, and none of \
+              its children in l2 does, though they listen to all groups; what comes from outside all \
+              hear",
+    source: Source {
+        cite: "ipvlan_handle_mode_l2, PACKET_LOOPBACK, drivers/net/ipvlan/ipvlan_core.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_the_parent_hears_of_itself_is_its_own() {
+    check(&OWN, async |case| {
+        let mut lab = case.lab(&quiet(ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge))).await?;
+        expect_own(&mut lab, &["c1", "c2"], "i0").await
     });
 }
 

@@ -15,7 +15,7 @@ use hairpin_harness::options::link;
 use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
 use hairpin_harness::{
     Action, CaseLab, Errno, Family, Filter, Firewall, Flow, Hook, Match, Need, Rule, Shot, Source,
-    Stop, Strength, check,
+    Stop, Strength, Topology, check,
 };
 use rstest::rstest;
 
@@ -23,7 +23,7 @@ use super::{GROUP, NEEDS};
 use crate::counted::settled;
 
 pub(crate) const RULES: &[Rule] =
-    &[L3_OUTSIDE, FIREWALL, DOWN, ADDRESS, ALLMULTI, ECHO, GONE, MOVED, DROPPED];
+    &[L3_OUTSIDE, FIREWALL, DOWN, ADDRESS, ALLMULTI, ECHO, GONE, MOVED, DROPPED, UNROUTED];
 
 pub(super) const NEEDS_FIREWALL: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::Driver("ipvlan"), Need::Nftables];
@@ -371,6 +371,38 @@ fn what_is_not_sent_is_counted(#[case] mode: u64) {
             // Of a sibling's packet the Ethernet header is counted twice.
             let wanted = if dropped { (0, 0) } else { (3 * BYTES, 3 * (BYTES + 14)) };
             lab.claim(&format!("bytes {wanted:?}"), bytes == wanted, format!("{bytes:?}"))?;
+        }
+        Ok(())
+    });
+}
+
+const UNROUTED: Rule = Rule {
+    id: "ipvlan.paths.what-is-for-all-of-its-parents-network-is-not-sent",
+    promise: "what a child in l3 sends to one station, which for its parent's host is the address of \
+              all of a network, is counted by it as dropped; what is one station's for both is counted as \
+              sent",
+    source: Source {
+        cite: "ipvlan_process_v4_outbound, drivers/net/ipvlan/ipvlan_core.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_is_for_all_of_its_parents_network_is_not_sent() {
+    check(&UNROUTED, async |case| {
+        let lan = Topology::new("unrouted").host("c1").host("p").host("e").cable("p:p0", "e:e0");
+        let lan = lan.ipvlan("c1:i0", "p:p0", IpvlanMode::L3, IpvlanFlag::Bridge);
+        let lan = lan.address("c1:i0", "192.0.2.11/24").address("p:p0", "192.0.2.1/30");
+        let lab = case.lab(&quiet(lan)).await?;
+        for (to, wanted) in [([192, 0, 2, 2], (3, 0)), ([192, 0, 2, 3], (0, 3))] {
+            let before = lab.counters("c1:i0").await?;
+            lab.send_datagrams("c1", (to, 9).into(), 100, 3)?;
+            let seen = lab.counters("c1:i0").await? - before;
+            let claim = format!("to {to:?}: sent and dropped: {wanted:?}");
+            let seen = (seen.tx_packets, seen.tx_dropped);
+            lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
         }
         Ok(())
     });

@@ -231,7 +231,11 @@ fn a_promiscuous_child_makes_its_parent_so(#[case] mode: Mode) {
         expect_promiscuity(&lab, "up with promisc on", 2).await?;
         lab.set_filter("c1:c0", Filter::Promisc, false).await?;
         expect_promiscuity(&lab, "promisc off", 1).await?;
+        lab.set_up("c1:c0", false).await?;
         lab.set_filter("c1:c0", Filter::Promisc, true).await?;
+        expect_promiscuity(&lab, "promisc on while down", 0).await?;
+        lab.set_up("c1:c0", true).await?;
+        expect_promiscuity(&lab, "up again", 2).await?;
         lab.delete_last().await?;
         expect_promiscuity(&lab, "the child gone", 0).await
     });
@@ -259,13 +263,18 @@ fn all_groups_for_a_child_are_all_for_its_parent(#[case] mode: Mode) {
         lab.expect_option("p:p0", count, 0).await?;
         lab.set_filter("c1:c0", Filter::Allmulti, true).await?;
         lab.expect_option("p:p0", count, 1).await?;
+        expect_promiscuity(&lab, "for groups alone", 1).await?;
         lab.set_up("c1:c0", false).await?;
         lab.expect_option("p:p0", count, 0).await?;
         lab.set_up("c1:c0", true).await?;
         lab.expect_option("p:p0", count, 1).await?;
         lab.set_filter("c1:c0", Filter::Allmulti, false).await?;
         lab.expect_option("p:p0", count, 0).await?;
+        lab.set_up("c1:c0", false).await?;
         lab.set_filter("c1:c0", Filter::Allmulti, true).await?;
+        lab.expect_option("p:p0", count, 0).await?;
+        lab.set_up("c1:c0", true).await?;
+        lab.expect_option("p:p0", count, 1).await?;
         lab.delete_last().await?;
         lab.expect_option("p:p0", count, 0).await
     });

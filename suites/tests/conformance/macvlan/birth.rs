@@ -8,13 +8,25 @@ use hairpin_harness::options::macvlan::{
     BC_QUEUE_LEN, BC_QUEUE_LEN_USED, FLAGS, MACADDR, MACADDR_COUNT, MACADDR_MODE, MODE,
 };
 use hairpin_harness::options::{LinkOption, link};
-use hairpin_harness::{CaseLab, Errno, Mode, Need, Rule, Source, Stop, Strength, Topology, check};
+use hairpin_harness::{
+    CaseLab, Errno, Mode, Need, Rule, Shot, Source, Stop, Strength, Topology, Xdp, check,
+};
 use rstest::rstest;
 
 use super::{NEEDS, NEEDS_BC_QUEUE};
 
-pub(crate) const RULES: &[Rule] =
-    &[DEFAULTS, OWN_ADDRESS, REFUSED, BESIDE, USED_LENGTH, SEGMENTS, NAMESPACE];
+pub(crate) const RULES: &[Rule] = &[
+    DEFAULTS,
+    OWN_ADDRESS,
+    REFUSED,
+    BESIDE,
+    USED_LENGTH,
+    SEGMENTS,
+    NAMESPACE,
+    MOST,
+    STATE,
+    UNBORN,
+];
 
 fn childless() -> Topology {
     Topology::new("childless").host("p").host("e").bridge("p:br").cable("p:p0", "e:e0")
@@ -119,6 +131,7 @@ const SENDER: (LinkOption, u64) = (MACADDR, 0x0268_7000_0001);
 #[case::on_the_loopback(&[(link::BELOW, 1)], Errno::EINVAL)]
 #[case::address_of_a_group(&[(link::ADDRESS, 0x0100_5e00_0001)], Errno::EADDRNOTAVAIL)]
 #[case::no_address(&[(link::ADDRESS, 0)], Errno::EADDRNOTAVAIL)]
+#[case::half_an_address(&[(link::ADDRESS.in_bytes(4), 0x0268_70ff)], Errno::EINVAL)]
 #[case::mtu_above(&[(link::MTU, 1501)], Errno::EINVAL)]
 #[case::mtu_below(&[(link::MTU, 67)], Errno::EINVAL)]
 #[case::no_mode(&[(MODE, 0)], Errno::EINVAL)]
@@ -130,6 +143,10 @@ const SENDER: (LinkOption, u64) = (MACADDR, 0x0268_7000_0001);
 #[case::unknown_verb(&[(MODE, 16), (MACADDR_MODE, 4), SENDER], Errno::EINVAL)]
 #[case::no_sender_to_add(&[(MODE, 16), (MACADDR_MODE, 0)], Errno::EINVAL)]
 #[case::no_sender_to_delete(&[(MODE, 16), (MACADDR_MODE, 1)], Errno::EINVAL)]
+#[case::half_a_sender(
+    &[(MODE, 16), (MACADDR_MODE, 0), (MACADDR.in_bytes(4), 0x0268_70ff)],
+    Errno::EINVAL
+)]
 #[case::sender_is_a_group(
     &[(MODE, 16), (MACADDR_MODE, 0), (MACADDR, 0x0100_5e00_0001)],
     Errno::EADDRNOTAVAIL
@@ -184,7 +201,7 @@ fn a_refused_one_leaves_its_siblings(#[case] mode: Mode, #[case] told: &[(LinkOp
         lab.expect_refusal("such a sibling", born, Errno::EINVAL)?;
         let busy = lab.set_bridge("p:p0", Some("br")).await;
         lab.expect_refusal("a parent as a port", busy, Errno::EBUSY)?;
-        let cell = lab.expect_shot("e", &hairpin_harness::Shot::to(c1), "c1 host").await?;
+        let cell = lab.expect_shot("e", &Shot::to(c1), "c1 host").await?;
         lab.claim("it came once", cell.heard.len() == 1, cell)?;
         lab.delete_last().await?;
         expect_free(&mut lab).await
@@ -268,5 +285,104 @@ fn tells_its_parents_namespace() {
         lab.claim("its own is not", home.is_none(), format!("{home:?}"))?;
         let parent = u64::from(lab.link("p:p0").await?.index);
         lab.expect_option("p:c0", link::BELOW, parent).await
+    });
+}
+
+const MOST: Rule = Rule {
+    id: "macvlan.birth.as-long-frames-as-its-parent-could-take",
+    promise: "a child is born with the largest MTU that its parent could have, also where that is \
+              less than a cable's own, as beside a program of XDP",
+    source: Source {
+        cite: "macvlan_common_newlink, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("macvlan"), Need::Xdp],
+};
+
+#[test]
+fn as_long_frames_as_its_parent_could_take() {
+    check(&MOST, async |case| {
+        let mut lab = case.lab(&childless()).await?;
+        for limited in [false, true] {
+            if limited {
+                let e = lab.mac("e:e0");
+                lab.set_xdp("e:e0", e, &Xdp::Pass).await?;
+            }
+            let most = lab.option("p:p0", link::MAX_MTU).await?;
+            let claim = format!("a program at the other end {limited}: less than 64 KiB");
+            lab.claim(&claim, (most < Some(65_535)) == limited, format!("{most:?}"))?;
+            let born = lab.newborn("macvlan", "p", Some("p0"), &[]).await?;
+            let seen = born.option(link::MAX_MTU);
+            lab.claim("the child has its parent's", seen == most, format!("{seen:?}"))?;
+        }
+        Ok(())
+    });
+}
+
+const STATE: Rule = Rule {
+    id: "macvlan.birth.its-state-is-known",
+    promise: "a child that is born of a parent that runs is told as up once it is, and one that is \
+              born of a parent without carrier as that",
+    source: Source {
+        cite: "macvlan_common_newlink, linkwatch_fire_event; RFC 2863, ifOperStatus",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn its_state_is_known() {
+    const UP: u64 = 6;
+    const LOWER_LAYER_DOWN: u64 = 3;
+    check(&STATE, async |case| {
+        let mut lab = case.lab(&childless()).await?;
+        for (far_end, state) in [(true, UP), (false, LOWER_LAYER_DOWN)] {
+            lab.expect_to_settle("e:e0", far_end).await?;
+            lab.grow(|lan| lan.macvlan("p:c0", "p:p0", Mode::Bridge)).await?;
+            lab.expect_to_become("p:c0", link::OPERSTATE, state).await?;
+            lab.delete_last().await?;
+        }
+        Ok(())
+    });
+}
+
+const UNBORN: Rule = Rule {
+    id: "macvlan.birth.senders-of-one-that-was-not-born-are-nobodys",
+    promise: "a source child that was to keep a sender's frames from the others, and could not be \
+              born, keeps none of them",
+    source: Source {
+        cite: "macvlan_common_newlink, destroy_macvlan_port, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn senders_of_one_that_was_not_born_are_nobodys() {
+    const NODST: (LinkOption, u64) = (FLAGS, 2);
+    check(&UNBORN, async |case| {
+        let lan = childless().host("c1").macvlan("c1:c0", "p:p0", Mode::Bridge);
+        let mut lab = case.lab(&lan).await?;
+        let (c1, e) = (lab.mac("c1:c0"), lab.mac("e:e0"));
+        let e = e.0.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+        let mut told = vec![(MODE, 16), NODST, (MACADDR_MODE, 0), (MACADDR, e)];
+        for named_well in [true, false, false, false] {
+            if !named_well {
+                // What no link may be called is noticed last.
+                told.push((link::LETTER, u64::from(b'/')));
+            }
+            let born = lab.newborn("macvlan", "p", Some("p0"), &told).await;
+            if named_well {
+                lab.expect_done("one with a good name", born)?;
+            } else {
+                lab.expect_refusal("one with a bad name", born, Errno::EINVAL)?;
+            }
+            lab.expect_shot("e", &Shot::to(c1), "c1 host").await?;
+            lab.expect_shot("e", &Shot::broadcast(), "p:p0 broadcast, c1 broadcast").await?;
+        }
+        Ok(())
     });
 }

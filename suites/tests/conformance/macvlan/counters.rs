@@ -8,7 +8,7 @@
 //!
 //! The lab is quiet: without IPv6 nobody speaks unasked.
 
-use hairpin_fixtures::lan::quiet;
+use hairpin_fixtures::lan::{cabled, quiet};
 use hairpin_fixtures::{macvlan_lan, reflecting};
 use hairpin_harness::{CaseLab, Counters, Mac, Mode, Rule, Shot, Source, Stop, Strength, check};
 use rstest::rstest;
@@ -16,7 +16,7 @@ use rstest::rstest;
 use super::NEEDS;
 use crate::counted::{BYTES, DATAGRAM, MORE, Sent, expect_bytes, expect_exactly, only, settled};
 
-pub(crate) const RULES: &[Rule] = &[UNICAST, BROADCAST, PACKETS, PAIR];
+pub(crate) const RULES: &[Rule] = &[UNICAST, BROADCAST, PACKETS, PAIR, LOST];
 
 /// How many bytes the frames of a grid have.
 const SHORTEST: u64 = 60;
@@ -190,6 +190,38 @@ fn two_frames_and_no_more(#[case] mode: Mode) {
         for (from, to, wanted) in ways {
             let wanted: Vec<_> = ["c1:c0", "c2:c0", "p:p0"].into_iter().zip(wanted).collect();
             expect_exactly(&lab, (from, to), &wanted).await?;
+        }
+        Ok(())
+    });
+}
+
+const LOST: Rule = Rule {
+    id: "macvlan.counters.what-the-parent-cannot-send-is-dropped",
+    promise: "what the parent refuses to send, since it is too long for the other end of its cable, \
+              a child counts as dropped, and not as sent",
+    source: Source {
+        cite: "macvlan_start_xmit and macvlan_dev_get_stats64, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::vepa(Mode::Vepa)]
+#[case::bridge(Mode::Bridge)]
+#[case::passthru(Mode::Passthru)]
+fn what_the_parent_cannot_send_is_dropped(#[case] mode: Mode) {
+    check(&LOST, async |case| {
+        let mut lab = case.lab(&quiet(cabled(mode))).await?;
+        for (mtu, sent, dropped) in [(1500, 3, 0), (1000, 0, 3)] {
+            lab.set_mtu("e:e0", mtu).await?;
+            let before = lab.counters("c1:c0").await?;
+            lab.send_many("c1:c0", &Shot::broadcast().bytes(1400), 3)?;
+            let seen = lab.counters("c1:c0").await? - before;
+            let claim = format!("the other end's MTU {mtu}: {sent} sent, {dropped} dropped");
+            let seen = (seen.tx_packets, seen.tx_dropped);
+            lab.claim(&claim, seen == (sent, dropped), format!("{seen:?}"))?;
         }
         Ok(())
     });

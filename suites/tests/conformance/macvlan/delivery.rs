@@ -336,6 +336,9 @@ async fn bypassing(lab: &mut CaseLab) -> Result<(), Stop> {
     let (c2, e) = (lab.mac("c2:c0"), lab.mac("e:e0"));
     let heard = "c2 broadcast, e broadcast";
     lab.expect_shot("c1", &Shot::broadcast().bypassing_the_queue(), heard).await?;
+    // Of a frame whose kind it is told the kernel does not look for the header.
+    let told = Shot::broadcast().ethertype(0x8809).bypassing_the_queue();
+    lab.expect_shot("c1", &told, heard).await?;
     lab.expect_shot("c1", &Shot::to(c2).bypassing_the_queue(), "c2 host").await?;
     lab.expect_shot("c1", &Shot::to(e).bypassing_the_queue(), "e host").await?;
     Ok(())

@@ -67,7 +67,8 @@ fn a_child_may_be_held_down() {
     check(&HELD, async |case| {
         let mut lab = case.lab(&cabled(Mode::Bridge)).await?;
         for (held, carrier) in [(1, false), (0, true)] {
-            lab.set_option("c1:c0", PROTO_DOWN, held).await?;
+            let done = lab.set_option("c1:c0", PROTO_DOWN, held).await;
+            lab.expect_done(&format!("held {held}"), done)?;
             lab.expect_option("c1:c0", PROTO_DOWN, held).await?;
             let seen = lab.link("c1:c0").await?.carrier;
             lab.claim(&format!("held {held}: carrier {carrier}"), seen == carrier, seen)?;

@@ -47,6 +47,8 @@ fn addresses_of_a_passthru_child() {
         expect_taken(&lab, "at first", NEW, [false, false]).await?;
         lab.add_filter("c1:c0", NEW, false).await?;
         expect_taken(&lab, "added", NEW, [true, true]).await?;
+        let count = lab.link("c1:c0").await?.promiscuity;
+        lab.claim("it does not ask for all for that", count == 0, count)?;
         let again = lab.add_filter("c1:c0", NEW, false).await;
         lab.expect_refusal("to add it again", again, Errno::EEXIST)?;
         lab.set_up("c1:c0", false).await?;

@@ -8,13 +8,13 @@
 
 use hairpin_fixtures::lan::cabled;
 use hairpin_fixtures::macvlan_lan;
-use hairpin_harness::{Family, Mode, Offload, Rule, Source, Strength, check};
+use hairpin_harness::{Errno, Family, Mode, Offload, Rule, Source, Strength, check};
 use rstest::rstest;
 
 use super::NEEDS;
 use crate::counted::expect_sums;
 
-pub(crate) const RULES: &[Rule] = &[SAYS, ALWAYS, SUMS];
+pub(crate) const RULES: &[Rule] = &[SAYS, ALWAYS, SUMS, TAGS, JOINS];
 
 const SAYS: Rule = Rule {
     id: "macvlan.offload.what-a-child-says-of-itself",
@@ -108,5 +108,55 @@ fn broken_sums_are_thrown_away(#[case] family: Family) {
             expect_sums(&lab, family, from, to)?;
         }
         Ok(())
+    });
+}
+
+const TAGS: Rule = Rule {
+    id: "macvlan.offload.tags-stay-in-frames",
+    promise: "a child neither puts tags into what goes nor takes them out of what comes, whatever \
+              its parent does, from birth and when that changes",
+    source: Source {
+        cite: "macvlan_fix_features, MACVLAN_FEATURES, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::out(Offload::TxTags)]
+#[case::in_(Offload::RxTags)]
+fn tags_stay_in_frames(#[case] offload: Offload) {
+    check(&TAGS, async |case| {
+        let mut lab = case.lab(&cabled(Mode::Bridge)).await?;
+        for on in [true, false, true] {
+            lab.set_offload("p:p0", offload, on)?;
+            let (own, parents) = (lab.offload("c1:c0", offload)?, lab.offload("p:p0", offload)?);
+            lab.claim(&format!("its parent: {offload}: {on}"), parents == on, parents)?;
+            lab.claim(&format!("the child: {offload}: no"), !own, own)?;
+        }
+        Ok(())
+    });
+}
+
+const JOINS: Rule = Rule {
+    id: "macvlan.offload.may-join-where-its-parent-can",
+    promise: "a child may be told to have what comes joined in hardware, and has it not where its \
+              parent cannot; a cable is told in vain",
+    source: Source { cite: "macvlan_init, drivers/net/macvlan.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn may_join_where_its_parent_can() {
+    check(&JOINS, async |case| {
+        let mut lab = case.lab(&cabled(Mode::Bridge)).await?;
+        let refused = lab.set_offload("p:p0", Offload::Lro, true);
+        lab.expect_refusal("a cable", refused, Errno::EOPNOTSUPP)?;
+        let told = lab.set_offload("c1:c0", Offload::Lro, true);
+        lab.expect_done("a child", told)?;
+        let joins = lab.offload("c1:c0", Offload::Lro)?;
+        lab.claim("its parent cannot", !joins, joins)
     });
 }

@@ -18,6 +18,7 @@ pub(crate) const RULES: &[Rule] = &[
     MAC_IS_SHARED,
     PARENTS_MAC_IS_SHARED,
     RESTORED,
+    LAST_OWN,
     TAKES_ALL,
     NOPROMISC_CHANGES,
     PROMISC_STAYS,
@@ -294,6 +295,36 @@ fn what_the_child_did_is_undone(#[case] given: Option<Mac>) {
         lab.delete_last().await?;
         let seen = lab.link("p:p0").await?.mac;
         lab.claim(&format!("the parent has {own} again"), seen == own, seen)
+    });
+}
+
+const LAST_OWN: Rule = Rule {
+    id: "macvlan.passthru.the-parents-last-address-stays",
+    promise: "an address that the parent is given itself, after its child has changed it, is the \
+              child's, too, and stays the parent's when the child goes",
+    source: Source {
+        cite: "macvlan_sync_address and macvlan_port_destroy, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::up(true)]
+#[case::down(false)]
+fn the_parents_last_address_stays(#[case] up: bool) {
+    const GIVEN: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x09]);
+    check(&LAST_OWN, async |case| {
+        let mut lab = case.lab(&single_lan(Mode::Passthru)).await?;
+        lab.set_up("c1:c0", up).await?;
+        lab.set_mac("c1:c0", NEW).await?;
+        lab.set_mac("p:p0", GIVEN).await?;
+        let seen = lab.link("c1:c0").await?.mac;
+        lab.claim(&format!("the child has {GIVEN}"), seen == GIVEN, seen)?;
+        lab.delete_last().await?;
+        let seen = lab.link("p:p0").await?.mac;
+        lab.claim(&format!("the parent has {GIVEN} still"), seen == GIVEN, seen)
     });
 }
 

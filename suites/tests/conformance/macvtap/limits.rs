@@ -2,14 +2,15 @@
 
 use hairpin_fixtures::lan::{macvtap_lan, quiet};
 use hairpin_harness::options::link;
-use hairpin_harness::queue::PLAIN;
+use hairpin_harness::queue::{PLAIN, VNET_HEADER};
 use hairpin_harness::{
     CaseLab, Errno, Mode, Queue, Rule, Shot, Source, Stop, Strength, Tag, check,
 };
+use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[FULL, RESIZED, MANY, SHORT];
+pub(crate) const RULES: &[Rule] = &[FULL, RESIZED, MANY, SHORT, WITHIN];
 
 const FULL: Rule = Rule {
     id: "macvtap.limits.a-full-queue-drops",
@@ -160,7 +161,7 @@ fn a_short_read_gives_the_beginning() {
             let shot = tag.into_iter().fold(Shot::to(c1), Shot::tag);
             let ends = if tag.is_some() { &[0x81, 0x00, 0x60, 0x05][..] } else { &[] };
             let begin = [&c1.0[..], &e.0, ends].concat();
-            // Who has room for a part of the tag is told how much of that alone.
+            // What is told whose room ends with the tag, or within, is the next rule's.
             for room in [1, 11, 12, 17, 59] {
                 drain(&queue)?;
                 let watch = queue.watch()?;
@@ -172,6 +173,47 @@ fn a_short_read_gives_the_beginning() {
                 let claim = format!("{tag:?}: the first {room} bytes");
                 lab.claim(&claim, whole, format!("{came:x?}"))?;
             }
+        }
+        Ok(())
+    });
+}
+
+const WITHIN: Rule = Rule {
+    id: "macvtap.limits.who-stops-within-a-tag-is-told-of-the-tag-alone",
+    promise: "who has room for less than a frame gets as much of its beginning as fits, also where \
+              the room ends within the tag or with it; but then is told only how many bytes are \
+              the tag's, with headers and without",
+    source: Source {
+        cite: "tap_put_user, drivers/net/tap.c: observed on 5.10, 6.1, 6.12, 6.18 and 7.3",
+        strength: Strength::Observed,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::plain(PLAIN, 0)]
+#[case::behind_a_header(PLAIN | VNET_HEADER, 10)]
+fn who_stops_within_a_tag_is_told_of_the_tag_alone(#[case] kind: u16, #[case] header: usize) {
+    check(&WITHIN, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        queue.set_flags(kind)?;
+        let (c1, e) = (lab.mac("c1:c0"), lab.mac("e:e0"));
+        let begin = [&c1.0[..], &e.0, &[0x81, 0x00, 0x60, 0x05, 0x88, 0xb5]].concat();
+        let shot = Shot::to(c1).tag(Tag::vlan(5).priority(3));
+        for (room, wanted) in
+            [(12, header + 12), (13, 1), (14, 2), (15, 3), (16, 4), (17, header + 17)]
+        {
+            drain(&queue)?;
+            let watch = queue.watch()?;
+            lab.send_many("e:e0", &shot, 1)?;
+            lab.claim("it comes", watch.was_woken(), "not within five seconds")?;
+            let (told, bytes) = queue.read_with_room(header + room)?.unwrap_or_default();
+            let there = bytes.get(header..) == Some(&begin[..room]);
+            let claim = format!("room for {room} bytes of it: all are there");
+            lab.claim(&claim, there, format!("{bytes:x?}"))?;
+            lab.claim(&format!("and {wanted} are told"), told == wanted, told)?;
         }
         Ok(())
     });

@@ -6,14 +6,15 @@ use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use hairpin_fixtures::lan::{macvtap_lan, quiet};
 use hairpin_harness::queue::{PLAIN, VNET_HEADER};
 use hairpin_harness::{
-    CaseLab, Error, Family, Mode, Need, Queue, Rule, Source, Stop, Strength, check,
+    CaseLab, Error, Family, Mode, Need, Offload, Queue, Rule, Source, Stop, Strength, Topology,
+    check,
 };
 use rstest::rstest;
 
 use super::NEEDS;
 
 pub(crate) const RULES: &[Rule] =
-    &[LEFT_TO_THE_READER, LEFT_IN_A_TAG, LEFT_BY_THE_WRITER, SEGMENTS];
+    &[LEFT_TO_THE_READER, LEFT_IN_A_TAG, LEFT_BY_THE_WRITER, SEGMENTS, CUT, JOINED];
 
 const PORT: u16 = 4789;
 const ALL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
@@ -199,8 +200,8 @@ const SIZE: u16 = 1000;
 const TEXT: usize = 2500;
 
 /// A segment of TCP that is too long for any frame, with a header that says how to cut it.
-fn long_segment(lab: &CaseLab, family: Family) -> Vec<u8> {
-    let ethernet = PacketBuilder::ethernet2(lab.mac("c1:c0").0, lab.mac("p:c9").0);
+fn long_segment(lab: &CaseLab, family: Family, to: &str) -> Vec<u8> {
+    let ethernet = PacketBuilder::ethernet2(lab.mac("c1:c0").0, lab.mac(to).0);
     let text: Vec<u8> = (0..TEXT).map(|at| u8::try_from(at % 251).unwrap_or_default()).collect();
     let mut frame = Vec::new();
     let (kind, start) = match family {
@@ -270,29 +271,134 @@ fn segments_by_what_the_reader_can(
         if let Some(offload) = offload {
             reader.set_offload(offload)?;
         }
-        writer.write(&long_segment(&lab, family))?;
-        let start = if family == Family::V4 { 34 } else { 54 };
-        let ours = |bytes: &[u8]| bytes.get(10 + start..10 + start + 4) == Some(&[0, 7, 0, 9]);
+        writer.write(&long_segment(&lab, family, "p:c9"))?;
         if whole {
-            let came = reader.wait_for("the segment", ours)?;
-            let wanted = long_segment(&lab, family);
-            // The length of the headers is a hint: the kernel gives what lies together.
-            let told = [&came[..2], &came[4..10]].concat();
-            let asked = [&wanted[..2], &wanted[4..10]].concat();
-            lab.claim("its header is the writer's", told == asked, format!("{told:x?}"))?;
-            let same = came[10..] == wanted[10..];
-            return lab.claim("it is as it was written", same, "it is not");
+            return expect_whole(&lab, &reader, family, "p:c9");
         }
-        for (sequence, length) in [(77, 1000), (1077, 1000), (2077, 500)] {
-            let came = reader.wait_for("a segment", ours)?;
-            let seen = segment(&came[10..]);
-            let claim = format!("{length} bytes from {sequence} on");
-            let summed = offload == Some(0);
-            let wanted = Some((sequence, length, summed));
-            lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
-            let told = came[..2] == [u8::from(!summed), 0];
-            lab.claim("its header says who sums", told, format!("{:x?}", &came[..10]))?;
+        expect_cut(&lab, &reader, family, offload == Some(0))
+    });
+}
+
+/// Whether that is a part of the long segment, behind its header.
+fn is_of_it(bytes: &[u8], family: Family) -> bool {
+    let start = if family == Family::V4 { 34 } else { 54 };
+    bytes.get(10 + start..10 + start + 4) == Some(&[0, 7, 0, 9])
+}
+
+/// Holds that the long segment comes out as it was written.
+fn expect_whole(lab: &CaseLab, reader: &Queue, family: Family, to: &str) -> Result<(), Stop> {
+    let came = reader.wait_for("the segment", |bytes| is_of_it(bytes, family))?;
+    let wanted = long_segment(lab, family, to);
+    // The length of the headers is a hint: the kernel gives what lies together.
+    let told = [&came[..2], &came[4..10]].concat();
+    let asked = [&wanted[..2], &wanted[4..10]].concat();
+    lab.claim("its header is the writer's", told == asked, format!("{told:x?}"))?;
+    lab.claim("it is as it was written", came[10..] == wanted[10..], "it is not")
+}
+
+/// Holds that it comes out cut in three, with the sums filled in or left open.
+fn expect_cut(lab: &CaseLab, reader: &Queue, family: Family, summed: bool) -> Result<(), Stop> {
+    for (sequence, length) in [(77, 1000), (1077, 1000), (2077, 500)] {
+        let came = reader.wait_for("a segment", |bytes| is_of_it(bytes, family))?;
+        let seen = segment(&came[10..]);
+        let claim = format!("{length} bytes from {sequence} on");
+        let wanted = Some((sequence, length, summed));
+        lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
+        let told = came[..2] == [u8::from(!summed), 0];
+        lab.claim("its header says who sums", told, format!("{:x?}", &came[..10]))?;
+    }
+    Ok(())
+}
+
+const CUT: Rule = Rule {
+    id: "macvtap.offload.segments-are-cut-for-a-parent-that-takes-none",
+    promise: "a long segment that is written to a link leaves by its parent as it is, and where the \
+              parent takes none, cut into segments of the size that the writer said",
+    source: Source {
+        cite: "tap_get_user, drivers/net/tap.c; validate_xmit_skb, net/core/dev.c; virtio, 5.1.6",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn segments_are_cut_for_a_parent_that_takes_none(#[case] family: Family) {
+    check(&CUT, async |case| {
+        let mut lab = case.lab(&two_ends()).await?;
+        let (writer, reader) = (lab.open_queue("c1:c0")?, lab.open_queue("e:c9")?);
+        for takes in [true, false, true] {
+            lab.set_offload("p:p0", Offload::Tso, takes)?;
+            writer.write(&long_segment(&lab, family, "e:c9"))?;
+            if takes {
+                expect_whole(&lab, &reader, family, "e:c9")?;
+            } else {
+                expect_cut(&lab, &reader, family, false)?;
+            }
         }
         Ok(())
     });
+}
+
+/// A cable with a link that has a device at each of its ends.
+fn two_ends() -> Topology {
+    let lan = Topology::new("two-ends").host("c1").netns("p").host("e").cable("p:p0", "e:e0");
+    let lan = lan.macvtap("c1:c0", "p:p0", Mode::Bridge).macvtap("e:c9", "e:e0", Mode::Bridge);
+    quiet(lan)
+}
+
+const JOINED: Rule = Rule {
+    id: "macvtap.offload.a-cable-that-joins-gives-longer-ones",
+    promise: "what one end of a cable has cut of a long segment is joined again at the other end if \
+              that joins what comes, and comes in segments if not",
+    source: Source {
+        cite: "veth_xdp_rcv, napi_gro_receive, drivers/net/veth.c; ethtool(8), gro",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[
+        Need::Driver("veth"),
+        Need::Driver("bridge"),
+        Need::Driver("macvlan"),
+        Need::Driver("macvtap"),
+        Need::MacvtapDevice,
+        Need::Since(6, 1),
+    ],
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_cable_that_joins_gives_longer_ones(#[case] family: Family) {
+    check(&JOINED, async |case| {
+        let mut lab = case.lab(&two_ends()).await?;
+        let (writer, reader) = (lab.open_queue("c1:c0")?, lab.open_queue("e:c9")?);
+        lab.set_offload("p:p0", Offload::Tso, false)?;
+        for joins in [false, true, false] {
+            lab.set_offload("e:e0", Offload::Gro, joins)?;
+            writer.write(&long_segment(&lab, family, "e:c9"))?;
+            if joins {
+                expect_joined(&lab, &reader, family)?;
+            } else {
+                expect_cut(&lab, &reader, family, false)?;
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Holds that it comes out in order, and in fewer frames than it was cut into.
+fn expect_joined(lab: &CaseLab, reader: &Queue, family: Family) -> Result<(), Stop> {
+    let mut texts = Vec::new();
+    while texts.iter().sum::<usize>() < TEXT {
+        let came = reader.wait_for("a segment", |bytes| is_of_it(bytes, family))?;
+        let seen = segment(&came[10..]).map(|(from, text, _)| (from as usize, text));
+        let next = 77 + texts.iter().sum::<usize>();
+        let in_order = seen.is_some_and(|(from, _)| from == next);
+        lab.claim(&format!("one from {next} on"), in_order, format!("{seen:?}"))?;
+        texts.extend(seen.map(|(_, text)| text));
+    }
+    lab.claim("fewer than three", texts.len() < 3, format!("{texts:?}"))
 }

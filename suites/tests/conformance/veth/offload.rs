@@ -14,7 +14,7 @@ use rstest::rstest;
 use super::{NEEDS, cable};
 
 pub(crate) const RULES: &[Rule] =
-    &[DEFAULTS, TOLD, SUMS, QUEUES, IN_USE, NUMBERS, JOINING, OWN_COUNTERS, BIRTH, REFUSED];
+    &[DEFAULTS, TOLD, SUMS, QUEUES, IN_USE, NUMBERS, JOINING, OWN_COUNTERS, BIRTH, REFUSED, POLLED];
 
 const DEFAULTS: Rule = Rule {
     id: "veth.offload.what-a-cable-says-of-itself",
@@ -87,7 +87,8 @@ fn is_each_ends_own(#[case] offload: Offload) {
         let mut lab = case.lab(&cable()).await?;
         let other = lab.offload("b:eth0", offload)?;
         for on in [false, true, false, true] {
-            lab.set_offload("a:eth0", offload, on)?;
+            let done = lab.set_offload("a:eth0", offload, on);
+            lab.expect_done(&format!("{offload}: {on}"), done)?;
             let seen = lab.offload("a:eth0", offload)?;
             lab.claim(&format!("{offload}: {on}"), seen == on, seen)?;
             let seen = lab.offload("b:eth0", offload)?;
@@ -357,7 +358,8 @@ fn an_address_of_its_own() {
 
 const REFUSED: Rule = Rule {
     id: "veth.offload.nonsense-is-refused",
-    promise: "a cable with a group's address or none, or with an MTU beyond its limits, is refused",
+    promise: "a cable with a group's address, half of one or none, or with an MTU beyond its limits, \
+              is refused",
     source: Source {
         cite: "veth_validate and veth_setup, drivers/net/veth.c",
         strength: Strength::Code,
@@ -370,6 +372,7 @@ const REFUSED: Rule = Rule {
 #[case::group(link::ADDRESS, 0x0100_5e00_0001, Errno::EADDRNOTAVAIL)]
 #[case::broadcast(link::ADDRESS, 0xffff_ffff_ffff, Errno::EADDRNOTAVAIL)]
 #[case::none(link::ADDRESS, 0, Errno::EADDRNOTAVAIL)]
+#[case::half_an_address(link::ADDRESS.in_bytes(4), 0x0268_70ff, Errno::EINVAL)]
 #[case::mtu_below(link::MTU, 67, Errno::EINVAL)]
 #[case::mtu_above(link::MTU, 65_536, Errno::EINVAL)]
 fn nonsense_is_refused(
@@ -384,4 +387,42 @@ fn nonsense_is_refused(
         let born = lab.newborn("veth", "a", None, &[(link::MTU, 68)]).await;
         lab.expect_done("a good one", born)
     });
+}
+
+const POLLED: Rule = Rule {
+    id: "veth.offload.joins-what-its-sender-has-cut",
+    promise: "an end that joins what comes takes by its own poll what an end sends that cuts its \
+              segments itself, and counts that in the driver; not what one sends that cuts none, \
+              nor while it joins nothing",
+    source: Source {
+        cite: "veth_skb_is_eligible_for_gro and veth_xmit, drivers/net/veth.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Since(6, 1)],
+};
+
+#[test]
+fn joins_what_its_sender_has_cut() {
+    check(&POLLED, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        for (joins, cuts) in [(false, true), (true, false), (true, true), (true, false)] {
+            lab.set_offload("b:eth0", Offload::Gro, joins)?;
+            lab.set_offload("a:eth0", Offload::Tso, !cuts)?;
+            let before = polled(&lab)?;
+            lab.send_many("a:eth0", &Shot::broadcast(), 3)?;
+            // The kernel hands them over as they are sent: when that is done, so are they.
+            let seen = polled(&lab)? - before;
+            let wanted = if joins && cuts { 3 } else { 0 };
+            let claim = format!("it joins {joins}, its sender cuts {cuts}: {wanted} by the poll");
+            lab.claim(&claim, seen == wanted, seen)?;
+        }
+        Ok(())
+    });
+}
+
+/// How many frames `b` took by its own poll.
+fn polled(lab: &CaseLab) -> Result<u64, Stop> {
+    let own = lab.own_counters("b:eth0")?;
+    Ok(own.get("rx_queue_0_xdp_packets").copied().unwrap_or_default())
 }

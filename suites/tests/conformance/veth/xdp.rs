@@ -8,6 +8,8 @@
 //! A program of these cases does one thing with the frames to one address, and passes all others:
 //! these are the controls.
 
+use std::collections::BTreeMap;
+
 use hairpin_fixtures::lan::without_ipv6;
 use hairpin_harness::options::link;
 use hairpin_harness::{
@@ -16,7 +18,8 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
-pub(crate) const RULES: &[Rule] = &[DONE, SENT_BACK, REDIRECTED, ON_THE_WAY, LIVES, LIMITS, QUEUES];
+pub(crate) const RULES: &[Rule] =
+    &[DONE, SENT_BACK, REDIRECTED, ON_THE_WAY, LIVES, LIMITS, QUEUES, TOLD];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Xdp];
 
@@ -337,11 +340,62 @@ fn a_queue_for_each_of_the_senders() {
             for end in ["a:eth0", "b:eth0"] {
                 lab.expect_to_settle(end, true).await?;
             }
+            let before = counted(&lab, "b:eth0").await?;
             expect_marked(&mut lab, "nobody").await?;
+            let after = counted(&lab, "b:eth0").await?;
+            let (seen, came) =
+                (after.seen - before.seen, (after.kernel - before.kernel).rx_packets);
+            let claim = format!("{rx} queues tell together what came");
+            lab.claim(&claim, seen == came && seen > 1, format!("{seen} of {came}"))?;
         }
         lab.clear_xdp("b:eth0").await?;
         lab.set_channels("b:eth0", 1, 1)?;
         lab.expect_to_settle("b:eth0", true).await?;
         expect_marked(&mut lab, "b other").await
+    });
+}
+
+const TOLD: Rule = Rule {
+    id: "veth.xdp.its-own-counters-tell-of-redirects",
+    promise: "an end's own counters tell what its program had sent elsewhere; those of the end that \
+              it left by tell that, and what was too long for the other; what could not be sent \
+              elsewhere at all the receiver counts as dropped",
+    source: Source {
+        cite: "veth_get_ethtool_stats, veth_rq_stats_desc and veth_tq_stats_desc; veth_xdp_rcv_skb",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// What is redirected, sent so, not sent so, and dropped where it came in.
+async fn redirects(lab: &CaseLab) -> Result<[u64; 4], Stop> {
+    let (came, left) = (lab.own_counters("b:eth0")?, lab.own_counters("b:eth1")?);
+    let dropped = lab.counters("b:eth0").await?.rx_dropped;
+    let of = |all: &BTreeMap<String, u64>, name: &str| all.get(name).copied().unwrap_or_default();
+    let sent = ["tx_queue_0_xdp_xmit", "tx_queue_0_xdp_xmit_errors"].map(|name| of(&left, name));
+    Ok([of(&came, "rx_queue_0_xdp_redirect"), sent[0], sent[1], dropped])
+}
+
+#[test]
+fn its_own_counters_tell_of_redirects() {
+    check(&TOLD, async |case| {
+        let mut lab = case.lab(&cables()).await?;
+        lab.set_xdp("b:eth0", MARKED, &Xdp::Redirect("b:eth1".into())).await?;
+        lab.set_xdp("c:eth0", MARKED, &Xdp::Pass).await?;
+        for (what, bytes, to, wanted) in [
+            ("sent elsewhere", 1018, "c other", [1, 1, 0, 0]),
+            ("too long", 1019, "nobody", [1, 0, 1, 0]),
+            ("to a link that is down", 1018, "nobody", [0, 0, 0, 1]),
+        ] {
+            lab.set_mtu("c:eth0", 1000).await?;
+            lab.set_up("b:eth1", wanted[3] == 0).await?;
+            let before = redirects(&lab).await?;
+            lab.expect_shot("a", &Shot::to(MARKED).bytes(bytes), to).await?;
+            let after = redirects(&lab).await?;
+            let seen: Vec<u64> = after.iter().zip(before).map(|(after, b)| after - b).collect();
+            lab.claim(&format!("{what}: {wanted:?}"), seen == wanted, format!("{seen:?}"))?;
+        }
+        Ok(())
     });
 }

@@ -6,7 +6,7 @@
 //! ```
 
 use hairpin_fixtures::lan::without_ipv6;
-use hairpin_harness::options::link::CARRIER as IT_HAS;
+use hairpin_harness::options::link::{CARRIER as IT_HAS, OPERSTATE};
 use hairpin_harness::{
     CaseLab, Mac, Offload, Rule, Shot, Source, Stop, Strength, Tag, Topology, check,
 };
@@ -14,7 +14,7 @@ use rstest::rstest;
 
 use super::{NEEDS, NEW, cable};
 
-pub(crate) const RULES: &[Rule] = &[ADDRESS, OFFLOADS, STAMPS, COMES_UP, LOST];
+pub(crate) const RULES: &[Rule] = &[ADDRESS, OFFLOADS, STAMPS, COMES_UP, LOST, STATE, LISTED];
 
 const ADDRESS: Rule = Rule {
     id: "vlan.below.an-address-that-was-given-to-none-is-followed",
@@ -169,5 +169,60 @@ fn what_it_cannot_send_is_dropped() {
             lab.claim(&claim, seen == (sent, dropped), format!("{seen:?}"))?;
         }
         Ok(())
+    });
+}
+
+const STATE: Rule = Rule {
+    id: "vlan.below.its-state-is-known",
+    promise: "a VLAN's link that is born on one that runs is told as up once it is",
+    source: Source {
+        cite: "register_vlan_dev, linkwatch_fire_event, net/8021q/vlan.c; RFC 2863, ifOperStatus",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn its_state_is_known() {
+    const UP: u64 = 6;
+    check(&STATE, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        lab.grow(|lan| lan.vlan("a:v7", "a:eth0", 7)).await?;
+        lab.expect_to_become("a:v7", OPERSTATE, UP).await
+    });
+}
+
+const LISTED: Rule = Rule {
+    id: "vlan.below.lists-its-addresses-while-it-is-up",
+    promise: "the link below has the further addresses of a VLAN's link on its list, and one of its \
+              own that it was given, while that is up, and not while it is down",
+    source: Source {
+        cite: "vlan_dev_set_rx_mode, vlan_dev_stop and vlan_dev_set_mac_address, net/8021q",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn lists_its_addresses_while_it_is_up() {
+    const FURTHER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x34]);
+    check(&LISTED, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        lab.set_up("a:v5", false).await?;
+        lab.set_mac("a:v5", NEW).await?;
+        lab.add_filter("a:v5", FURTHER, false).await?;
+        for up in [false, true, false, true] {
+            lab.set_up("a:v5", up).await?;
+            let listed = lab.filters("a:eth0").await?;
+            for mac in [NEW, FURTHER] {
+                let seen = listed.contains(&mac);
+                lab.claim(&format!("up {up}: {mac} is listed: {up}"), seen == up, seen)?;
+            }
+        }
+        lab.delete_filter("a:v5", FURTHER).await?;
+        let listed = lab.filters("a:eth0").await?.contains(&FURTHER);
+        lab.claim("one that was deleted is not", !listed, listed)
     });
 }

@@ -14,7 +14,7 @@ use rstest::rstest;
 use super::NEEDS;
 use super::priority::tagging;
 
-pub(crate) const RULES: &[Rule] = &[NAMED, UNTAKEN, SET, CONFIG, FILE, RENAMED];
+pub(crate) const RULES: &[Rule] = &[NAMED, BORN, UNTAKEN, SET, CONFIG, FILE, RENAMED];
 
 const NAMED: Rule = Rule {
     id: "vlan.older.named-as-was-said",
@@ -54,6 +54,28 @@ fn named_as_was_said(#[case] kind: u32, #[case] name: &str, #[case] told: &str) 
         lab.vconfig(&*link, Vconfig::Delete, 0, 0)?;
         let links = lab.sights("a")?.links;
         lab.claim("gone", !links.contains(name), format!("{links:?}"))
+    });
+}
+
+const BORN: Rule = Rule {
+    id: "vlan.older.born-as-any-other",
+    promise: "a VLAN's link that is made by the older call hides its tags, as others do unless told",
+    source: Source { cite: "register_vlan_device, net/8021q/vlan.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn born_as_any_other() {
+    check(&BORN, async |case| {
+        let mut lab = case.lab(&tagging()).await?;
+        lab.vconfig("a:eth0", Vconfig::Add, 7, 0)?;
+        for link in ["v5", "eth0.7"] {
+            let lines = lab.vlan_file("a", link)?;
+            let reorders = lines.iter().any(|line| line.contains("REORDER_HDR: 1"));
+            lab.claim(&format!("{link} reorders"), reorders, format!("{lines:?}"))?;
+        }
+        Ok(())
     });
 }
 

@@ -11,7 +11,7 @@ use hairpin_harness::{Bridge, Need, Rule, Shot, Source, Strength, Tag, Topology,
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[EGRESS, INGRESS, TOLD, SHARED];
+pub(crate) const RULES: &[Rule] = &[EGRESS, INGRESS, TOLD, SHARED, MANY];
 
 const NEEDS_BRIDGE: &[Need] = &[Need::Driver("veth"), Need::Driver("vlan"), Need::Driver("bridge")];
 
@@ -216,5 +216,30 @@ fn each_of_many_has_its_own() {
             }
         }
         Ok(())
+    });
+}
+
+const MANY: Rule = Rule {
+    id: "vlan.priority.very-many-are-told",
+    promise: "a link tells all of its mappings, also when they are more than all else that is told \
+              of it",
+    source: Source {
+        cite: "vlan_get_size and vlan_fill_info, net/8021q/vlan_netlink.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn very_many_are_told() {
+    check(&MANY, async |case| {
+        let mut lab = case.lab(&tagging()).await?;
+        let wanted: BTreeMap<u32, u32> = (0..300).map(|from| (from, 1 + from % 7)).collect();
+        for (from, to) in &wanted {
+            lab.set_priority("a:v5", Way::Egress, *from, *to).await?;
+        }
+        let told = lab.priorities("a:v5", Way::Egress).await?;
+        lab.claim("300 are told, as set", told == wanted, format!("{told:?}"))
     });
 }
