@@ -15,7 +15,9 @@ use hairpin_model::{Error, Family, Mac};
 use ipnet::IpNet;
 use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::AddressHeaderFlags;
-use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
+use rtnetlink::packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
 use rtnetlink::packet_route::neighbour_table::{NeighbourTableAttribute, NeighbourTableMessage};
 use rtnetlink::packet_route::route::RouteType;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -92,6 +94,19 @@ impl Netlink {
         Ok(())
     }
 
+    /// The neighbours that are being asked for, while what is to be sent to them waits (`true`), and
+    /// those of whom it is known that nobody answers.
+    pub(crate) async fn unresolved(&self, family: Family) -> Result<Vec<(IpAddr, bool)>, Refused> {
+        let request = self.handle.neighbours().get().set_address_family(address_family(family));
+        let found: Vec<NeighbourMessage> = request.execute().try_collect().await?;
+        let unresolved = |entry: &NeighbourMessage| match entry.header.state {
+            NeighbourState::Incomplete => Some((destination(entry)?, true)),
+            NeighbourState::Failed => Some((destination(entry)?, false)),
+            _ => None,
+        };
+        Ok(found.iter().filter_map(unresolved).collect())
+    }
+
     /// Forgets one neighbour, if it is known.
     pub(crate) async fn forget_neighbour(&self, index: u32, ip: IpAddr) -> Result<(), Refused> {
         let mut entry = self.handle.neighbours().add(index, ip);
@@ -153,7 +168,6 @@ const fn address_family(family: Family) -> AddressFamily {
 }
 
 fn is_learned(entry: &NeighbourMessage) -> bool {
-    use rtnetlink::packet_route::neighbour::NeighbourState;
     !matches!(entry.header.state, NeighbourState::Permanent | NeighbourState::Noarp)
         && entry.header.kind == RouteType::Unicast
 }

@@ -4,11 +4,13 @@
 //! What did not arrive is blocked if a later control from the same sender has been answered by
 //! another port, of the receiver or of a host on the way (the sender and the way are sound), and
 //! then one from a third host came out of the very socket that it is missing from (the receiver
-//! is). A connection is one way only if, besides, the receiver itself reached that place on the way.
+//! is). That is said only of controls that were sent when it waited for no neighbour any more: what
+//! waits for one is overtaken by what need not (`waiting`). A connection is one way only if, besides, the receiver itself reached that place on the way.
 //! See the parent module.
 
 mod datagram;
 mod stream;
+mod waiting;
 mod way;
 
 use std::fmt;
@@ -208,8 +210,8 @@ pub(crate) async fn flow(lab: &mut Lab, flow: &Flow<'_>) -> Result<Passage, Erro
     let losses = Losses::now(lab).await?;
     let counts = Counts::now(lab)?;
     let mut passage = match flow.transport {
-        Protocol::Tcp => stream::ask(lab, flow, at)?,
-        Protocol::Udp => datagram::ask(lab, flow, at)?,
+        Protocol::Tcp => stream::ask(lab, flow, at).await?,
+        Protocol::Udp => datagram::ask(lab, flow, at).await?,
     };
     losses.doubt(lab, std::iter::once(&mut passage.cell)).await?;
     way::tell(lab, flow.from, at.asked, &mut passage.cell)?;

@@ -179,9 +179,9 @@ fn an_address_of_its_own() {
 const MTU_BELOW: Rule = Rule {
     id: "vlan.mtu-of-the-link-below",
     promise: "a VLAN's link is born with the MTU of the link below, follows it down and takes none \
-              above",
+              above; one as short as it likes",
     source: Source {
-        cite: "vlan_dev_change_mtu and vlan_device_event, NETDEV_CHANGEMTU",
+        cite: "vlan_dev_change_mtu, vlan_setup (min_mtu) and vlan_device_event, NETDEV_CHANGEMTU",
         strength: Strength::Code,
     },
     article: &[],
@@ -200,7 +200,10 @@ fn mtu_of_the_link_below() {
         lab.set_mtu("a:eth0", 1500).await?;
         lab.expect_option("a:v5", link::MTU, 1400).await?;
         lab.set_mtu("a:v5", 1500).await?;
-        lab.expect_option("a:v5", link::MTU, 1500).await
+        lab.expect_option("a:v5", link::MTU, 1500).await?;
+        // Shorter than any IPv4 link may be.
+        lab.set_mtu("a:v5", 40).await?;
+        lab.expect_option("a:v5", link::MTU, 40).await
     });
 }
 

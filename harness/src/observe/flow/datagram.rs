@@ -10,11 +10,13 @@ use hairpin_model::{Error, Family};
 use super::super::answer::is_giving_up;
 use super::super::decode::{number, payload};
 use super::super::ears::broken;
+use super::waiting::await_neighbours;
 use super::{Controls, DEADLINE, Flow, Passage, Places, any, refusal};
 use crate::lab::Lab;
 
-pub(super) fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Passage, Error> {
-    let (probe, out, into) = (lab.take_probe(), lab.take_probe(), lab.take_probe());
+pub(super) async fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Passage, Error> {
+    let probe = lab.take_probe();
+    let rounds = [(); 2].map(|()| (lab.take_probe(), lab.take_probe()));
     let open = |host: &str, port: u16| -> Result<UdpSocket, Error> {
         let socket = lab.inside(host, || UdpSocket::bind(any(flow.family, port)))?;
         let socket = socket.map_err(|error| broken("open a UDP socket", &error))?;
@@ -34,10 +36,21 @@ pub(super) fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Passage,
         return Ok(Passage::new(Verdict::Refused(refusal(&error))));
     }
     let aside = open(flow.from, 0)?;
-    send(&aside, out, at.aside)?;
-    let sent = heard_before(&other, out, out)?.0;
-    send(&third, into, at.own)?;
-    let (heard, times, source) = heard_before(&asked, into, probe)?;
+    let mut controls = Controls { sent: true, heard: true };
+    let (mut times, mut source) = (0, None);
+    for (out, into) in rounds {
+        send(&aside, out, at.aside)?;
+        let sent = heard_before(&other, out, out)?.0;
+        send(&third, into, at.own)?;
+        let (heard, more, from) = heard_before(&asked, into, probe)?;
+        controls = Controls { sent: controls.sent && sent, heard: controls.heard && heard };
+        (times, source) = (times + more, source.or(from));
+        if times > 0 {
+            break;
+        }
+        // It may have been overtaken: the second controls are behind all that waits now.
+        await_neighbours(lab, flow.family).await?;
+    }
     // See `ping` for why a late one is no refusal.
     let refused = pending_error(&sender)?.map(|error| refusal(&error));
     let refused = refused.filter(|refusal| !is_giving_up(refusal, asked_at.elapsed()));
@@ -45,7 +58,7 @@ pub(super) fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Passage,
         (1, _) => Passage::reached(Verdict::Delivered, source),
         (n, _) if n > 1 => Passage::reached(Verdict::Duplicated(n), source),
         (_, Some(refusal)) => Passage::new(Verdict::Refused(refusal)),
-        _ => Passage::missing(Verdict::Blocked, flow, Controls { sent, heard }),
+        _ => Passage::missing(Verdict::Blocked, flow, controls),
     })
 }
 

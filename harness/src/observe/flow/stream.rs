@@ -19,6 +19,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::super::answer::{icmp_refusal, is_giving_up};
 use super::super::decode::{number, payload};
 use super::super::ears::{broken, wait_readable};
+use super::waiting::await_neighbours;
 use super::{Controls, DEADLINE, Flow, Passage, Places, any, refusal};
 use crate::lab::Lab;
 
@@ -26,7 +27,7 @@ use crate::lab::Lab;
 /// later is found when they are through.
 const GRACE: Duration = Duration::from_millis(2);
 
-pub(super) fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Passage, Error> {
+pub(super) async fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Passage, Error> {
     let mut ends = Ends::open(lab, flow)?;
     let probe = lab.take_probe();
     let asked_at = Instant::now();
@@ -43,6 +44,7 @@ pub(super) fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Passage,
             break;
         }
         let (round, third) = ends.run_controls(lab, flow, at)?;
+        await_neighbours(lab, flow.family).await?;
         controls =
             Controls { sent: controls.sent && round.sent, heard: controls.heard && round.heard };
         thirds.extend(third);

@@ -9,14 +9,17 @@
 use std::net::Ipv6Addr;
 
 use hairpin_fixtures::ipvlan_lan;
+use hairpin_fixtures::lan::quiet;
 use hairpin_harness::options::link;
 use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
-use hairpin_harness::{CaseLab, Mac, Offload, Rule, Source, Standing, Stop, Strength, check};
+use hairpin_harness::{
+    CaseLab, Family, Mac, Offload, Rule, Source, Standing, Stop, Strength, check,
+};
 use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ETHTOOL, INTERFACE_ID, FILTERS, OFFLOADS];
+pub(crate) const RULES: &[Rule] = &[ETHTOOL, INTERFACE_ID, FILTERS, OFFLOADS, FORGETS];
 
 const ETHTOOL: Rule = Rule {
     id: "ipvlan.told.as-fast-as-its-parent",
@@ -182,5 +185,38 @@ fn sums_and_segments_are_left_to_its_parent() {
             lab.delete_last().await?;
         }
         Ok(())
+    });
+}
+
+const FORGETS: Rule = Rule {
+    id: "ipvlan.told.a-new-address-of-its-parent-is-its-own",
+    promise: "when a parent's Ethernet address changes, its children have the new one at once, and \
+              forget whom they have asked for with the old one",
+    source: Source {
+        cite: "ipvlan_device_event, NETDEV_CHANGEADDR, drivers/net/ipvlan/ipvlan_main.c; \
+               arp_netdev_event, net/ipv4/arp.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_new_address_of_its_parent_is_its_own() {
+    const NEW: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x41]);
+    check(&FORGETS, async |case| {
+        let mut lab = case.lab(&quiet(ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge))).await?;
+        let e = lab.topology().address_of("e", Family::V4).expect("it has one");
+        let cell = lab.ping(Family::V4, "c1", "e").await?;
+        lab.claim("c1 reaches e", cell.verdict.symbol() == '+', &cell.verdict)?;
+        let known = lab.neighbour("c1", e).await?;
+        lab.claim("it knows e", known == Some(lab.mac("e:e0")), format!("{known:?}"))?;
+        lab.set_mac("p:p0", NEW).await?;
+        let own = lab.link("c1:i0").await?.mac;
+        lab.claim("it has the new address", own == NEW, own)?;
+        let known = lab.neighbour("c1", e).await?;
+        lab.claim("it has forgotten e", known.is_none(), format!("{known:?}"))?;
+        let cell = lab.ping(Family::V4, "c1", "e").await?;
+        lab.claim("and reaches it again", cell.verdict.symbol() == '+', &cell.verdict)
     });
 }

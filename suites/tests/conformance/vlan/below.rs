@@ -6,15 +6,17 @@
 //! ```
 
 use hairpin_fixtures::lan::without_ipv6;
-use hairpin_harness::options::link::{CARRIER as IT_HAS, OPERSTATE};
+use hairpin_harness::options::link::{ALLMULTI, CARRIER as IT_HAS, OPERSTATE, PROMISCUITY};
 use hairpin_harness::{
-    CaseLab, Mac, Offload, Rule, Shot, Source, Stop, Strength, Tag, Topology, check,
+    CaseLab, Family, Filter, Mac, Need, Offload, Rule, Shot, Source, Stop, Strength, Tag, Topology,
+    check,
 };
 use rstest::rstest;
 
 use super::{NEEDS, NEW, cable};
 
-pub(crate) const RULES: &[Rule] = &[ADDRESS, OFFLOADS, STAMPS, COMES_UP, LOST, STATE, LISTED];
+pub(crate) const RULES: &[Rule] =
+    &[ADDRESS, OFFLOADS, STAMPS, COMES_UP, LOST, STATE, LISTED, FILTERS, SENDER, GONE];
 
 const ADDRESS: Rule = Rule {
     id: "vlan.below.an-address-that-was-given-to-none-is-followed",
@@ -196,7 +198,8 @@ fn its_state_is_known() {
 const LISTED: Rule = Rule {
     id: "vlan.below.lists-its-addresses-while-it-is-up",
     promise: "the link below has the further addresses of a VLAN's link on its list, and one of its \
-              own that it was given, while that is up, and not while it is down",
+              own that it was given, while that is up, and not while it is down; the VLAN's link need \
+              not take everything for them",
     source: Source {
         cite: "vlan_dev_set_rx_mode, vlan_dev_stop and vlan_dev_set_mac_address, net/8021q",
         strength: Strength::Code,
@@ -215,6 +218,7 @@ fn lists_its_addresses_while_it_is_up() {
         lab.add_filter("a:v5", FURTHER, false).await?;
         for up in [false, true, false, true] {
             lab.set_up("a:v5", up).await?;
+            lab.expect_option("a:v5", PROMISCUITY, 0).await?;
             let listed = lab.filters("a:eth0").await?;
             for mac in [NEW, FURTHER] {
                 let seen = listed.contains(&mac);
@@ -224,5 +228,105 @@ fn lists_its_addresses_while_it_is_up() {
         lab.delete_filter("a:v5", FURTHER).await?;
         let listed = lab.filters("a:eth0").await?.contains(&FURTHER);
         lab.claim("one that was deleted is not", !listed, listed)
+    });
+}
+
+const FILTERS: Rule = Rule {
+    id: "vlan.below.asks-for-nothing-of-itself",
+    promise: "a VLAN's link that is born on one that takes everything, or all groups, asks for neither \
+              itself when it comes up",
+    source: Source {
+        cite: "vlan_dev_init and vlan_dev_open, net/8021q/vlan_dev.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("vlan"), Need::AllmultiCount],
+};
+
+#[rstest]
+#[case::promisc(Filter::Promisc)]
+#[case::allmulti(Filter::Allmulti)]
+fn asks_for_nothing_of_itself(#[case] filter: Filter) {
+    check(&FILTERS, async |case| {
+        let lan = Topology::new("cable").host("a").host("b").cable("a:eth0", "b:eth0");
+        let mut lab = case.lab(&without_ipv6(lan)).await?;
+        let count = if filter == Filter::Promisc { PROMISCUITY } else { ALLMULTI };
+        lab.set_filter("a:eth0", filter, true).await?;
+        lab.expect_option("a:eth0", count, 1).await?;
+        // A cable takes everything anyway if an address is on its list.
+        lab.grow(|lan| lan.vlan("a:v7", "a:eth0", 7).without_address("a:v7")).await?;
+        lab.expect_option("a:eth0", count, 1).await?;
+        // It would if it were told to.
+        lab.set_filter("a:v7", filter, true).await?;
+        lab.expect_option("a:eth0", count, 2).await
+    });
+}
+
+const SENDER: Rule = Rule {
+    id: "vlan.below.what-it-sends-bears-its-own-address",
+    promise: "what a VLAN's link sends bears its own address and not that of the link below, whether \
+              that puts tags into frames or it does so itself",
+    source: Source {
+        cite: "vlan_dev_hard_header and vlan_passthru_hard_header, net/8021q/vlan_dev.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::tagged_below(true)]
+#[case::tagged_by_itself(false)]
+fn what_it_sends_bears_its_own_address(#[case] below: bool) {
+    check(&SENDER, async |case| {
+        let lan = Topology::new("own-address").host("a").host("b").cable("a:eth0", "b:eth0");
+        let lan = lan.vlan("b:v5", "b:eth0", 5).address("b:v5", "192.0.2.2/24");
+        let mut lab = case.lab(&without_ipv6(lan)).await?;
+        lab.set_offload("a:eth0", Offload::TxTags, below)?;
+        let own = |lan: Topology| {
+            lan.vlan("a:v5", "a:eth0", 5).mac("a:v5", NEW).address("a:v5", "192.0.2.1/24")
+        };
+        lab.grow(own).await?;
+        for (from, to) in [("a", "b"), ("b", "a")] {
+            let cell = lab.ping(Family::V4, from, to).await?;
+            lab.claim(
+                &format!("{from} reaches {to}"),
+                cell.verdict.symbol() == '+',
+                &cell.verdict,
+            )?;
+            let what = if from == "a" { "echo request" } else { "echo reply" };
+            let mut on_cable =
+                cell.seen.iter().filter(|seen| seen.link == "a:eth0" && seen.what == what);
+            let headers = on_cable.next().and_then(|seen| seen.headers.as_ref());
+            let own = headers.map(|headers| headers.from);
+            lab.claim(&format!("the {what} bears {NEW}"), own == Some(NEW), format!("{own:?}"))?;
+        }
+        Ok(())
+    });
+}
+
+const GONE: Rule = Rule {
+    id: "vlan.below.all-go-with-it",
+    promise: "all VLANs' links go when the link below is deleted, and nothing is left of them",
+    source: Source {
+        cite: "vlan_device_event, NETDEV_UNREGISTER, net/8021q/vlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn all_go_with_it() {
+    check(&GONE, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        lab.grow(|lan| lan.vlan("a:v7", "a:eth0", 7).vlan("a:v9", "a:eth0", 9)).await?;
+        lab.delete("a:eth0").await?;
+        for link in ["a:v5", "a:v7", "a:v9"] {
+            let there = lab.exists(link)?;
+            lab.claim(&format!("{link} is gone"), !there, "it is there")?;
+        }
+        let lines = lab.vlan_file("a", "config")?;
+        lab.claim("no VLAN is listed", lines.len() == 2, format!("{lines:?}"))
     });
 }

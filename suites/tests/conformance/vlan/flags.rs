@@ -138,7 +138,7 @@ fn nonsense_is_refused(#[case] told: &[(LinkOption, u64)], #[case] errno: Errno)
 const LOOSE: Rule = Rule {
     id: "vlan.flags.loose-binding-stays-up",
     promise: "a VLAN's link with loose binding stays up when the link below goes down and may come \
-              up over one that is down; another may not",
+              up over one that is down, and it stays down when that comes up; another may not",
     source: Source {
         cite: "vlan_dev_open and vlan_device_event, net/8021q; ip-link(8), loose_binding",
         strength: Strength::Documented,
@@ -162,7 +162,10 @@ fn loose_binding_stays_up() {
             let seen = lab.link("a:v5").await?.up;
             lab.claim(&format!("it is up with the link below {up}"), seen, seen)?;
         }
-        Ok(())
+        lab.set_up("a:v5", false).await?;
+        lab.set_up("a:eth0", true).await?;
+        let seen = lab.link("a:v5").await?.up;
+        lab.claim("it stays down", !seen, seen)
     });
 }
 

@@ -7,7 +7,11 @@
 use std::collections::BTreeMap;
 
 use hairpin_fixtures::lan::without_ipv6;
-use hairpin_harness::{Bridge, Need, Rule, Shot, Source, Strength, Tag, Topology, Way, check};
+use hairpin_harness::{
+    Bridge, Need, Offload, Rule, Shot, Source, Strength, Tag, Topology, Way, check,
+};
+
+use rstest::rstest;
 
 use super::NEEDS;
 
@@ -31,7 +35,8 @@ pub(super) fn tagging() -> Topology {
 const EGRESS: Rule = Rule {
     id: "vlan.priority.from-the-kernel-into-the-tag",
     promise: "a frame leaves with the priority in its tag that its priority within the kernel is \
-              mapped to, and with none where that is not mapped",
+              mapped to, and with none where that is not mapped, whether the link below puts tags \
+              into frames or the VLAN's does so itself",
     source: Source {
         cite: "vlan_dev_get_egress_qos_mask, net/8021q; ip-link(8), egress-qos-map",
         strength: Strength::Documented,
@@ -40,10 +45,13 @@ const EGRESS: Rule = Rule {
     needs: NEEDS,
 };
 
-#[test]
-fn from_the_kernel_into_the_tag() {
+#[rstest]
+#[case::tagged_below(true)]
+#[case::tagged_by_itself(false)]
+fn from_the_kernel_into_the_tag(#[case] below: bool) {
     check(&EGRESS, async |case| {
         let mut lab = case.lab(&tagging()).await?;
+        lab.set_offload("a:eth0", Offload::TxTags, below)?;
         let b = lab.mac("b:v5");
         let leaves = async |urgency: u8, lab: &mut hairpin_harness::CaseLab| {
             let fate = lab.expect_shot("a", &Shot::to(b).urgency(urgency), "b host").await?;
