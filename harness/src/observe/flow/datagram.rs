@@ -38,7 +38,11 @@ pub(super) async fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Pa
     let aside = open(flow.from, 0)?;
     let mut controls = Controls { sent: true, heard: true };
     let (mut times, mut source) = (0, None);
-    for (out, into) in rounds {
+    for (round, (out, into)) in rounds.into_iter().enumerate() {
+        if round > 0 {
+            // The first may have overtaken it: these are behind all that waits now.
+            await_neighbours(lab, flow.family).await?;
+        }
         send(&aside, out, at.aside)?;
         let sent = heard_before(&other, out, out)?.0;
         send(&third, into, at.own)?;
@@ -48,8 +52,6 @@ pub(super) async fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Pa
         if times > 0 {
             break;
         }
-        // It may have been overtaken: the second controls are behind all that waits now.
-        await_neighbours(lab, flow.family).await?;
     }
     // See `ping` for why a late one is no refusal.
     let refused = pending_error(&sender)?.map(|error| refusal(&error));

@@ -38,15 +38,17 @@ pub(super) async fn ask(lab: &mut Lab, flow: &Flow<'_>, at: Places) -> Result<Pa
     let mut controls = Controls { sent: true, heard: true };
     let mut thirds = Vec::new();
     let mut end = ends.end_of(&sender, GRACE)?;
-    for _round in 0..2 {
+    for round in 0..2 {
         // An error is told once: who has heard it must not ask again.
         if !matches!(end, End::Pending) {
             break;
         }
-        let (round, third) = ends.run_controls(lab, flow, at)?;
-        await_neighbours(lab, flow.family).await?;
+        if round > 0 {
+            await_neighbours(lab, flow.family).await?;
+        }
+        let (came, third) = ends.run_controls(lab, flow, at)?;
         controls =
-            Controls { sent: controls.sent && round.sent, heard: controls.heard && round.heard };
+            Controls { sent: controls.sent && came.sent, heard: controls.heard && came.heard };
         thirds.extend(third);
         end = ends.end_of(&sender, Duration::ZERO)?;
     }
