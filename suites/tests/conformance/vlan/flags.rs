@@ -163,7 +163,7 @@ fn loose_binding_stays_up() {
             lab.claim(&format!("it is up with the link below {up}"), seen, seen)?;
         }
         lab.set_up("a:v5", false).await?;
-        lab.set_up("a:eth0", true).await?;
+        lab.expect_to_settle("a:eth0", true).await?;
         let seen = lab.link("a:v5").await?.up;
         lab.claim("it stays down", !seen, seen)
     });
