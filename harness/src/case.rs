@@ -23,7 +23,7 @@ use hairpin_model::topology::LinkName;
 use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology, journey};
 
 use crate::lab::options::LinkOption;
-use crate::lab::{Lab, Queue};
+use crate::lab::{Lab, Offload, Queue};
 use crate::observe::{self, Asked, Emerged, Fate, Flow, HeardBpdu, Passage, Recording, Shot};
 use crate::{events, needs, program, report};
 
@@ -572,6 +572,19 @@ impl CaseLab {
         let seen = self.lab.await_option(&link, option, value).await;
         let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
         self.claim(&format!("{link} comes to have {option} {value}"), seen.is_ok(), what)
+    }
+
+    /// Holds that a link comes to do something for the stack, or no longer to.
+    pub async fn expect_offload(
+        &self,
+        link: impl Into<LinkName>,
+        offload: Offload,
+        on: bool,
+    ) -> Result<(), Stop> {
+        let link = link.into();
+        let seen = self.lab.await_offload(&link, offload, on).await;
+        let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
+        self.claim(&format!("{link} comes to have {offload} {on}"), seen.is_ok(), what)
     }
 
     /// Holds that a host comes to have an Ethernet address for an IP address without having asked.

@@ -10,7 +10,9 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::Lab;
+use super::options::BECOME;
 use super::tables::{u16_at, u32_at};
+use crate::netlink::plain::{EventKind, Events};
 use crate::sys::ioctl;
 
 /// Something that a link does for the stack.
@@ -130,6 +132,31 @@ impl Lab {
     pub fn offload(&self, link: impl Into<LinkName>, offload: Offload) -> Result<bool, Error> {
         let ([get, _], bit) = offload.commands();
         Ok(self.bits(&link.into(), get)? & bit != 0)
+    }
+
+    /// Waits until a link does something for the stack, or no longer: a link on another hears of what
+    /// that does, since 7.3 at the latest a moment later.
+    pub async fn await_offload(
+        &self,
+        link: impl Into<LinkName>,
+        offload: Offload,
+        on: bool,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let mut events = Events::subscribe(&self.node(&link.netns)?.ns, &[EventKind::Link])?;
+        let watch = async {
+            while self.offload(&link, offload)? != on {
+                events.next().await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(BECOME, watch).await.unwrap_or_else(|_| {
+            Err(Error::new(
+                format!("{offload} of `{link}` was not {on} within {} s", BECOME.as_secs()),
+                format!("lab of topology `{}`", self.topology.name),
+                "does it follow the link that it stands on?",
+            ))
+        })
     }
 
     fn bits(&self, link: &LinkName, get: u32) -> Result<u32, Error> {

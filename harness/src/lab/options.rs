@@ -418,7 +418,7 @@ pub mod vlan {
 }
 
 /// How long an option may take to change of itself: the spanning tree takes several seconds.
-const BECOME: Duration = Duration::from_secs(20);
+pub(super) const BECOME: Duration = Duration::from_secs(20);
 
 pub(super) const IFLA_LINKINFO: u16 = 18;
 const IFLA_PROTINFO: u16 = 12;

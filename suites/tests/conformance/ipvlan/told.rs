@@ -178,9 +178,7 @@ fn sums_and_segments_are_left_to_its_parent() {
             let newer = left.map(|offload| ("c2:i1", offload, true));
             let born = inherited.map(|offload| ("c2:i1", offload, on));
             for (child, offload, wanted) in older.into_iter().chain(newer).chain(born) {
-                let seen = lab.offload(child, offload)?;
-                let claim = format!("its parent {on}: {child} {offload}: {wanted}");
-                lab.claim(&claim, seen == wanted, seen)?;
+                lab.expect_offload(child, offload, wanted).await?;
             }
             lab.delete_last().await?;
         }

@@ -73,8 +73,7 @@ fn sums_and_segments_are_left_to_the_parent() {
                 lab.set_offload("p:p0", offload, on)?;
             }
             lab.set_offload("p:p0", Offload::Gso, on)?;
-            let seen = lab.offload("c1:c0", Offload::Gso)?;
-            lab.claim(&format!("its parent {on}: {}", Offload::Gso), seen == on, seen)?;
+            lab.expect_offload("c1:c0", Offload::Gso, on).await?;
             for offload in left {
                 let seen = lab.offload("c1:c0", offload)?;
                 lab.claim(&format!("its parent {on}: {offload}"), seen, seen)?;
