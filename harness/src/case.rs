@@ -5,6 +5,8 @@
 //! (we cannot tell), and at the end refuses a case that showed something blocked and never showed
 //! the same pair reachable.
 
+mod awaited;
+mod flow;
 mod patience;
 pub(crate) mod shell;
 
@@ -20,11 +22,11 @@ use futures::FutureExt;
 use hairpin_model::event::Outcome;
 use hairpin_model::grid::{Drawing, Grid, Verdict};
 use hairpin_model::topology::LinkName;
-use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology, journey};
+use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology};
 
 use crate::lab::options::LinkOption;
-use crate::lab::{Lab, Offload, Queue};
-use crate::observe::{self, Asked, Emerged, Fate, Flow, HeardBpdu, Passage, Recording, Shot};
+use crate::lab::{Lab, Queue};
+use crate::observe::{self, Asked, Emerged, Fate, Flow, HeardBpdu, Recording, Shot};
 use crate::{events, needs, program, report};
 
 pub use patience::Since;
@@ -329,11 +331,6 @@ impl Drop for CaseLab {
     }
 }
 
-/// Whether what is observed is to be observed again without taps, which must change nothing.
-fn compares_taps() -> bool {
-    std::env::var_os("HAIRPIN_TAPS").is_some_and(|value| value == "compare")
-}
-
 impl Deref for CaseLab {
     type Target = Lab;
 
@@ -346,6 +343,11 @@ impl DerefMut for CaseLab {
     fn deref_mut(&mut self) -> &mut Lab {
         &mut self.lab
     }
+}
+
+/// Whether what is observed is to be observed again without taps, which must change nothing.
+fn compares_taps() -> bool {
+    std::env::var_os("HAIRPIN_TAPS").is_some_and(|value| value == "compare")
 }
 
 impl CaseLab {
@@ -394,37 +396,6 @@ impl CaseLab {
         self.keep(&story);
         let line = format!("{} {from} -> {to}: drawn `{drawn}`, {}", grid.class, cell.verdict);
         Err(Stop::Fail(line, story))
-    }
-
-    /// Asks for a flow and holds what became of it against a symbol of a drawing.
-    pub async fn expect_flow(&mut self, flow: &Flow<'_>, symbol: char) -> Result<Passage, Stop> {
-        let passage = self.lab.flow(flow).await?;
-        let verdict = &passage.cell.verdict;
-        if let Verdict::Inconclusive(why) = verdict {
-            let what = format!("{flow} is inconclusive: {why}");
-            self.keep(&what);
-            let place = self.state.id.to_string();
-            return Err(Error::new(what, place, report::INCONCLUSIVE_HELP).into());
-        }
-        self.state.note_flow(flow, verdict);
-        let mut cell = passage.cell.clone();
-        journey::fold(&mut cell.seen);
-        let (from, to) = (flow.from.into(), flow.to.into());
-        events::emit(Event::Flow { title: flow.to_string(), from, to, cell });
-        let words = std::iter::once(verdict.to_string());
-        let words: Vec<String> =
-            words.chain(passage.counted.iter().map(ToString::to_string)).collect();
-        let holds = verdict.symbol() == symbol;
-        self.claim(&format!("{flow}: `{symbol}`"), holds, words.join("; "))?;
-        // Who was told that a packet was too long has learned it, and would send a shorter one.
-        let is_learned = flow.bytes.is_some() && matches!(verdict, Verdict::Refused(_));
-        if compares_taps() && !is_learned {
-            let untraced = self.lab.without_taps(async |lab| lab.flow(flow).await).await?;
-            let claim = format!("{flow}: the same without taps");
-            let same = untraced.cell.verdict == passage.cell.verdict;
-            self.claim(&claim, same, &untraced.cell.verdict)?;
-        }
-        Ok(passage)
     }
 
     /// Holds a fact against the promise; `observed` is told when it does not hold.
@@ -516,30 +487,6 @@ impl CaseLab {
         }
     }
 
-    /// Holds that a port becomes a member of a group, or ends to be one, within twenty seconds.
-    pub async fn expect_member(
-        &self,
-        port: impl Into<LinkName>,
-        group: &str,
-        member: bool,
-    ) -> Result<(), Stop> {
-        let port = port.into();
-        let seen = self.lab.await_member(&port, group, member).await;
-        let words = if member { "is" } else { "is no longer" };
-        let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
-        self.claim(&format!("{port} {words} a member of {group}"), seen.is_ok(), what)
-    }
-
-    /// Holds that a bridge comes to have a router behind a port, or none any more, within twenty
-    /// seconds.
-    pub async fn expect_router(&self, port: impl Into<LinkName>, is: bool) -> Result<(), Stop> {
-        let port = port.into();
-        let seen = self.lab.await_router(&port, is).await;
-        let words = if is { "comes to be" } else { "is no longer" };
-        let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
-        self.claim(&format!("{port} {words} a router's"), seen.is_ok(), what)
-    }
-
     /// Holds that a host is asked for memberships, by the next question that it hears, or failed to
     /// hear in ten seconds: [`crate::Asking::next`] or
     /// [`crate::Asking::next_for_a_group`].
@@ -558,65 +505,6 @@ impl CaseLab {
         let seen = heard.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
         self.claim(&format!("heard: {what}"), heard.is_ok(), seen)?;
         Ok(heard?)
-    }
-
-    /// Holds that what the kernel says of an option of a link becomes a value, within twenty
-    /// seconds.
-    pub async fn expect_to_become(
-        &self,
-        link: impl Into<LinkName>,
-        option: LinkOption,
-        value: u64,
-    ) -> Result<(), Stop> {
-        let link = link.into();
-        let seen = self.lab.await_option(&link, option, value).await;
-        let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
-        self.claim(&format!("{link} comes to have {option} {value}"), seen.is_ok(), what)
-    }
-
-    /// Holds that a link comes to do something for the stack, or no longer to.
-    pub async fn expect_offload(
-        &self,
-        link: impl Into<LinkName>,
-        offload: Offload,
-        on: bool,
-    ) -> Result<(), Stop> {
-        let link = link.into();
-        let seen = self.lab.await_offload(&link, offload, on).await;
-        let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
-        self.claim(&format!("{link} comes to have {offload} {on}"), seen.is_ok(), what)
-    }
-
-    /// Holds that a host comes to have an Ethernet address for an IP address without having asked.
-    pub async fn expect_neighbour(
-        &self,
-        host: &str,
-        ip: std::net::IpAddr,
-        mac: hairpin_model::Mac,
-    ) -> Result<(), Stop> {
-        let seen = self.lab.await_neighbour(host, ip, mac).await;
-        let what = seen.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
-        self.claim(&format!("{host} comes to have {ip} at {mac}"), seen.is_ok(), what)
-    }
-
-    /// Brings a link up or down, and holds that thereupon every link runs that stands on links that
-    /// do, and no other: for promises that speak of carrier. Elsewhere a lab that does not settle is
-    /// an error of ours.
-    pub async fn expect_to_settle(
-        &mut self,
-        link: impl Into<LinkName>,
-        up: bool,
-    ) -> Result<(), Stop> {
-        let link = link.into();
-        self.lab.switch(&link, up).await?;
-        let settled = self.lab.settle().await;
-        let words = if up { "up" } else { "down" };
-        let seen = settled.as_ref().err().map(|error| error.what.clone()).unwrap_or_default();
-        self.claim(
-            &format!("with {link} {words} all run that can, and no other"),
-            settled.is_ok(),
-            seen,
-        )
     }
 
     /// Holds what the kernel says of an option of a link against a value.

@@ -4,6 +4,7 @@
 //! nothing behind. Who reaches whom is asked by [`Lab::observe`]; everything else that a case can
 //! read or change is here.
 
+mod awaited;
 mod brctl;
 mod build;
 mod change;

@@ -120,6 +120,17 @@ pub(crate) fn drain(lab: &mut Lab) -> Result<(), Error> {
     drained
 }
 
+/// Does something with a lab's listeners, which are opened as they are needed and then kept.
+async fn with_listeners<T>(
+    lab: &mut Lab,
+    work: impl AsyncFnOnce(&mut Lab, &mut Listeners) -> T,
+) -> T {
+    let mut listeners = lab.listeners_mut().take().unwrap_or_default();
+    let worked = work(lab, &mut listeners).await;
+    *lab.listeners_mut() = Some(listeners);
+    worked
+}
+
 /// Observes one grid.
 pub(crate) async fn observe(lab: &mut Lab, class: Class) -> Result<Grid, Error> {
     let hosts = endpoints(lab).await?;
@@ -127,17 +138,16 @@ pub(crate) async fn observe(lab: &mut Lab, class: Class) -> Result<Grid, Error> 
         let all: Vec<usize> = (0..hosts.len()).collect();
         join_at(lab, &hosts, &all, frame::GROUP).await?;
     }
-    let mut listeners = lab.listeners_mut().take().unwrap_or_default();
-    let pinned = Pinned::here();
     let losses = losses::Losses::now(lab).await?;
     let counts = counted::Counts::now(lab)?;
-    let grid = match class.family() {
-        Some(family) => ping::observe(lab, &mut listeners, &hosts, family, None).await,
-        None => frame::observe(lab, &mut listeners, &hosts, class),
+    let observed = async |lab: &mut Lab, listeners: &mut Listeners| {
+        let _pinned = Pinned::here();
+        match class.family() {
+            Some(family) => ping::observe(lab, listeners, &hosts, family, None).await,
+            None => frame::observe(lab, listeners, &hosts, class),
+        }
     };
-    drop(pinned);
-    *lab.listeners_mut() = Some(listeners);
-    let mut grid = grid?;
+    let mut grid = with_listeners(lab, observed).await?;
     losses.doubt(lab, grid.cells.iter_mut().flatten()).await?;
     if !grid.is_whole() {
         grid.counted = counts.since(lab)?;
@@ -154,13 +164,12 @@ pub(crate) async fn ping(
 ) -> Result<Cell, Error> {
     let hosts = endpoints(lab).await?;
     let pair = (place(lab, &hosts, from)?, place(lab, &hosts, to)?);
-    let mut listeners = lab.listeners_mut().take().unwrap_or_default();
-    let pinned = Pinned::here();
     let losses = losses::Losses::now(lab).await?;
-    let grid = ping::observe(lab, &mut listeners, &hosts, family, Some(pair)).await;
-    drop(pinned);
-    *lab.listeners_mut() = Some(listeners);
-    let mut cell = grid?.cells[pair.0][pair.1].clone();
+    let observed = async |lab: &mut Lab, listeners: &mut Listeners| {
+        let _pinned = Pinned::here();
+        ping::observe(lab, listeners, &hosts, family, Some(pair)).await
+    };
+    let mut cell = with_listeners(lab, observed).await?.cells[pair.0][pair.1].clone();
     losses.doubt(lab, std::iter::once(&mut cell)).await?;
     Ok(cell)
 }
@@ -208,13 +217,12 @@ async fn shoot_by(
     from: (usize, Option<&Queue>),
     shot: &Shot,
 ) -> Result<Fate, Error> {
-    let mut listeners = lab.listeners_mut().take().unwrap_or_default();
-    let pinned = Pinned::here();
     let losses = losses::Losses::now(lab).await?;
-    let fate = frame::shoot(lab, &mut listeners, hosts, from, shot);
-    drop(pinned);
-    *lab.listeners_mut() = Some(listeners);
-    let mut fate = fate?;
+    let shoot = async |lab: &mut Lab, listeners: &mut Listeners| {
+        let _pinned = Pinned::here();
+        frame::shoot(lab, listeners, hosts, from, shot)
+    };
+    let mut fate = with_listeners(lab, shoot).await?;
     if let Some(why) = losses.since(lab).await? {
         for (_, proof) in &mut fate.missing {
             *proof = Err(why.clone());
@@ -251,13 +259,11 @@ async fn join_at(
     places: &[usize],
     group: Mac,
 ) -> Result<(), Error> {
-    let mut listeners = lab.listeners_mut().take().unwrap_or_default();
-    let opened = listeners.open_frames(lab, hosts);
-    let joined = opened.and_then(|()| {
+    let join = async |lab: &mut Lab, listeners: &mut Listeners| {
+        listeners.open_frames(lab, hosts)?;
         places.iter().try_for_each(|host| listeners.join(*host, hosts[*host].index, group))
-    });
-    *lab.listeners_mut() = Some(listeners);
-    joined?;
+    };
+    with_listeners(lab, join).await?;
     lab.apply_rx_modes().await
 }
 

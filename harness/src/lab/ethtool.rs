@@ -12,7 +12,7 @@ use hairpin_model::topology::LinkName;
 use super::Lab;
 use super::options::BECOME;
 use super::tables::{u16_at, u32_at};
-use crate::netlink::plain::{EventKind, Events};
+use crate::netlink::plain::EventKind;
 use crate::sys::ioctl;
 
 /// Something that a link does for the stack.
@@ -143,19 +143,14 @@ impl Lab {
         on: bool,
     ) -> Result<(), Error> {
         let link = link.into();
-        let mut events = Events::subscribe(&self.node(&link.netns)?.ns, &[EventKind::Link])?;
-        let watch = async {
-            while self.offload(&link, offload)? != on {
-                events.next().await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(BECOME, watch).await.unwrap_or_else(|_| {
-            Err(Error::new(
+        let is = async || Ok(self.offload(&link, offload)? == on);
+        let came = self.comes_to_hold(&link.netns, &[EventKind::Link], BECOME, is).await?;
+        came.then_some(()).ok_or_else(|| {
+            Error::new(
                 format!("{offload} of `{link}` was not {on} within {} s", BECOME.as_secs()),
                 format!("lab of topology `{}`", self.topology.name),
                 "does it follow the link that it stands on?",
-            ))
+            )
         })
     }
 

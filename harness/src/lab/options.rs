@@ -14,8 +14,7 @@ use super::Lab;
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::Refused;
 use crate::netlink::plain::{
-    self, ACK, AF_BRIDGE, Answer, EventKind, Events, Question, RTM_GETLINK, RTM_NEWLINK,
-    RTM_SETLINK,
+    self, ACK, AF_BRIDGE, Answer, EventKind, Question, RTM_GETLINK, RTM_NEWLINK, RTM_SETLINK,
 };
 use crate::ns::Ns;
 
@@ -562,19 +561,14 @@ impl Lab {
         limit: Duration,
     ) -> Result<(), Error> {
         let link = link.into();
-        let mut events = Events::subscribe(&self.node(&link.netns)?.ns, &[EventKind::Link])?;
-        let watch = async {
-            while self.option(&link, option).await? != Some(value) {
-                events.next().await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(limit, watch).await.unwrap_or_else(|_| {
-            Err(Error::new(
+        let is = async || Ok(self.option(&link, option).await? == Some(value));
+        let came = self.comes_to_hold(&link.netns, &[EventKind::Link], limit, is).await?;
+        came.then_some(()).ok_or_else(|| {
+            Error::new(
                 format!("`{link}` did not come to have {option} {value} in {} s", limit.as_secs()),
                 format!("lab of topology `{}`", self.topology.name),
                 "does the kernel tell of that option's changes?",
-            ))
+            )
         })
     }
 

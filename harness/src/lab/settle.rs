@@ -69,17 +69,10 @@ impl Lab {
     }
 
     async fn await_running(&self, link: &LinkName, should: bool) -> Result<(), Error> {
-        let mut events = Events::subscribe(&self.node(&link.netns)?.ns, LINK_EVENTS)?;
-        let watch = async {
-            // Subscribed first, then read again: no change can fall between the two.
-            while self.link(link).await?.running != should {
-                events.next().await;
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(DEADLINE, watch).await {
-            Ok(result) => result,
-            Err(_) => Err(self.overdue(link, should).await),
+        let is = async || Ok(self.link(link).await?.running == should);
+        match self.comes_to_hold(&link.netns, LINK_EVENTS, DEADLINE, is).await? {
+            true => Ok(()),
+            false => Err(self.overdue(link, should).await),
         }
     }
 

@@ -206,7 +206,7 @@ pub(crate) async fn flow(lab: &mut Lab, flow: &Flow<'_>) -> Result<Passage, Erro
     let (aside, port) = flow.beside();
     let aside = SocketAddr::new(address(lab, aside, flow.family)?, port);
     let at = Places { asked: flow.asked.unwrap_or(own), own, aside };
-    way::begin(lab)?;
+    way::begin(lab).await?;
     let losses = Losses::now(lab).await?;
     let counts = Counts::now(lab)?;
     let mut passage = match flow.transport {
@@ -214,7 +214,7 @@ pub(crate) async fn flow(lab: &mut Lab, flow: &Flow<'_>) -> Result<Passage, Erro
         Protocol::Udp => datagram::ask(lab, flow, at).await?,
     };
     losses.doubt(lab, std::iter::once(&mut passage.cell)).await?;
-    way::tell(lab, flow.from, at.asked, &mut passage.cell)?;
+    way::tell(lab, flow.from, at.asked, &mut passage.cell).await?;
     if !passage.cell.verdict.is_whole() {
         passage.counted = counts.since(lab)?;
     }

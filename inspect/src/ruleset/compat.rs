@@ -19,7 +19,7 @@ pub(super) fn demand(family: u8, name: &str, revision: u32, info: &[u8]) -> Opti
         ("state", 0) => Some(in_state(u16::try_from(word(info, 0)?).ok()?, false)),
         ("addrtype", 1) => kind_of_address(family, info),
         ("tcp", 0) => tcp(info),
-        ("udp", 0) => Some(ports(info, 0, info.get(8).copied()?)?),
+        ("udp", 0) => ports(info, info.get(8).copied()?),
         ("multiport", 1) => several_ports(info),
         ("icmp", 0) if family == IPV4 => icmp(info),
         ("icmp6", 0) if family != IPV4 => icmp(info),
@@ -116,7 +116,7 @@ fn tcp(info: &[u8]) -> Option<Vec<Step>> {
     if option != 0 {
         return None;
     }
-    let mut steps = ports(info, 0, inverts)?;
+    let mut steps = ports(info, inverts)?;
     if mask != 0 {
         const FLAGS_INVERTED: u8 = 4;
         steps.push(Step::Payload { base: 2, offset: FLAGS, length: 1, to: SCRATCH });
@@ -129,16 +129,15 @@ fn tcp(info: &[u8]) -> Option<Vec<Step>> {
 }
 
 /// The first and the last port of the source, then of the destination, in this machine's order.
-fn ports(info: &[u8], at: usize, inverts: u8) -> Option<Vec<Step>> {
+fn ports(info: &[u8], inverts: u8) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
-    for (place, inverted) in [(0, 1), (2, 2)] {
-        let (least, most) =
-            (half(info, at + 2 * place as usize)?, half(info, at + 2 * place as usize + 2)?);
+    for (at, offset, inverted) in [(0, 0, 1), (4, 2, 2)] {
+        let (least, most) = (half(info, at)?, half(info, at + 2)?);
         let unlike = inverts & inverted != 0;
         if (least, most) == (0, u16::MAX) && !unlike {
             continue;
         }
-        steps.push(Step::Payload { base: 2, offset: place, length: 2, to: PORT });
+        steps.push(Step::Payload { base: 2, offset, length: 2, to: PORT });
         let entries = vec![between(least, most)];
         steps.push(Step::Lookup { from: PORT, unlike, to: None, entries });
     }

@@ -53,8 +53,7 @@ fn heard(host: &str, socket: &UdpSocket) -> Result<String, Stop> {
 }
 
 /// Holds that `p` hears itself and then `e`, and each of the others, whose links have that name, `e`
-/// alone. What the others might
-/// have had of `p` comes before what they have of `e`.
+/// alone. What the others might have had of `p` comes before what they have of `e`.
 pub(crate) async fn expect_own(lab: &mut CaseLab, others: &[&str], link: &str) -> Result<(), Stop> {
     for other in others {
         lab.set_filter(format!("{other}:{link}").as_str(), Filter::Allmulti, true).await?;

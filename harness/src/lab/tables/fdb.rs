@@ -14,7 +14,7 @@ use super::super::options::{driver_data, link_header};
 use super::{u16_at, u32_at};
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{
-    ACK, AF_BRIDGE, Answer, CREATE, DUMP, EXCL, EventKind, Events, Question, REPLACE, RTM_DELNEIGH,
+    ACK, AF_BRIDGE, Answer, CREATE, DUMP, EXCL, EventKind, Question, REPLACE, RTM_DELNEIGH,
     RTM_GETNEIGH, RTM_NEWNEIGH,
 };
 
@@ -445,19 +445,14 @@ impl Lab {
         macs: &[Mac],
         limit: Duration,
     ) -> Result<(), Error> {
-        let mut events = Events::subscribe(&self.node(netns)?.ns, &[EventKind::Neighbour])?;
-        let watch = async {
-            while self.fdb(netns).await?.iter().any(|entry| macs.contains(&entry.mac)) {
-                events.next().await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(limit, watch).await.unwrap_or_else(|_| {
-            Err(Error::new(
+        let none = async || Ok(!self.fdb(netns).await?.iter().any(|e| macs.contains(&e.mac)));
+        let came = self.comes_to_hold(netns, &[EventKind::Neighbour], limit, none).await?;
+        came.then_some(()).ok_or_else(|| {
+            Error::new(
                 format!("{macs:?} were not forgotten within {} s", limit.as_secs()),
                 format!("namespace `{netns}`"),
                 "set a short ageing time first, and have them be silent",
-            ))
+            )
         })
     }
 }

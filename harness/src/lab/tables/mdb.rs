@@ -12,8 +12,7 @@ use super::super::options::driver_data;
 use super::{u16_at, u32_at};
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{
-    AF_BRIDGE, Answer, CREATE, DUMP, EXCL, EventKind, Events, Question, RTM_DELMDB, RTM_GETMDB,
-    RTM_NEWMDB,
+    AF_BRIDGE, Answer, CREATE, DUMP, EXCL, EventKind, Question, RTM_DELMDB, RTM_GETMDB, RTM_NEWMDB,
 };
 
 /// A group that a bridge port is a member of.
@@ -170,20 +169,15 @@ impl Lab {
     /// events.
     pub async fn await_router(&self, port: impl Into<LinkName>, is: bool) -> Result<(), Error> {
         let port = port.into();
-        let mut events = Events::subscribe(&self.node(&port.netns)?.ns, &[EventKind::Mdb])?;
-        let watch = async {
-            while self.router_ports(&port.netns).await?.contains(&port.link) != is {
-                events.next().await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(REPORTED, watch).await.unwrap_or_else(|_| {
+        let so = async || Ok(self.router_ports(&port.netns).await?.contains(&port.link) == is);
+        let came = self.comes_to_hold(&port.netns, &[EventKind::Mdb], REPORTED, so).await?;
+        came.then_some(()).ok_or_else(|| {
             let still = if is { "not" } else { "still" };
-            Err(Error::new(
+            Error::new(
                 format!("`{port}` was {still} a router's after {} s", REPORTED.as_secs()),
                 format!("namespace `{}`", port.netns),
                 "does the bridge follow memberships, and did a router ask behind the port?",
-            ))
+            )
         })
     }
 
@@ -229,24 +223,19 @@ impl Lab {
         member: bool,
         limit: Duration,
     ) -> Result<(), Error> {
-        let mut events = Events::subscribe(&self.node(&port.netns)?.ns, &[EventKind::Mdb])?;
-        let watch = async {
-            loop {
-                let entries = self.mdb(&port.netns).await?;
-                let mut of_it = entries.iter().filter(|e| e.link == port.link);
-                if of_it.any(|e| e.is_about(group)) == member {
-                    return Ok(());
-                }
-                events.next().await;
-            }
+        let so = async || {
+            let entries = self.mdb(&port.netns).await?;
+            let mut of_it = entries.iter().filter(|e| e.link == port.link);
+            Ok(of_it.any(|e| e.is_about(group)) == member)
         };
-        tokio::time::timeout(limit, watch).await.unwrap_or_else(|_| {
+        let came = self.comes_to_hold(&port.netns, &[EventKind::Mdb], limit, so).await?;
+        came.then_some(()).ok_or_else(|| {
             let still = if member { "not" } else { "still" };
-            Err(Error::new(
+            Error::new(
                 format!("`{port}` was {still} a member of {group} after {} s", limit.as_secs()),
                 format!("namespace `{}`", port.netns),
                 "does the bridge follow memberships, and did a host behind the port join or leave?",
-            ))
+            )
         })
     }
 

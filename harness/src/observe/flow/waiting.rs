@@ -2,14 +2,14 @@
 //! nothing of them before that neighbour has answered, or has been given up.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hairpin_model::{Error, Family};
 
 use crate::lab::Lab;
+use crate::netlink::plain::EventKind;
 
-/// How long to wait. A kernel asks for a neighbour three times, a second each, and a packet may wait
-/// for one at each of several hops.
+/// How long to wait for one. A kernel asks three times, a second each.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Somebody that a namespace asks for.
@@ -17,48 +17,40 @@ type Asked = (usize, IpAddr);
 
 /// Waits until nothing of what was sent before can wait for a neighbour.
 ///
-/// What is released at one hop may wait at the next, so after an answer it looks again. What was given
-/// up goes no further, and whatever is asked for on its account does not concern us.
+/// What is released at one hop may wait at the next, so after an answer it looks again, for as many
+/// hops as there are namespaces. What was given up goes no further, and whatever is asked for on its
+/// account does not concern us.
 pub(super) async fn await_neighbours(lab: &Lab, family: Family) -> Result<(), Error> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let asked = asked(lab, family).await?;
-        if asked.is_empty() || !await_ends(lab, family, &asked, until).await? {
-            return Ok(());
+    for _ in lab.nodes() {
+        let mut answered = false;
+        for one in asked(lab, family).await? {
+            answered |= await_end(lab, family, one).await?;
+        }
+        if !answered {
+            break;
         }
     }
+    Ok(())
 }
 
-/// Waits until these are asked for no longer; whether any of them has answered.
-async fn await_ends(
-    lab: &Lab,
-    family: Family,
-    asked: &[Asked],
-    until: Instant,
-) -> Result<bool, Error> {
+/// Waits until somebody is asked for no longer; whether he has answered.
+async fn await_end(lab: &Lab, family: Family, (place, ip): Asked) -> Result<bool, Error> {
+    let netns = &lab.nodes()[place].name;
     let mut answered = false;
-    for (place, ip) in asked {
-        let node = &lab.nodes()[*place];
-        loop {
-            let told = unresolved(lab, *place, family).await?;
-            match told.iter().find(|(other, _)| other == ip) {
-                Some((_, true)) if Instant::now() > until => {
-                    return Err(Error::new(
-                        format!("{ip} is asked for since {} s", PATIENCE.as_secs()),
-                        format!("namespace `{}`", node.name),
-                        "are `mcast_solicit` or `retrans_time_ms` longer than usual there?",
-                    ));
-                }
-                Some((_, true)) => tokio::task::yield_now().await,
-                Some((_, false)) => break,
-                None => {
-                    answered = true;
-                    break;
-                }
-            }
-        }
+    let ends = async || {
+        let told = unresolved(lab, place, family).await?;
+        let still = told.iter().find(|(other, _)| *other == ip).map(|(_, is_asked)| *is_asked);
+        answered = still.is_none();
+        Ok(still != Some(true))
+    };
+    if lab.comes_to_hold(netns, &[EventKind::Neighbour], PATIENCE, ends).await? {
+        return Ok(answered);
     }
-    Ok(answered)
+    Err(Error::new(
+        format!("{ip} is asked for since {} s", PATIENCE.as_secs()),
+        format!("namespace `{netns}`"),
+        "are `mcast_solicit` or `retrans_time_ms` longer than usual there?",
+    ))
 }
 
 async fn asked(lab: &Lab, family: Family) -> Result<Vec<Asked>, Error> {

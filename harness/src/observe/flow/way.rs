@@ -8,27 +8,29 @@ use hairpin_model::grid::{Cell, Direction, Verdict};
 
 use super::super::decode::Heard;
 use super::super::ears::Listeners;
-use super::super::{dropped, trace};
+use super::super::{dropped, trace, with_listeners};
 use crate::lab::Lab;
 
 /// Forgets what the taps have of earlier, before a flow is asked for.
-pub(super) fn begin(lab: &mut Lab) -> Result<(), Error> {
-    with_taps(lab, |lab, listeners| {
+pub(super) async fn begin(lab: &mut Lab) -> Result<(), Error> {
+    let forget = async |lab: &mut Lab, listeners: &mut Listeners| {
         listeners.open_taps(lab)?;
-        trace::read(lab, &listeners.taps)?;
-        dropped::take(lab);
-        Ok(())
-    })
+        trace::read(lab, &listeners.taps)
+    };
+    with_listeners(lab, forget).await?;
+    dropped::take(lab);
+    Ok(())
 }
 
 /// Tells in a flow's cell where its packets were seen, and where the kernel gave one up.
-pub(super) fn tell(
+pub(super) async fn tell(
     lab: &mut Lab,
     from: &str,
     asked: SocketAddr,
     cell: &mut Cell,
 ) -> Result<(), Error> {
-    let seen = with_taps(lab, |lab, listeners| trace::read(lab, &listeners.taps))?;
+    let read = async |lab: &mut Lab, listeners: &mut Listeners| trace::read(lab, &listeners.taps);
+    let seen = with_listeners(lab, read).await?;
     let begins = |seen: &&trace::Seen| {
         let headers = seen.sighting.headers.as_ref();
         let to = headers.and_then(|h| Some((h.ip?.1, h.ports?.1)));
@@ -46,13 +48,6 @@ pub(super) fn tell(
         cell.dropped = told.map(|told| told.dropped).collect();
     }
     Ok(())
-}
-
-fn with_taps<T>(lab: &mut Lab, work: impl FnOnce(&Lab, &mut Listeners) -> T) -> T {
-    let mut listeners = lab.listeners_mut().take().unwrap_or_default();
-    let worked = work(lab, &mut listeners);
-    *lab.listeners_mut() = Some(listeners);
-    worked
 }
 
 /// By what a packet is known to belong to a flow, whoever translates its addresses.

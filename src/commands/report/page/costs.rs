@@ -104,9 +104,9 @@ fn changes(now: &Cost, before: &Cost) -> (Vec<Change>, usize) {
 
 /// The page of a measurement's kernel: of the last run with it, or else one of its own.
 fn page<'b>(book: &'b Book, cost: &'b Cost) -> &'b str {
-    let columns = book.columns.iter().rev();
-    let own = columns.filter(|column| column.run.kernel == cost.measured.kernel).map(|c| &*c.label);
-    own.into_iter().next().unwrap_or(&cost.measured.kernel)
+    let kernel = &cost.measured.kernel;
+    let mut columns = book.columns.iter().rev();
+    columns.find(|column| column.run.kernel == *kernel).map_or(kernel, |column| &column.label)
 }
 
 /// The table that is there without the script: a line a kernel.
