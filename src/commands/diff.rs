@@ -7,13 +7,12 @@ mod compare;
 
 use std::path::{Path, PathBuf};
 
-use hairpin_model::grid::Grid;
-use hairpin_model::{Error, Event};
+use hairpin_model::Error;
 
 use crate::exit::Exit;
 use crate::results::{self, Run};
 use crate::show::{self, Out};
-use compare::{Parting, Side, first_parting};
+use compare::{Observed, Parting, Side, first_parting};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +20,10 @@ Examples:
   hairpin diff before.jsonl after.jsonl bridge.l2.same-bridge.v4
 
 The runs are files that `check --events` wrote, or those in a folder of `hairpin matrix`. Hops are
-compared by link, direction and headers; the order of copies that a flood makes does not count.
+compared by link, direction and headers. What is another each time does not count: the order of
+copies that a flood makes, which port a kernel chose (32768 and above; whether it stays the same
+along the way does), how often a SYN was sent again, and who asked for a neighbour, unless nothing
+else was sent.
 
 Exit codes:
   0  the journeys are the same
@@ -47,7 +49,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let (a, b) = (one(&args.a)?, one(&args.b)?);
     both_have(args, &a, &b)?;
-    let grids = (grids(&args.a, &a, &args.case)?, grids(&args.b, &b, &args.case)?);
+    let seen = (observed(&args.a, &a, &args.case)?, observed(&args.b, &b, &args.case)?);
     let sides = [(&args.a, &a), (&args.b, &b)].map(|(path, run)| Side {
         name: path.display().to_string(),
         kernel: run.kernel.clone(),
@@ -57,19 +59,19 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     for (letter, side) in ["A", "B"].iter().zip(&sides) {
         text.push_str(&format!("  {letter}  {} on {}: {}\n", side.name, side.kernel, side.outcome));
     }
-    let (words, exit) = told(&grids.0, &grids.1);
+    let (words, exit) = told(&seen.0, &seen.1);
     Out::stdout().text(&format!("{text}\n{words}"));
     Ok(exit)
 }
 
 /// What the comparison comes to, and how the command ends for it.
-fn told(a: &[Grid], b: &[Grid]) -> (String, Exit) {
+fn told(a: &[Observed], b: &[Observed]) -> (String, Exit) {
     match first_parting(a, b) {
         Parting::Nowhere { cells } => {
             let cells = show::count(cells, "cell");
             (format!("the journeys are the same: {cells} compared\n"), Exit::Fine)
         }
-        Parting::Grids(words) => (words + "\n", Exit::Failed),
+        Parting::Observed(words) => (words + "\n", Exit::Failed),
         Parting::Cell(told) => (told, Exit::Failed),
     }
 }
@@ -110,23 +112,21 @@ fn both_have(args: &Args, a: &Run, b: &Run) -> Result<(), Error> {
     }
 }
 
-/// The grids of the case, some of whose cells have a journey.
-fn grids(path: &Path, run: &Run, case: &str) -> Result<Vec<Grid>, Error> {
+/// What the case observed, some of whose cells have a journey.
+fn observed(path: &Path, run: &Run, case: &str) -> Result<Vec<Observed>, Error> {
     let records = results::records_of(run, case);
-    let grids = records.into_iter().filter_map(|record| match record.event {
-        Event::Grid { observed, .. } => Some(observed),
-        _ => None,
-    });
-    let grids: Vec<Grid> = grids.collect();
-    if grids.iter().flat_map(Grid::pairs).any(|(_, _, cell)| !cell.seen.is_empty()) {
-        return Ok(grids);
+    let observed: Vec<Observed> =
+        records.into_iter().filter_map(|record| Observed::of(record.event)).collect();
+    if observed.iter().flat_map(Observed::cells).any(|(_, _, cell)| !cell.seen.is_empty()) {
+        return Ok(observed);
     }
     let outcome = run.case(case).map_or("unknown", |case| case.word());
-    let what = if grids.is_empty() {
-        format!("the case has no grid, and so no journeys; it ended as: {outcome}")
+    let what = if observed.is_empty() {
+        format!("the case has no grid and no flow, and so no journeys; it ended as: {outcome}")
     } else {
         "the case was observed without taps: it has no journeys".into()
     };
     let place = format!("`{case}` in {}", path.display());
-    Err(Error::new(what, place, "compare a case that pings or sends frames in both runs"))
+    let help = "compare a case that pings, sends frames or has flows in both runs";
+    Err(Error::new(what, place, help))
 }

@@ -214,7 +214,7 @@ pub(crate) async fn flow(lab: &mut Lab, flow: &Flow<'_>) -> Result<Passage, Erro
         Protocol::Udp => datagram::ask(lab, flow, at).await?,
     };
     losses.doubt(lab, std::iter::once(&mut passage.cell)).await?;
-    way::tell(lab, flow.from, at.asked, &mut passage.cell).await?;
+    way::tell(lab, flow.from, at, &mut passage.cell).await?;
     if !passage.cell.verdict.is_whole() {
         passage.counted = counts.since(lab)?;
     }

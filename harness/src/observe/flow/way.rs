@@ -9,6 +9,7 @@ use hairpin_model::grid::{Cell, Direction, Verdict};
 use super::super::decode::Heard;
 use super::super::ears::Listeners;
 use super::super::{dropped, trace, with_listeners};
+use super::Places;
 use crate::lab::Lab;
 
 /// Forgets what the taps have of earlier, before a flow is asked for.
@@ -26,19 +27,20 @@ pub(super) async fn begin(lab: &mut Lab) -> Result<(), Error> {
 pub(super) async fn tell(
     lab: &mut Lab,
     from: &str,
-    asked: SocketAddr,
+    at: Places,
     cell: &mut Cell,
 ) -> Result<(), Error> {
     let read = async |lab: &mut Lab, listeners: &mut Listeners| trace::read(lab, &listeners.taps);
     let seen = with_listeners(lab, read).await?;
     let begins = |seen: &&trace::Seen| {
         let headers = seen.sighting.headers.as_ref();
-        let to = headers.and_then(|h| Some((h.ip?.1, h.ports?.1)));
+        let to = headers.and_then(|h| Some(SocketAddr::new(h.ip?.1, h.ports?.1)));
         seen.sighting.direction == Direction::Out
             && seen.sighting.link.split(':').next() == Some(from)
-            && to == Some((asked.ip(), asked.port()))
+            && to.is_some_and(|to| to == at.asked || to == at.own)
     };
-    // What the sender sends there first is no control: those go elsewhere.
+    // What the sender sends there first is no control: those go elsewhere. A host that publishes a
+    // port and asks for it translates before any link sees the packet.
     let first = seen.iter().find(begins).map(|seen| Sign::of(&seen.heard));
     let Some(sign) = first.flatten() else { return Ok(()) };
     let ours = |heard: &Heard| Sign::of(heard) == Some(sign);
