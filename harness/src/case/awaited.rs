@@ -51,6 +51,13 @@ impl CaseLab {
         self.claim_came(&format!("{link} comes to have {option} {value}"), seen)
     }
 
+    /// Holds that a link comes to be up, or down, as the one below it is.
+    pub async fn expect_up(&self, link: impl Into<LinkName>, up: bool) -> Result<(), Stop> {
+        let link = link.into();
+        let seen = self.lab.await_up(&link, up).await;
+        self.claim_came(&format!("{link} comes to be {}", if up { "up" } else { "down" }), seen)
+    }
+
     /// Holds that a link comes to do something for the stack, or no longer to.
     pub async fn expect_offload(
         &self,

@@ -62,8 +62,12 @@ impl Lab {
         // A link hands on to its parent, which stands before it.
         for link in self.topology.links.iter().rev().filter(|link| link.kind.parent().is_some()) {
             let name = &link.name;
-            let done = self.node(&name.netns)?.netlink.touch(self.index(name)?).await;
-            done.map_err(|refused| refused.error("have its filters applied", name))?;
+            match self.node(&name.netns)?.netlink.touch(self.index(name)?).await {
+                Ok(()) => {}
+                // A link that is gone has nothing left to hand on.
+                Err(refused) if refused.errno == libc::ENODEV => {}
+                Err(refused) => return Err(refused.error("have its filters applied", name)),
+            }
         }
         Ok(())
     }
@@ -74,6 +78,21 @@ impl Lab {
             true => Ok(()),
             false => Err(self.overdue(link, should).await),
         }
+    }
+
+    /// Waits until a link is up or down. Since 7.3 at the latest a VLAN's link follows the one below
+    /// from a work queue, when the request has long been acknowledged.
+    pub(crate) async fn await_up(&self, link: &LinkName, up: bool) -> Result<(), Error> {
+        let is = async || Ok(self.link(link).await?.up == up);
+        let came = self.comes_to_hold(&link.netns, &[EventKind::Link], DEADLINE, is).await?;
+        came.then_some(()).ok_or_else(|| {
+            let words = if up { "up" } else { "down" };
+            Error::new(
+                format!("`{link}` was not {words} within {} s", DEADLINE.as_secs()),
+                format!("lab of topology `{}`", self.topology.name),
+                "does it follow the link that it stands on?",
+            )
+        })
     }
 
     /// Whether the link takes the groups at which its IPv6 addresses are asked for. The kernel joins

@@ -196,7 +196,7 @@ fn mtu_of_the_link_below() {
         let done = lab.set_mtu("a:v5", 1501).await;
         lab.expect_refusal("an MTU above", done, Errno::ERANGE)?;
         lab.set_mtu("a:eth0", 1400).await?;
-        lab.expect_option("a:v5", link::MTU, 1400).await?;
+        lab.expect_to_become("a:v5", link::MTU, 1400).await?;
         lab.set_mtu("a:eth0", 1500).await?;
         lab.expect_option("a:v5", link::MTU, 1400).await?;
         lab.set_mtu("a:v5", 1500).await?;
@@ -229,8 +229,7 @@ fn goes_with_the_link_below() {
         let state = lab.link("a:v5").await?;
         lab.claim("carrier again", state.carrier, format!("{state:?}"))?;
         lab.set_up("a:eth0", false).await?;
-        let state = lab.link("a:v5").await?;
-        lab.claim("down with the link below", !state.up, format!("{state:?}"))
+        lab.expect_up("a:v5", false).await
     });
 }
 

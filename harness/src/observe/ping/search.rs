@@ -17,6 +17,10 @@ use super::{Asked, Asking, Pending, is_question};
 /// and a CPU's receive queue takes a thousand frames.
 const AT_ONCE: usize = 6;
 
+/// How often controls are looked for while the question may wait in a queue. A host asks for a
+/// neighbour three times, a second apart, and each question waits behind the controls of before.
+const ROUNDS: usize = 4;
+
 /// How long a control may take before it counts as lost; see `frame`.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -49,7 +53,7 @@ impl Asking<'_> {
         let (mut into, mut out) = (None, None);
         let mut queued = self.may_be_queued(asked);
         // The question may only now be on its way into the queue: then other controls are needed.
-        for _ in 0..2 {
+        for _ in 0..ROUNDS {
             into = self.find_into(asked, queued).await?;
             if let Some(y) = into.filter(|&y| !self.works.contains(&(y, to))) {
                 // The hosts that asked in vain have broadcast too. What they sent must be through
