@@ -10,8 +10,9 @@ use hairpin_model::{Error, Mac};
 use super::{CaseLab, Stop};
 use crate::lab::options::LinkOption;
 
-/// The kernel reads its clock in ticks, and may take the last one for now: 10 ms where they are longest.
-const TICK: Duration = Duration::from_millis(10);
+/// The kernel's timers count from the last tick. Ticks are 10 ms apart where they are longest, and come
+/// late to a guest that gets little of a processor: 21 ms have been seen.
+const TICK: Duration = Duration::from_millis(100);
 /// What wakes and tells us takes a moment on top.
 const MOMENT: Duration = Duration::from_secs(1);
 
@@ -109,6 +110,6 @@ mod tests {
     fn a_span_is_neither_shorter_nor_much_longer() {
         let span = Span { since: Instant::now(), span: Duration::from_secs(16) };
         let holds = |ms| span.holds(Duration::from_millis(ms));
-        assert_eq!([15_980, 15_990, 19_000, 19_001].map(holds), [false, true, true, false]);
+        assert_eq!([15_899, 15_900, 19_000, 19_001].map(holds), [false, true, true, false]);
     }
 }
