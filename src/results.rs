@@ -20,6 +20,8 @@ pub(crate) struct Run {
     pub(crate) cases: Vec<Case>,
     /// Whether the run came to its end.
     pub(crate) is_whole: bool,
+    /// How many lines of the file could not be read.
+    pub(crate) unread: usize,
     /// The records of what has ended: the run's own beginning, and whole cases.
     pub(crate) records: Vec<Record>,
 }
@@ -62,6 +64,15 @@ impl Case {
 }
 
 impl Run {
+    /// What is wrong with it as a whole, if anything is.
+    pub(crate) const fn flaw(&self) -> Option<&'static str> {
+        match (self.unread, self.is_whole) {
+            (0, true) => None,
+            (0, false) => Some("cut short"),
+            _ => Some("not all could be read"),
+        }
+    }
+
     /// The case of that id.
     pub(crate) fn case(&self, id: &str) -> Option<&Case> {
         self.cases.iter().find(|case| case.id == id)
@@ -169,12 +180,24 @@ pub(crate) fn records_by_case(run: &Run) -> BTreeMap<&str, Vec<&Record>> {
 
 /// Reads runs: event files, and folders of them; oldest kernel first.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Run>, Error> {
-    let mut runs = Vec::new();
-    for file in event_files(paths)? {
-        runs.push(read_file(&file)?);
-    }
-    runs.sort_by_key(|run: &Run| version(&run.name));
+    let mut runs = event_files(paths)?
+        .iter()
+        .map(|file| read_file(file))
+        .collect::<Result<Vec<Run>, Error>>()?;
+    runs.sort_by_key(|run| version(&run.name));
     Ok(runs)
+}
+
+/// What can be read of runs, in the same order, with an error for each line that cannot.
+pub(crate) fn read_all_leniently(paths: &[PathBuf]) -> Result<(Vec<Run>, Vec<Error>), Error> {
+    let (mut runs, mut unread) = (Vec::new(), Vec::new());
+    for file in event_files(paths)? {
+        let (run, errors) = read_leniently(&file)?;
+        runs.push(run);
+        unread.extend(errors);
+    }
+    runs.sort_by_key(|run| version(&run.name));
+    Ok((runs, unread))
 }
 
 /// The numbers of a version, so that 6.2 comes before 6.12.
@@ -226,10 +249,11 @@ pub(crate) fn read_file(file: &Path) -> Result<Run, Error> {
 /// Reads what can be read of an event file, with an error for each line that cannot.
 pub(crate) fn read_leniently(file: &Path) -> Result<(Run, Vec<Error>), Error> {
     let mut unread = Vec::new();
-    let run = read_lines(file, &mut |error| {
+    let mut run = read_lines(file, &mut |error| {
         unread.push(error);
         Ok(())
     })?;
+    run.unread = unread.len();
     Ok((run, unread))
 }
 

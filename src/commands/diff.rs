@@ -28,7 +28,8 @@ else was sent.
 Exit codes:
   0  the journeys are the same
   1  they part
-  2  they cannot be compared: a case in one run only, or one without journeys";
+  2  they cannot be compared: a case in one run only, or one without journeys; or a file holds
+     lines that cannot be read";
 
 /// The options of `hairpin diff`.
 #[derive(clap::Args)]
@@ -47,7 +48,8 @@ pub(crate) struct Args {
 
 /// Compares the journeys.
 pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
-    let (a, b) = (one(&args.a)?, one(&args.b)?);
+    let ((a, mut unread), (b, more)) = (one(&args.a)?, one(&args.b)?);
+    unread.extend(more);
     both_have(args, &a, &b)?;
     let seen = (observed(&args.a, &a, &args.case)?, observed(&args.b, &b, &args.case)?);
     let sides = [(&args.a, &a), (&args.b, &b)].map(|(path, run)| Side {
@@ -61,7 +63,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     }
     let (words, exit) = told(&seen.0, &seen.1);
     Out::stdout().text(&format!("{text}\n{words}"));
-    Ok(exit)
+    unread.iter().for_each(show::error);
+    Ok(if unread.is_empty() { exit } else { Exit::CouldNotRun })
 }
 
 /// What the comparison comes to, and how the command ends for it.
@@ -76,11 +79,11 @@ fn told(a: &[Observed], b: &[Observed]) -> (String, Exit) {
     }
 }
 
-/// The one run of an event file, or of a folder with one.
-fn one(path: &Path) -> Result<Run, Error> {
+/// What can be read of the one run of an event file, or of a folder with one.
+fn one(path: &Path) -> Result<(Run, Vec<Error>), Error> {
     let files = results::event_files(&[path.to_owned()])?;
     match files.as_slice() {
-        [file] => results::read_file(file),
+        [file] => results::read_leniently(file),
         files => {
             let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
             Err(Error::new(

@@ -1,7 +1,7 @@
 //! `hairpin report`: runs read back, for people and programs that are not Hairpin.
 //!
-//! It only tells: a run with failures in it is told like any other, with exit code 0. A page is made
-//! of event files that are broken too, and says so with exit code 2.
+//! It only tells: a run with failures in it is told like any other, with exit code 0. Of event files
+//! that are broken it tells what can be read, and ends with exit code 2.
 
 mod junit;
 mod markdown;
@@ -34,8 +34,8 @@ Examples:
   hairpin report shard-1 shard-2 --merge -o runs/today    one run of a distributed one
 
 RUN is an event file (check --events, measure --events) or the folder of a `hairpin matrix`. The exit code is 0
-whatever the cases came to: this only tells. A page of files that hold broken lines is made all the
-same, with exit code 2.";
+whatever the cases came to: this only tells. Of files that hold broken lines it tells what can be
+read, then each such line as an error, with exit code 2.";
 
 /// The options of `hairpin report`.
 #[derive(clap::Args)]
@@ -84,22 +84,30 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     if format == Format::Html {
         return page(args);
     }
-    let runs = results::read(&args.runs)?;
-    for run in runs.iter().filter(|run| !run.is_whole) {
+    // What is kept beside the source must not miss anything.
+    let (runs, unread) = if format == Format::Observed {
+        (results::read(&args.runs)?, Vec::new())
+    } else {
+        results::read_all_leniently(&args.runs)?
+    };
+    for run in runs.iter().filter(|run| run.unread == 0 && !run.is_whole) {
         note(&format!("the run on {} was cut short; what it holds is told", run.name));
     }
     write(args, &tell(runs, format)?)?;
-    Ok(Exit::Fine)
+    Ok(end(&unread))
 }
 
 /// The page, with what could be read; what could not is told there and here.
 fn page(args: &Args) -> Result<Exit, Error> {
     let book = page::Book::read(&args.runs)?;
     write(args, &page::html(&book))?;
-    for error in &book.unread {
-        show::error(error);
-    }
-    Ok(if book.unread.is_empty() { Exit::Fine } else { Exit::CouldNotRun })
+    Ok(end(&book.unread))
+}
+
+/// Tells what could not be read, after all that could.
+fn end(unread: &[Error]) -> Exit {
+    unread.iter().for_each(show::error);
+    if unread.is_empty() { Exit::Fine } else { Exit::CouldNotRun }
 }
 
 fn write(args: &Args, text: &str) -> Result<(), Error> {
@@ -131,24 +139,32 @@ fn tell(mut runs: Vec<Run>, format: Format) -> Result<String, Error> {
     })
 }
 
-/// These formats know nothing of a run that was cut short: without a case for it, it would look
+/// These formats know nothing of a run that is not all there: without a case for it, it would look
 /// like a whole one.
 fn mark_cut(run: &mut Run) {
-    if !run.is_whole {
-        run.cases.push(Case {
-            id: "hairpin.run-was-cut-short".into(),
-            rule: "hairpin".into(),
-            outcome: Outcome::Error,
-            reason: Some(
-                "the run was killed or interrupted; cases that are missing here were not run"
-                    .into(),
-            ),
-            runs: 1,
-            times: 1,
-            took: Duration::ZERO,
-            output: String::new(),
-        });
-    }
+    let marked = match run.flaw() {
+        None => return,
+        Some(_) if run.unread == 0 => (
+            "hairpin.run-was-cut-short",
+            "the run was killed or interrupted; cases that are missing here were not run".into(),
+        ),
+        Some(_) => {
+            let lines = show::count(run.unread, "line");
+            let words = format!("{lines} of it could not be read; cases may be missing here");
+            ("hairpin.run-could-not-be-read", words)
+        }
+    };
+    let (id, reason) = marked;
+    run.cases.push(Case {
+        id: id.into(),
+        rule: "hairpin".into(),
+        outcome: Outcome::Error,
+        reason: Some(reason),
+        runs: 1,
+        times: 1,
+        took: Duration::ZERO,
+        output: String::new(),
+    });
 }
 
 #[derive(Serialize)]
@@ -182,7 +198,7 @@ impl<'a> JsonRun<'a> {
             name: &run.name,
             kernel: &run.kernel,
             guest: run.guest.as_ref(),
-            whole: run.is_whole,
+            whole: run.flaw().is_none(),
             cases: run.cases.iter().map(|case| JsonCase { word: case.cell_word(), case }).collect(),
         }
     }
@@ -214,6 +230,18 @@ mod tests {
         assert!(tell(cut(), Format::Junit).unwrap().contains("hairpin.run-was-cut-short"));
         assert!(tell(cut(), Format::Markdown).unwrap().contains("(cut short)"));
         assert!(tell(cut(), Format::Json).unwrap().contains("\"whole\":false"));
+    }
+
+    #[test]
+    fn a_run_that_could_not_all_be_read_does_not_look_whole() {
+        let torn = || vec![Run { unread: 2, ..testing::run() }];
+        for format in [Format::Tap, Format::Junit] {
+            let told = tell(torn(), format).unwrap();
+            assert!(told.contains("hairpin.run-could-not-be-read"), "{told}");
+            assert!(told.contains("2 lines of it could not be read"), "{told}");
+        }
+        assert!(tell(torn(), Format::Markdown).unwrap().contains("(not all could be read)"));
+        assert!(tell(torn(), Format::Json).unwrap().contains("\"whole\":false"));
     }
 
     #[test]
@@ -265,6 +293,7 @@ pub(super) mod testing {
             kernel: "6.12.1".into(),
             cases,
             is_whole: true,
+            unread: 0,
             ..Run::default()
         }
     }

@@ -107,7 +107,7 @@ impl Telling<'_> {
 
     /// The way of a flow: its journey if that is asked for, or in a line a kind of packet.
     fn flow(&self, out: &mut String, title: &str, (from, to): (&str, &str), cell: &Cell) {
-        if cell.seen.is_empty() {
+        if cell.seen.is_empty() && !self.journeys {
             return;
         }
         self.say(out, "flow", title);

@@ -53,6 +53,17 @@ fn headers_that_differ_part_a_journey_too() {
 }
 
 #[test]
+fn what_can_be_read_is_compared_and_the_rest_is_named() {
+    let folder = traces();
+    run(folder.path(), "a.jsonl", &[CASE], AS_IT_IS);
+    run(folder.path(), "b.jsonl", &[CASE], AS_IT_IS);
+    let b = folder.path().join("b.jsonl");
+    let text = std::fs::read_to_string(&b).expect("the file is there");
+    std::fs::write(&b, text.replacen('\n', "\n{\"v\":2}\n", 1)).expect("it can be written");
+    insta::assert_snapshot!(diff(folder.path(), "a.jsonl", "b.jsonl", CASE));
+}
+
+#[test]
 fn what_cannot_be_compared_is_an_error() {
     let folder = traces();
     let bridge = "bridge.l2.same-bridge.v4";

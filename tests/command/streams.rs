@@ -141,7 +141,10 @@ fn a_page_is_made_of_what_can_be_read_and_the_rest_is_named() {
     assert_eq!(output.status.code(), Some(2));
     let page = std::fs::read_to_string(page).expect("the page is there");
     assert!(page.contains("6.12.jsonl, line 2</code>") && page.contains("bridge.l2.same-bridge"));
-    // Other formats are read by programs, which would take the rest for the whole.
-    let strict = hairpin(&["report", "--format", "json", &file.display().to_string()]);
-    assert!(ran(strict).2.contains("6.12.jsonl, line 2"));
+    // Programs that read the other formats must not take the rest for the whole.
+    let marked = hairpin(&["report", "--format", "tap", &file.display().to_string()]);
+    let (output, tap, stderr) = ran(marked);
+    assert!(tap.contains("bridge.l2.same-bridge") && stderr.contains("6.12.jsonl, line 2"));
+    assert!(tap.contains("hairpin.run-could-not-be-read"), "{tap}");
+    assert_eq!(output.status.code(), Some(2));
 }

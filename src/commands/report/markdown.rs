@@ -57,8 +57,8 @@ fn counts(runs: &[Run]) -> String {
     out.push_str(&format!("\n|---|{}\n", "--:|".repeat(COLUMNS.len())));
     for run in runs.iter().filter(|run| !run.is_only_measured()) {
         let counts = run.counts();
-        let cut = if run.is_whole { "" } else { " (cut short)" };
-        out.push_str(&format!("| {} ({}){cut} |", escaped(&run.name), escaped(&run.kernel)));
+        let flaw = run.flaw().map_or_else(String::new, |flaw| format!(" ({flaw})"));
+        out.push_str(&format!("| {} ({}){flaw} |", escaped(&run.name), escaped(&run.kernel)));
         for outcome in COLUMNS {
             out.push_str(&format!(" {} |", counts.get(&outcome).copied().unwrap_or_default()));
         }

@@ -57,9 +57,9 @@ fn kernels(book: &Book, hidden: &str) -> String {
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for column in &book.columns {
-        let cut = if column.run.is_whole { "" } else { " (cut short)" };
+        let flaw = column.run.flaw().map_or_else(String::new, |flaw| format!(" ({flaw})"));
         out.push_str(&format!(
-            "<tr><th scope=\"row\">{}</th><td>{}{cut}</td>",
+            "<tr><th scope=\"row\">{}</th><td>{}{flaw}</td>",
             kernel_link(column, &column.label),
             escaped(&column.run.kernel)
         ));
