@@ -26,9 +26,9 @@ Examples:
   hairpin explain --save machine.json host 192.0.2.11
   hairpin explain --from machine.json 192.0.2.12 192.0.2.11
 
-The question is a ping from cold neighbour caches, of IPv6 if B is such an address; with --tcp
-or --udp a connection to that port, with what the firewalls make of it, and who listens there. Nothing is changed, and nothing is
-sent but with --probe.
+The question is a ping from cold neighbour caches, of IPv6 if B is such an address; with --tcp or --udp
+a connection to that port, with what the firewalls make of it, and who listens there. Nothing is
+changed, and nothing is sent but with --probe.
 What is not understood makes the answer `cannot tell`, and is named.
 
 Exit codes:
