@@ -341,6 +341,8 @@ pub mod port {
         MCAST_MAX_GROUPS = 42, 4;
         /// How many hosts are told apart that ask for senders.
         MCAST_EHT_HOSTS_LIMIT = 37, 4;
+        /// How many are.
+        MCAST_EHT_HOSTS_COUNT = 38, 4;
         /// Whether [`NEIGH_SUPPRESS`] is a matter of each VLAN; since 6.3.
         NEIGH_VLAN_SUPPRESS = 43, 1;
         /// The next hop that frames get when the backup port takes over; since 6.5.

@@ -11,6 +11,7 @@ use hairpin_model::{Error, Family};
 
 use super::ear::Ear;
 use crate::lab::Lab;
+use crate::sys::{ALL, Arrival};
 
 /// A question that was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Asked {
     pub sources: Vec<IpAddr>,
     /// Whether hop count, router alert and check sum are as they have to be.
     pub sound: bool,
+    /// The VLAN of the tag that it bore.
+    pub vlan: Option<u16>,
     /// When the kernel heard it, by its real-time clock: since 1970.
     pub at: Duration,
 }
@@ -48,24 +51,22 @@ impl fmt::Display for Asked {
         if let Some((robustness, interval)) = self.newer {
             write!(f, ", robustness {robustness}, every {interval} s")?;
         }
-        f.write_str(if self.sound { "" } else { ", unsound" })
+        f.write_str(if self.sound { "" } else { ", unsound" })?;
+        self.vlan.map_or(Ok(()), |id| write!(f, " in VLAN {id}"))
     }
 }
 
 /// An ear of a host for such questions, from the time that it was opened.
 #[derive(Debug)]
-pub struct Asking(Ear);
+pub struct Asking(Ear, Family);
 
 /// How long a question may take: beyond every interval that a case sets.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens an ear.
 pub(crate) async fn listen(lab: &Lab, host: &str, family: Family) -> Result<Asking, Error> {
-    let ethertype = match family {
-        Family::V4 => 0x0800,
-        Family::V6 => 0x86dd,
-    };
-    Ear::open(lab, host, ethertype, "questions for memberships").await.map(Asking)
+    // A socket for one ethertype hears tagged frames without their tag.
+    Ear::open(lab, host, ALL, "questions for memberships").await.map(|ear| Asking(ear, family))
 }
 
 impl Asking {
@@ -81,7 +82,12 @@ impl Asking {
     }
 
     fn next_of(&self, is: impl Fn(&Asked) -> bool) -> Result<Asked, Error> {
-        let asked = |frame: &[u8], at: Duration| read(frame, at).filter(&is);
+        let asked = |frame: &[u8], arrival: &Arrival| {
+            let vlan = arrival.tag.map(|(_, control)| control & 0xfff);
+            let asked = read(frame, Duration::from_nanos(arrival.at))?;
+            let of_family = asked.to.is_ipv4() == (self.1 == Family::V4);
+            Some(Asked { vlan, ..asked }).filter(|asked| of_family && is(asked))
+        };
         self.0.wait(Instant::now() + PATIENCE, asked)?.ok_or_else(|| {
             Error::new(
                 format!("`{}` was asked nothing within {} s", self.0.host, PATIENCE.as_secs()),
@@ -129,6 +135,7 @@ fn igmp(packet: &[u8], at: Duration) -> Option<Asked> {
             .get(12..)
             .map_or_else(Vec::new, |s| s.chunks_exact(4).filter_map(v4).collect()),
         sound: alert && sum == 0 && packet[8] == 1,
+        vlan: None,
         at,
     })
 }
@@ -158,6 +165,7 @@ fn mld(packet: &[u8], at: Duration) -> Option<Asked> {
             .get(28..)
             .map_or_else(Vec::new, |s| s.chunks_exact(16).filter_map(v6).collect()),
         sound: alert && sum == 0 && packet[7] == 1,
+        vlan: None,
         at,
     })
 }

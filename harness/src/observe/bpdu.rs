@@ -12,7 +12,7 @@ use super::ear::Ear;
 use super::ears::broken;
 use super::{endpoints, place};
 use crate::lab::Lab;
-use crate::sys::PacketSocket;
+use crate::sys::{Arrival, PacketSocket};
 
 /// What a bridge tells of the tree. Times are in hundredths of a second, as a bridge's options are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,7 +254,8 @@ impl BridgeEar {
     }
 }
 
-fn heard(frame: &[u8], at: Duration) -> Option<HeardBpdu> {
+fn heard(frame: &[u8], arrival: &Arrival) -> Option<HeardBpdu> {
+    let at = Duration::from_nanos(arrival.at);
     read(frame).map(|said| HeardBpdu { said, at })
 }
 

@@ -164,7 +164,7 @@ pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
             number(udp.payload()).map(heard)
         }
         (Some(_), Some(TransportSlice::Tcp(tcp))) => segment(tcp),
-        (Some(NetSlice::Ipv4(ip)), None) => {
+        (Some(NetSlice::Ipv4(ip)), _) => {
             own_frame(frame, &packet, usize::from(ip.header().total_len()))
         }
         _ => None,

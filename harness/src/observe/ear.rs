@@ -2,14 +2,14 @@
 //!
 //! Knows nothing of what it hears: `asked` and `bpdu` read that.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hairpin_model::Error;
 
 use super::ears::{broken, wait_readable};
 use super::{endpoints, place};
 use crate::lab::Lab;
-use crate::sys::{Kind, PacketSocket};
+use crate::sys::{Arrival, Kind, PacketSocket};
 
 /// Such an ear, from the time that it was opened.
 #[derive(Debug)]
@@ -39,10 +39,10 @@ impl Ear {
     }
 
     /// The first thing, of those that have come, that `read` makes out. It is given a frame that came
-    /// over the host's link, and when the kernel took it in: since 1970, by its real-time clock.
+    /// over the host's link, and what the kernel says about it.
     pub(super) fn take<T>(
         &self,
-        read: impl Fn(&[u8], Duration) -> Option<T>,
+        read: impl Fn(&[u8], &Arrival) -> Option<T>,
     ) -> Result<Option<T>, Error> {
         let mut buffer = [0; 2048];
         loop {
@@ -53,7 +53,7 @@ impl Ear {
                 continue;
             }
             let frame = &buffer[..arrival.len.min(buffer.len())];
-            if let Some(made_out) = read(frame, Duration::from_nanos(arrival.at)) {
+            if let Some(made_out) = read(frame, &arrival) {
                 return Ok(Some(made_out));
             }
         }
@@ -63,7 +63,7 @@ impl Ear {
     pub(super) fn wait<T>(
         &self,
         until: Instant,
-        read: impl Fn(&[u8], Duration) -> Option<T>,
+        read: impl Fn(&[u8], &Arrival) -> Option<T>,
     ) -> Result<Option<T>, Error> {
         while Instant::now() < until {
             if let Some(made_out) = self.take(&read)? {

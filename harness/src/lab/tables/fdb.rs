@@ -264,6 +264,20 @@ impl Lab {
         Ok(entries)
     }
 
+    /// What the bridges of a namespace know, as often as it is told; of one link alone, if it is named.
+    pub async fn fdb_listed(
+        &self,
+        netns: &str,
+        link: Option<&str>,
+    ) -> Result<Vec<FdbEntry>, Error> {
+        let asked = link.map(|link| self.index(&LinkName::new(netns, link))).transpose()?;
+        let entries = self.neighbours_of(netns, asked.unwrap_or(0))?;
+        let mut entries: Vec<FdbEntry> =
+            entries.iter().filter_map(|(_, body)| self.fdb_entry(netns, body)).collect();
+        entries.sort();
+        Ok(entries)
+    }
+
     /// How long ago a frame was last sent by an address, and how long ago one was last sent to it, as the bridges of a
     /// namespace tell it, in hundredths of a second; none for an address that they do not know.
     pub async fn silence(
@@ -283,8 +297,13 @@ impl Lab {
     }
 
     fn neighbours(&self, netns: &str) -> Result<Vec<Answer>, Error> {
+        self.neighbours_of(netns, 0)
+    }
+
+    /// The same of the link with that index, or of all for 0.
+    fn neighbours_of(&self, netns: &str, index: u32) -> Result<Vec<Answer>, Error> {
         // The old header, an ifinfomsg, is the one that every kernel takes.
-        let header = link_header(AF_BRIDGE, 0, 0, 0);
+        let header = link_header(AF_BRIDGE, index, 0, 0);
         let attrs = Attrs::new();
         let question = Question { kind: RTM_GETNEIGH, flags: DUMP, header: &header, attrs };
         let answers = self.ask(netns, &question)?;

@@ -68,6 +68,8 @@ const IFLA_BR_MCAST_QUERIER_STATE: u16 = 47;
 const MDBA_MDB_ENTRY: u16 = 1;
 const MDBA_MDB_ENTRY_INFO: u16 = 1;
 const MDBA_SET_ENTRY: u16 = 1;
+const MDBA_SET_ENTRY_ATTRS: u16 = 2;
+const MDBE_ATTR_SOURCE: u16 = 1;
 const MDBA_MDB_EATTR_SOURCE: u16 = 4;
 const MDB_PERMANENT: u8 = 1;
 const MDB_FLAGS_BLOCKED: u8 = 1 << 3;
@@ -240,7 +242,7 @@ impl Lab {
     }
 
     /// Makes a port (or the bridge itself) a lasting member of a group: an IP address or, since
-    /// 5.13, an Ethernet one.
+    /// 5.13, an Ethernet one. `239.1.2.3 from 192.0.2.1` is the group from that sender alone.
     pub async fn add_mdb(
         &mut self,
         bridge: impl Into<LinkName>,
@@ -282,15 +284,26 @@ impl Lab {
     ) -> Result<(), Error> {
         let mut header = vec![AF_BRIDGE, 0, 0, 0];
         header.extend(self.index(bridge)?.to_ne_bytes());
+        let (name, source) = match group.split_once(" from ") {
+            Some((name, source)) => (name, source.parse().ok()),
+            None => (group, None),
+        };
         let entry =
-            mdb_entry(self.index(port)?, group, vlan.unwrap_or(0), state).ok_or_else(|| {
+            mdb_entry(self.index(port)?, name, vlan.unwrap_or(0), state).ok_or_else(|| {
                 Error::new(
-                    format!("`{group}` is no group"),
+                    format!("`{name}` is no group"),
                     port.to_string(),
                     "write an IP or an Ethernet address",
                 )
             })?;
         let attrs = Attrs::new().bytes(MDBA_SET_ENTRY, &entry);
+        let attrs = source.into_iter().fold(attrs, |attrs, source| {
+            let source = match source {
+                IpAddr::V4(ip) => Attrs::new().bytes(MDBE_ATTR_SOURCE, &ip.octets()),
+                IpAddr::V6(ip) => Attrs::new().bytes(MDBE_ATTR_SOURCE, &ip.octets()),
+            };
+            attrs.nest(MDBA_SET_ENTRY_ATTRS, &source)
+        });
         let create = if kind == RTM_NEWMDB { CREATE | EXCL } else { 0 };
         let verb = if kind == RTM_NEWMDB { "add" } else { "end" };
         let asked = Question { kind, flags: create, header: &header, attrs };
