@@ -21,7 +21,7 @@ use super::NEEDS;
 pub(crate) const RULES: &[Rule] = &[ASKS, AGAIN, SILENT, LEFT, LOWEST, ROUTERS, LIMIT];
 
 /// The switch, following memberships, with addresses of its own to ask from.
-fn asking() -> Topology {
+pub(super) fn asking() -> Topology {
     switch_with(Bridge::default().mcast_snooping(true))
         .sysctl("sw", "ipv6.conf.default.disable_ipv6", "0")
         .address("sw:br", "192.0.2.4/24")

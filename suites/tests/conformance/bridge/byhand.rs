@@ -15,7 +15,7 @@ use hairpin_harness::{
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[NEW_OR_OLD, UNLEARNED, TEMPORARY, HOST, UNFIT];
+pub(crate) const RULES: &[Rule] = &[NEW_OR_OLD, UNLEARNED, TEMPORARY, HOST, OWN_ENDS, FULL, UNFIT];
 
 /// An address that no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x17]);
@@ -162,6 +162,71 @@ fn the_bridge_itself_joins() {
         lab.delete_mdb("sw:br", "sw:br", NAME, None).await?;
         lab.expect_shot("a", &shot, "b multicast").await?;
         Ok(())
+    });
+}
+
+const OWN_ENDS: Rule = Rule {
+    id: "bridge.byhand.the-bridges-own-for-a-time-ends",
+    promise: "a membership of the bridge itself that is made for a time ends when nobody reports it, \
+              and those of others stay",
+    source: Source {
+        cite: "br_multicast_host_join and br_multicast_group_expired",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: SNOOPS,
+};
+
+#[test]
+fn the_bridges_own_for_a_time_ends() {
+    check(&OWN_ENDS, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        lab.set_option("sw:br", bridge::MCAST_MEMBERSHIP_INTERVAL, 300).await?;
+        for group in ["239.1.2.3", "ff0e::77"] {
+            lab.add_mdb("sw:br", "sw:p3", group, None).await?;
+            lab.add_mdb_for_a_time("sw:br", "sw:br", group).await?;
+            lab.expect_member("sw:br", group, true).await?;
+        }
+        for group in ["239.1.2.3", "ff0e::77"] {
+            lab.expect_member("sw:br", group, false).await?;
+            lab.expect_member("sw:p3", group, true).await?;
+        }
+        Ok(())
+    });
+}
+
+const FULL: Rule = Rule {
+    id: "bridge.byhand.no-more-groups-than-the-table-holds",
+    promise: "a bridge whose table of groups is full takes no other, and follows memberships no more: \
+              groups go everywhere until it is told to follow them again",
+    source: Source {
+        cite: "ip-link(8), mcast_hash_max; br_multicast_new_group, net/bridge/br_multicast.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: SNOOPS,
+};
+
+#[test]
+fn no_more_groups_than_the_table_holds() {
+    check(&FULL, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let shot = Shot::to(Mac([0x01, 0x68, 0x70, 0, 0, 1]));
+        lab.set_option("sw:br", bridge::MCAST_HASH_MAX, 2).await?;
+        for group in [NAME, "239.1.2.3"] {
+            lab.add_mdb("sw:br", "sw:p2", group, None).await?;
+        }
+        // Another member is no other group.
+        lab.add_mdb("sw:br", "sw:p3", "239.1.2.3", None).await?;
+        lab.expect_shot("a", &shot, "b multicast").await?;
+        let done = lab.add_mdb("sw:br", "sw:p2", "239.1.2.4", None).await;
+        lab.expect_refusal("a third group", done, Errno::E2BIG)?;
+        lab.expect_option("sw:br", bridge::MCAST_SNOOPING, 0).await?;
+        lab.expect_shot("a", &shot, "b multicast, c multicast, sw multicast").await?;
+        lab.set_option("sw:br", bridge::MCAST_HASH_MAX, 3).await?;
+        lab.set_option("sw:br", bridge::MCAST_SNOOPING, 1).await?;
+        lab.add_mdb("sw:br", "sw:p2", "239.1.2.4", None).await?;
+        lab.expect_option("sw:br", bridge::MCAST_SNOOPING, 1).await
     });
 }
 
