@@ -1,6 +1,7 @@
 //! Bridges: Docker's default network, and the flags of a port.
 
 pub(crate) mod access;
+pub(crate) mod answers;
 pub(crate) mod asking;
 pub(crate) mod binding;
 pub(crate) mod byhand;
@@ -13,6 +14,7 @@ pub(crate) mod external;
 pub(crate) mod flooding;
 pub(crate) mod flush;
 pub(crate) mod followed;
+pub(crate) mod given;
 pub(crate) mod groups;
 pub(crate) mod hosts;
 pub(crate) mod instances;
@@ -22,6 +24,7 @@ pub(crate) mod messages;
 pub(crate) mod netfilter;
 pub(crate) mod notices;
 pub(crate) mod older;
+pub(crate) mod own;
 pub(crate) mod packets;
 pub(crate) mod port;
 pub(crate) mod querier;
@@ -42,6 +45,7 @@ pub(crate) mod topology;
 pub(crate) mod tree;
 pub(crate) mod tunnels;
 pub(crate) mod vlan;
+pub(crate) mod ways;
 
 use hairpin_harness::Need;
 

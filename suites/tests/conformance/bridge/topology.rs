@@ -23,16 +23,16 @@ pub(crate) const RULES: &[Rule] =
     &[PASSED_ON, HEEDED, ANSWERED, HELD, GIVEN_UP, TOLD, ACKNOWLEDGED, SHORTER];
 
 /// The address of a bridge that is better than any of a lab by its priority of 0.
-const ROOT: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x20]);
+pub(super) const ROOT: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x20]);
 
 /// How long what is to be heard may take.
 const SOON: Duration = Duration::from_secs(10);
 
 /// What a costs, over p1.
-const COST: u32 = 100;
+pub(super) const COST: u32 = 100;
 
 /// The bridge, with the spanning tree, and its ears.
-async fn speaking(case: &mut Case) -> Result<CaseLab, Stop> {
+pub(super) async fn speaking(case: &mut Case) -> Result<CaseLab, Stop> {
     let mut lab = case.lab(&switch()).await?;
     let settings =
         [(bridge::HELLO_TIME, 100), (bridge::MAX_AGE, 600), (bridge::FORWARD_DELAY, 200)];
@@ -43,16 +43,16 @@ async fn speaking(case: &mut Case) -> Result<CaseLab, Stop> {
 }
 
 /// The word of the root, from which all times are taken.
-fn root() -> Config {
+pub(super) fn root() -> Config {
     Config { max_age: 6000, hello: 700, delay: 100, ..Config::of_root(0, ROOT) }
 }
 
-fn says(config: Config) -> Bpdu {
+pub(super) fn says(config: Config) -> Bpdu {
     Bpdu::new(Said::Config(config))
 }
 
 /// Holds that a host hears such a message.
-fn hears(
+pub(super) fn hears(
     lab: &CaseLab,
     ear: &BridgeEar,
     what: &str,
@@ -63,7 +63,7 @@ fn hears(
 }
 
 /// Has a speak as the root, and returns when what it says has gone to c.
-async fn heed(lab: &CaseLab, ear: &BridgeEar, word: Config) -> Result<HeardBpdu, Stop> {
+pub(super) async fn heed(lab: &CaseLab, ear: &BridgeEar, word: Config) -> Result<HeardBpdu, Stop> {
     lab.say_as_bridge("a", &[says(word)]).await?;
     hears(lab, ear, "the root's word", |config| {
         (config.root, config.cost, config.changed) == (word.root, word.cost + COST, word.changed)

@@ -1,0 +1,141 @@
+//! Which way to the root a bridge takes where several are as good, or where one was shut by hand, and
+//! which of two bridges speaks on a wire that both are on.
+//!
+//! ```text
+//!   a --- p1 +----+ p3 --- c
+//!            | br |               a, b and c speak as bridges
+//!   b --- p2 +----+
+//! ```
+
+use hairpin_fixtures::switch::switch;
+use hairpin_harness::options::{bridge, port};
+use hairpin_harness::{Config, Mac, Rule, Said, Source, Strength, check};
+use rstest::rstest;
+
+use super::NEEDS;
+use super::topology::{COST, ROOT, hears, heed, root, says, speaking};
+
+pub(crate) const RULES: &[Rule] = &[EQUAL, DESIGNATED, BLOCKED, BY_HAND];
+
+/// A bridge that is neither the root nor the bridge in the middle.
+const OTHER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x21]);
+
+const EQUAL: Rule = Rule {
+    id: "bridge.ways.of-equal-ways-that-by-the-lower",
+    promise: "of two ways to the root that cost the same that by the bridge with the lower identifier \
+              is taken, and of two by one bridge that by its lower port, whatever the numbers of the \
+              own ports",
+    source: Source {
+        cite: "IEEE 802.1D-1998, 8.6.8.3.1; br_should_become_root_port, net/bridge/br_stp.c",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::bridge((5, 1), (4, 1), (3, 1))]
+#[case::port((5, 3), (5, 2), (5, 1))]
+fn of_equal_ways_that_by_the_lower(
+    #[case] first: (u16, u16),
+    #[case] lower: (u16, u16),
+    #[case] lowest: (u16, u16),
+) {
+    check(&EQUAL, async |case| {
+        let mut lab = speaking(case).await?;
+        lab.set_option("sw:p2", port::COST, COST.into()).await?;
+        let by = |(priority, port): (u16, u16)| {
+            says(Config { cost: 10, bridge: (priority, OTHER), port: 0x8000 | port, ..root() })
+        };
+        for (host, way, root_port) in [("a", first, 1), ("b", lower, 2), ("a", lowest, 1)] {
+            lab.say_as_bridge(host, &[by(way)]).await?;
+            lab.expect_to_become("sw:br", bridge::ROOT_PORT, root_port).await?;
+        }
+        lab.expect_option("sw:p2", port::STATE, 4).await
+    });
+}
+
+const DESIGNATED: Rule = Rule {
+    id: "bridge.ways.of-two-as-far-the-lower-speaks",
+    promise: "where another bridge is as far from the root, the one with the lower identifier speaks \
+              on the wire that both are on: the port of the other blocks",
+    source: Source {
+        cite: "IEEE 802.1D-1998, 8.6.7; br_should_become_designated_port",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn of_two_as_far_the_lower_speaks() {
+    check(&DESIGNATED, async |case| {
+        let lab = speaking(case).await?;
+        let ear = lab.hear_bridges("c").await?;
+        heed(&lab, &ear, root()).await?;
+        let as_far = |priority| Config { cost: COST, bridge: (priority, OTHER), ..root() };
+        // What is higher is answered, and so was heard.
+        lab.say_as_bridge("c", &[says(as_far(0xf000))]).await?;
+        hears(&lab, &ear, "an answer", |config| config.cost == COST)?;
+        lab.say_as_bridge("b", &[says(as_far(0x1000))]).await?;
+        lab.expect_to_become("sw:p2", port::STATE, 4).await?;
+        let state = lab.option("sw:p3", port::STATE).await?;
+        let open = state.is_some_and(|state| (1..=3).contains(&state));
+        lab.claim("p3 does not block", open, format!("{state:?}"))
+    });
+}
+
+const BLOCKED: Rule = Rule {
+    id: "bridge.ways.none-by-a-port-that-is-shut-to-roots",
+    promise: "a port with root_block is no way to the root, however good a root speaks behind it; \
+              another, worse, is heeded elsewhere; without it the better is",
+    source: Source {
+        cite: "bridge(8), root_block; br_root_selection, net/bridge/br_stp.c",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn none_by_a_port_that_is_shut_to_roots() {
+    check(&BLOCKED, async |case| {
+        let mut lab = speaking(case).await?;
+        let ear = lab.hear_bridges("c").await?;
+        lab.set_option("sw:p1", port::ROOT_BLOCK, 1).await?;
+        lab.say_as_bridge("a", &[says(root())]).await?;
+        let worse = Config { root: (1, OTHER), bridge: (1, OTHER), ..root() };
+        lab.say_as_bridge("b", &[says(worse)]).await?;
+        hears(&lab, &ear, "the worse root's word", |config| config.root == (1, OTHER))?;
+        lab.expect_option("sw:br", bridge::ROOT_PORT, 2).await?;
+        lab.set_option("sw:p1", port::ROOT_BLOCK, 0).await?;
+        let heard = heed(&lab, &ear, root()).await?;
+        let Said::Config(said) = heard.said else { return Ok(()) };
+        lab.claim("it is the better's", said.root == (0, ROOT), heard.said)?;
+        lab.expect_option("sw:br", bridge::ROOT_PORT, 1).await
+    });
+}
+
+const BY_HAND: Rule = Rule {
+    id: "bridge.ways.a-cost-by-hand-outlives-the-carrier",
+    promise: "a port that was given a cost keeps it when its carrier goes and comes back",
+    source: Source {
+        cite: "bridge(8), cost; br_port_carrier_check, net/bridge/br_if.c",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_cost_by_hand_outlives_the_carrier() {
+    check(&BY_HAND, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        lab.set_option("sw:p1", port::COST, COST.into()).await?;
+        lab.set_up("a:eth0", false).await?;
+        lab.expect_to_become("sw:p1", port::STATE, 0).await?;
+        lab.set_up("a:eth0", true).await?;
+        lab.expect_to_become("sw:p1", port::STATE, 3).await?;
+        lab.expect_option("sw:p1", port::COST, COST.into()).await
+    });
+}
