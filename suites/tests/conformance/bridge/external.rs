@@ -15,7 +15,7 @@ use rstest::rstest;
 use super::NEEDS;
 use super::roamer::{PASSER, ROAMER, expect_roamer, expect_told, here_i_am};
 
-pub(crate) const RULES: &[Rule] = &[TOLD, AGELESS, KEPT, MOVED, OWN, OVER];
+pub(crate) const RULES: &[Rule] = &[TOLD, AGELESS, KEPT, MOVED, OWN, OWN_TOO, OVER];
 
 const TOLD: Rule = Rule {
     id: "bridge.external.holds-and-is-told-as-such",
@@ -163,6 +163,31 @@ fn at_the_bridge_for_good_only() {
         expect_roamer(&lab, "somebody claims it", &["br own extern_learn"]).await?;
         lab.delete_fdb("sw:br", ROAMER, None).await?;
         lab.expect_shot("a", &Shot::to(ROAMER), "b other, c other").await?;
+        Ok(())
+    });
+}
+
+const OWN_TOO: Rule = Rule {
+    id: "bridge.external.what-was-learned-becomes-the-bridges",
+    promise: "what somebody else says is behind the bridge itself goes up also if the bridge had learned \
+              it, and does not leave by the port where it was learned",
+    source: Source {
+        cite: "br_fdb_external_learn_add, net/bridge/br_fdb.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_was_learned_becomes_the_bridges() {
+    check(&OWN_TOO, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        lab.shoot("b", &here_i_am()).await?;
+        lab.expect_shot("a", &Shot::to(ROAMER), "b other").await?;
+        lab.add_fdb("sw:br", ROAMER, Fdb::EXTERN.own()).await?;
+        expect_roamer(&lab, "said to be the bridge's", &["br own extern_learn"]).await?;
+        lab.expect_shot("a", &Shot::to(ROAMER), "sw other").await?;
         Ok(())
     });
 }

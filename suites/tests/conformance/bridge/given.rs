@@ -11,10 +11,10 @@ use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::bridge;
 use hairpin_harness::{
     Bridge, CaseLab, Filter, Mac, Need, PortVlan, Rule, Shot, Source, Stop, Strength, Tag,
-    Topology, check,
+    Topology, check, vlan_option,
 };
 
-pub(crate) const RULES: &[Rule] = &[DEFAULT, GROUP, PROMISC, COUNTED];
+pub(crate) const RULES: &[Rule] = &[DEFAULT, GROUP, PROMISC, COUNTED, RESERVED];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering];
 
@@ -150,4 +150,52 @@ async fn of_vlan(lab: &CaseLab, id: u16) -> Result<(u64, u64), Stop> {
     let all = lab.vlan_counters("sw:br").await?;
     let of_it = all.into_iter().find(|counters| counters.id == id).unwrap_or_default();
     Ok((of_it.rx_packets, of_it.tx_packets))
+}
+
+const RESERVED: Rule = Rule {
+    id: "bridge.given.what-is-not-forwarded-teaches-in-its-vlan",
+    promise: "the sender of a frame that stays on its link (LLDP) is learned in the VLAN of its tag, or \
+              in the PVID without one, and not at all where the port is not in that VLAN or does not \
+              learn in it; a tag of another protocol is none",
+    source: Source {
+        cite: "br_should_learn, net/bridge/br_vlan.c, and __br_handle_local_finish",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[NEEDS[0], NEEDS[1], NEEDS[2], Need::Since(5, 8)],
+};
+
+#[test]
+fn what_is_not_forwarded_teaches_in_its_vlan() {
+    check(&RESERVED, async |case| {
+        let mut lab = case.lab(&filtering()).await?;
+        for id in [10, 20] {
+            lab.add_vlan("sw:p1", PortVlan::tagged(id)).await?;
+        }
+        lab.set_vlan_option("sw:p1", 20, vlan_option::STATE, 4).await?;
+        let lldp = Shot::to(Mac([0x01, 0x80, 0xc2, 0, 0, 0x0e]));
+        let tags = [Tag::vlan(10), Tag::vlan(20), Tag::vlan(30), Tag::vlan(10).provider()];
+        let mut shots = vec![lldp.clone()];
+        shots.extend(tags.map(|tag| lldp.clone().tag(tag)));
+        for (shot, last) in shots.iter().zip(1..) {
+            lab.shoot("a", &shot.clone().from(teacher(last))).await?;
+        }
+        expect_taught(&lab, &["1 in 1", "2 in 10", "5 in 1"]).await?;
+        lab.set_vlan_option("sw:p1", 1, vlan_option::STATE, 4).await?;
+        lab.shoot("a", &lldp.from(teacher(6))).await?;
+        expect_taught(&lab, &["1 in 1", "2 in 10", "5 in 1"]).await
+    });
+}
+
+/// An address that no link of the topology has.
+const fn teacher(last: u8) -> Mac {
+    Mac([0x02, 0x68, 0x70, 0xff, 0x01, last])
+}
+
+/// Holds which of those addresses are known, and in which VLAN.
+async fn expect_taught(lab: &CaseLab, lines: &[&str]) -> Result<(), Stop> {
+    let all = lab.fdb("sw").await?.into_iter();
+    let ours = all.filter(|entry| entry.mac.0[..5] == teacher(0).0[..5]);
+    let seen = ours.map(|e| format!("{} in {}", e.mac.0[5], e.vlan.unwrap_or_default()));
+    lab.expect_lines("learned", seen, lines)
 }
