@@ -38,7 +38,7 @@ const OFTEN: Rule = Rule {
 async fn asked(lab: &mut CaseLab, family: Family, count: u64) -> Result<Asking, Stop> {
     speak_newest(lab).await?;
     let told = [
-        (bridge::MCAST_LAST_MEMBER_INTERVAL, 20),
+        (bridge::MCAST_LAST_MEMBER_INTERVAL, 50),
         (bridge::MCAST_LAST_MEMBER_COUNT, count),
         (bridge::MCAST_STARTUP_QUERY_INTERVAL, 6000),
     ];
@@ -92,10 +92,10 @@ fn as_often_as_it_was_told(#[case] family: Family) {
         let mut lab = case.lab(&asking()).await?;
         let ear = asked(&mut lab, family, 3).await?;
         for number in [1, 2] {
-            want(&mut lab, (family, number), ToExclude, &[]).await?;
-            want(&mut lab, (family, number), ToInclude, &[]).await?;
-            // Another behind the port still listens.
-            want(&mut lab, (family, number), ToExclude, &[]).await?;
+            // Another behind the port still listens, and says so before its time is over.
+            let said = [ToExclude, ToInclude, ToExclude];
+            let said = said.map(|record| Message::record(record, group(family, number), &[]));
+            lab.say("b", &said).await?;
             // What was asked of the first group too often would come between those of the second.
             for _ in 0..3 {
                 expect_asked_of(&lab, &ear, (family, number), &[])?;
@@ -136,11 +136,8 @@ fn for_the_senders_that_are_lost(
         let ear = asked(&mut lab, family, 3).await?;
         want(&mut lab, (family, 1), ToInclude, &[1, 2, 3]).await?;
         want(&mut lab, (family, 1), record, named).await?;
-        // The last time is when they end, so whether it is still asked then is chance.
-        for _ in 0..2 {
-            expect_asked_of(&lab, &ear, (family, 1), concerned)?;
-        }
-        Ok(())
+        // How often is another matter: a clock that is late may have them end before.
+        expect_asked_of(&lab, &ear, (family, 1), concerned)
     });
 }
 
