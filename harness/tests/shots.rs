@@ -194,8 +194,10 @@ fn tables_tell_what_was_put_into_them() {
         lab.add_mdb("sw:br", "sw:p2", "239.1.2.3", None).await?;
         let told: Vec<String> = lab.mdb("sw").await?.iter().map(ToString::to_string).collect();
         assert!(told.contains(&"239.1.2.3 p2 permanent".to_owned()), "{told:?}");
-        let error = lab.add_mdb("sw:br", "sw:p2", "nonsense", None).await.unwrap_err();
-        assert!(error.what.contains("is no group"), "{error}");
+        for nonsense in ["nonsense", "239.1.2.4 from nobody"] {
+            let error = lab.add_mdb("sw:br", "sw:p2", nonsense, None).await.unwrap_err();
+            assert!(error.what.contains("is no group"), "{error}");
+        }
         let before = lab.counters("a:eth0").await?;
         lab.shoot("a", &Shot::to(NOBODY).bytes(1000)).await?;
         assert!((lab.counters("a:eth0").await? - before).tx_bytes >= 1000);

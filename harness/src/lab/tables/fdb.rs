@@ -256,10 +256,7 @@ impl Lab {
 
     /// What the bridges of a namespace know, in order of address.
     pub async fn fdb(&self, netns: &str) -> Result<Vec<FdbEntry>, Error> {
-        let entries = self.neighbours(netns)?;
-        let mut entries: Vec<FdbEntry> =
-            entries.iter().filter_map(|(_, body)| self.fdb_entry(netns, body)).collect();
-        entries.sort();
+        let mut entries = self.fdb_listed(netns, None).await?;
         entries.dedup();
         Ok(entries)
     }

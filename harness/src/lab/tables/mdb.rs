@@ -77,6 +77,23 @@ const MDB_FLAGS_BLOCKED: u8 = 1 << 3;
 /// How long a report, or the end of a membership that is not reported again, may take.
 const REPORTED: Duration = Duration::from_secs(20);
 
+/// What tells a membership of a port, of a group or of one sender of it: `239.1.2.3 from 192.0.2.1`.
+fn membership(port: u32, group: &str, vlan: Option<u16>, state: u8) -> Option<Attrs> {
+    let (group, sender) = match group.split_once(" from ") {
+        Some((group, sender)) => (group, Some(sender.parse().ok()?)),
+        None => (group, None),
+    };
+    let entry = mdb_entry(port, group, vlan.unwrap_or(0), state)?;
+    let attrs = Attrs::new().bytes(MDBA_SET_ENTRY, &entry);
+    Some(sender.into_iter().fold(attrs, |attrs, sender| {
+        let sender = match sender {
+            IpAddr::V4(ip) => Attrs::new().bytes(MDBE_ATTR_SOURCE, &ip.octets()),
+            IpAddr::V6(ip) => Attrs::new().bytes(MDBE_ATTR_SOURCE, &ip.octets()),
+        };
+        attrs.nest(MDBA_SET_ENTRY_ATTRS, &sender)
+    }))
+}
+
 /// `br_mdb_entry`: 28 bytes.
 fn mdb_entry(port: u32, group: &str, vlan: u16, state: u8) -> Option<[u8; 28]> {
     let mut entry = [0; 28];
@@ -284,26 +301,13 @@ impl Lab {
     ) -> Result<(), Error> {
         let mut header = vec![AF_BRIDGE, 0, 0, 0];
         header.extend(self.index(bridge)?.to_ne_bytes());
-        let (name, source) = match group.split_once(" from ") {
-            Some((name, source)) => (name, source.parse().ok()),
-            None => (group, None),
-        };
-        let entry =
-            mdb_entry(self.index(port)?, name, vlan.unwrap_or(0), state).ok_or_else(|| {
-                Error::new(
-                    format!("`{name}` is no group"),
-                    port.to_string(),
-                    "write an IP or an Ethernet address",
-                )
-            })?;
-        let attrs = Attrs::new().bytes(MDBA_SET_ENTRY, &entry);
-        let attrs = source.into_iter().fold(attrs, |attrs, source| {
-            let source = match source {
-                IpAddr::V4(ip) => Attrs::new().bytes(MDBE_ATTR_SOURCE, &ip.octets()),
-                IpAddr::V6(ip) => Attrs::new().bytes(MDBE_ATTR_SOURCE, &ip.octets()),
-            };
-            attrs.nest(MDBA_SET_ENTRY_ATTRS, &source)
-        });
+        let attrs = membership(self.index(port)?, group, vlan, state).ok_or_else(|| {
+            Error::new(
+                format!("`{group}` is no group"),
+                port.to_string(),
+                "write an IP or an Ethernet address, or `239.1.2.3 from 192.0.2.1`",
+            )
+        })?;
         let create = if kind == RTM_NEWMDB { CREATE | EXCL } else { 0 };
         let verb = if kind == RTM_NEWMDB { "add" } else { "end" };
         let asked = Question { kind, flags: create, header: &header, attrs };
