@@ -44,6 +44,8 @@ fn of_equal_ways_that_by_the_lower(
     check(&EQUAL, async |case| {
         let mut lab = speaking(case).await?;
         lab.set_option("sw:p2", port::COST, COST.into()).await?;
+        // Its own number, which decides last, speaks against the port that is to be taken at the end.
+        lab.set_option("sw:p1", port::PRIORITY, 48).await?;
         let by = |(priority, port): (u16, u16)| {
             says(Config { cost: 10, bridge: (priority, OTHER), port: 0x8000 | port, ..root() })
         };
