@@ -180,23 +180,22 @@ pub(crate) fn records_by_case(run: &Run) -> BTreeMap<&str, Vec<&Record>> {
 
 /// Reads runs: event files, and folders of them; oldest kernel first.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Run>, Error> {
-    let mut runs = event_files(paths)?
-        .iter()
-        .map(|file| read_file(file))
-        .collect::<Result<Vec<Run>, Error>>()?;
-    runs.sort_by_key(|run| version(&run.name));
+    let mut runs = Vec::new();
+    for file in event_files(paths)? {
+        runs.push(read_file(&file)?);
+    }
+    runs.sort_by_key(|run: &Run| version(&run.name));
     Ok(runs)
 }
 
-/// What can be read of runs, in the same order, with an error for each line that cannot.
-pub(crate) fn read_all_leniently(paths: &[PathBuf]) -> Result<(Vec<Run>, Vec<Error>), Error> {
+/// What can be read of event files, a run each, with an error for each line that cannot.
+pub(crate) fn read_all_leniently(files: &[PathBuf]) -> Result<(Vec<Run>, Vec<Error>), Error> {
     let (mut runs, mut unread) = (Vec::new(), Vec::new());
-    for file in event_files(paths)? {
-        let (run, errors) = read_leniently(&file)?;
+    for file in files {
+        let (run, errors) = read_leniently(file)?;
         runs.push(run);
         unread.extend(errors);
     }
-    runs.sort_by_key(|run| version(&run.name));
     Ok((runs, unread))
 }
 

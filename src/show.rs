@@ -14,6 +14,8 @@ use std::io::Write;
 
 use hairpin_model::Error;
 
+use crate::exit::Exit;
+
 pub(crate) use palette::{DIM, STRONG, meaning, outcome, paint, verdict};
 pub(crate) use text::{count, span, wrap};
 
@@ -47,6 +49,12 @@ impl Out {
 /// Tells an error on stderr.
 pub(crate) fn error(error: &Error) {
     Out::stderr().text(&format!("{} {error}\n", paint(palette::BAD, "error:")));
+}
+
+/// Tells what could not be read, after all that could; how a command ends that would else end so.
+pub(crate) fn unread(errors: &[Error], otherwise: Exit) -> Exit {
+    errors.iter().for_each(error);
+    if errors.is_empty() { otherwise } else { Exit::CouldNotRun }
 }
 
 /// The width to write for: the terminal's within reason, or that of a page in a pipe.

@@ -63,8 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     }
     let (words, exit) = told(&seen.0, &seen.1);
     Out::stdout().text(&format!("{text}\n{words}"));
-    unread.iter().for_each(show::error);
-    Ok(if unread.is_empty() { exit } else { Exit::CouldNotRun })
+    Ok(show::unread(&unread, exit))
 }
 
 /// What the comparison comes to, and how the command ends for it.

@@ -88,26 +88,23 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let (runs, unread) = if format == Format::Observed {
         (results::read(&args.runs)?, Vec::new())
     } else {
-        results::read_all_leniently(&args.runs)?
+        let files = results::event_files(&args.runs)?;
+        let (mut runs, unread) = results::read_all_leniently(&files)?;
+        runs.sort_by_key(|run| results::version(&run.name));
+        (runs, unread)
     };
     for run in runs.iter().filter(|run| run.unread == 0 && !run.is_whole) {
         note(&format!("the run on {} was cut short; what it holds is told", run.name));
     }
     write(args, &tell(runs, format)?)?;
-    Ok(end(&unread))
+    Ok(show::unread(&unread, Exit::Fine))
 }
 
 /// The page, with what could be read; what could not is told there and here.
 fn page(args: &Args) -> Result<Exit, Error> {
     let book = page::Book::read(&args.runs)?;
     write(args, &page::html(&book))?;
-    Ok(end(&book.unread))
-}
-
-/// Tells what could not be read, after all that could.
-fn end(unread: &[Error]) -> Exit {
-    unread.iter().for_each(show::error);
-    if unread.is_empty() { Exit::Fine } else { Exit::CouldNotRun }
+    Ok(show::unread(&book.unread, Exit::Fine))
 }
 
 fn write(args: &Args, text: &str) -> Result<(), Error> {
@@ -142,19 +139,16 @@ fn tell(mut runs: Vec<Run>, format: Format) -> Result<String, Error> {
 /// These formats know nothing of a run that is not all there: without a case for it, it would look
 /// like a whole one.
 fn mark_cut(run: &mut Run) {
-    let marked = match run.flaw() {
-        None => return,
-        Some(_) if run.unread == 0 => (
-            "hairpin.run-was-cut-short",
-            "the run was killed or interrupted; cases that are missing here were not run".into(),
-        ),
-        Some(_) => {
-            let lines = show::count(run.unread, "line");
-            let words = format!("{lines} of it could not be read; cases may be missing here");
-            ("hairpin.run-could-not-be-read", words)
-        }
+    let (id, reason) = if run.unread > 0 {
+        let lines = show::count(run.unread, "line");
+        let words = format!("{lines} of it could not be read; cases may be missing here");
+        ("hairpin.run-could-not-be-read", words)
+    } else if !run.is_whole {
+        let words = "the run was killed or interrupted; cases that are missing here were not run";
+        ("hairpin.run-was-cut-short", words.into())
+    } else {
+        return;
     };
-    let (id, reason) = marked;
     run.cases.push(Case {
         id: id.into(),
         rule: "hairpin".into(),

@@ -53,6 +53,11 @@ impl CaseLab {
         self.hold_span(what, &Span { since: since.0, span }, Ok(()))
     }
 
+    /// Holds that something did not come before its time: `took` after what began it, not `span`.
+    pub fn claim_not_before(&self, what: &str, took: Duration, span: Duration) -> Result<(), Stop> {
+        self.claim(what, took + TICK >= span, format!("{took:?}"))
+    }
+
     /// Holds that an address is forgotten by the bridges of a namespace after so long.
     pub async fn expect_forgotten_after(
         &self,

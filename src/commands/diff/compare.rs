@@ -127,13 +127,13 @@ fn cell(title: &str, a: &Cell, b: &Cell) -> Option<String> {
         || !kinds.iter().any(|kind| own(kind));
     let verdicts = format!("{title}\n  A {}\n  B {}\n", a.verdict, b.verdict);
     match parted.first() {
-        _ if !counts => None,
-        Some((kind, a, b, at)) => {
+        Some((kind, a, b, at)) if counts => {
             Some(format!("{verdicts}\n{}{}", beside(kind, a, b, *at), words(a, b, *at)))
         }
-        None => (a.verdict != b.verdict).then(|| {
-            format!("{verdicts}\n  every hop that was seen is the same; the verdicts are not\n")
-        }),
+        None if a.verdict != b.verdict => Some(format!(
+            "{verdicts}\n  every hop that was seen is the same; the verdicts are not\n"
+        )),
+        _ => None,
     }
 }
 

@@ -198,8 +198,8 @@ impl Lab {
     /// link takes frames for: what its children and its sockets have asked it to.
     pub async fn filters(&self, link: impl Into<LinkName>) -> Result<BTreeSet<Mac>, Error> {
         let link = link.into();
-        // What is still waiting to be handed down is not in the list, and since 7.2 an address that
-        // was deleted while it was handed down is back in it until that has been done again.
+        // Since 7.2 links hand their lists down later: until then the link below lacks what is new,
+        // and the link itself still lists what it was told to take no longer.
         self.apply_rx_modes().await?;
         let index = self.index(&link)?;
         let entries = self.neighbours(&link.netns)?;

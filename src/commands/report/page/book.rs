@@ -56,13 +56,8 @@ impl Book {
         let mut files = results::event_files(paths)?;
         let mut seen = BTreeSet::new();
         files.retain(|file| seen.insert(file.clone()));
-        let (mut read, mut unread) = (Vec::new(), Vec::new());
-        for file in files {
-            let (run, errors) = results::read_leniently(&file)?;
-            read.push((file, run));
-            unread.extend(errors);
-        }
-        let mut book = Self::of(read);
+        let (runs, mut unread) = results::read_all_leniently(&files)?;
+        let mut book = Self::of(files.into_iter().zip(runs).collect());
         unread.append(&mut book.unread);
         Ok(Self { unread, ..book })
     }

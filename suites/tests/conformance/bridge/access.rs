@@ -169,8 +169,8 @@ fn lan() -> Topology {
     })
 }
 
-/// An address that nobody has, and that the bridge knows at `ROAMER`.
-fn known(family: Family) -> IpAddr {
+/// An address that nobody has, and that a bridge is to know at some Ethernet address.
+pub(super) fn known(family: Family) -> IpAddr {
     match family {
         Family::V4 => Ipv4Addr::new(192, 0, 2, 77).into(),
         Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77).into(),
@@ -178,7 +178,7 @@ fn known(family: Family) -> IpAddr {
 }
 
 /// Has a host want to speak with an address, and so ask for it.
-fn wish(lab: &CaseLab, host: &str, ip: IpAddr) -> Result<(), Error> {
+pub(super) fn wish(lab: &CaseLab, host: &str, ip: IpAddr) -> Result<(), Error> {
     let any = if ip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let sent = lab.inside(host, || UdpSocket::bind(any)?.send_to(b"?", (ip, 9)).map(drop))?;
     sent.map_err(|error| Error::new(format!("cannot send to {ip}: {error}"), host, ""))

@@ -7,29 +7,22 @@
 //!   b --- p2 +----+
 //! ```
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr};
 
 use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::port;
 use hairpin_harness::{
-    Bridge, CaseLab, Error, Family, Fdb, Mac, Need, PortVlan, Rule, Shot, Source, Strength, Tag,
-    Topology, check,
+    Bridge, Family, Fdb, Mac, Need, PortVlan, Rule, Shot, Source, Strength, Tag, Topology, check,
 };
 use rstest::rstest;
 
 use super::NEEDS;
+use super::access::{known, wish};
 
 pub(crate) const RULES: &[Rule] = &[IN_VLAN, BY_BRIDGE];
 
 /// The neighbour's address, which no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x32]);
-
-fn known(family: Family) -> IpAddr {
-    match family {
-        Family::V4 => Ipv4Addr::new(192, 0, 2, 77).into(),
-        Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77).into(),
-    }
-}
 
 const IN_VLAN: Rule = Rule {
     id: "bridge.answers.in-the-vlan-of-the-question",
@@ -91,13 +84,6 @@ fn in_the_vlan_of_the_question(
         }
         Ok(())
     });
-}
-
-/// Has a host want to speak with an address, and so ask for it.
-fn wish(lab: &CaseLab, host: &str, ip: IpAddr) -> Result<(), Error> {
-    let any = if ip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let sent = lab.inside(host, || UdpSocket::bind(any)?.send_to(b"?", (ip, 9)).map(drop))?;
-    sent.map_err(|error| Error::new(format!("cannot send to {ip}: {error}"), host, ""))
 }
 
 const BY_BRIDGE: Rule = Rule {

@@ -17,7 +17,7 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
-use super::querier::{group, to};
+use super::querier::{MARKER, group, to};
 
 pub(crate) const RULES: &[Rule] = &[BY_HAND, ALONE, OFF, ASKS, SWITCHED, NOWHERE];
 
@@ -107,7 +107,7 @@ async fn say(lab: &mut CaseLab, host: &str, id: u16, message: &Message) -> Resul
 /// Has `a` ask in a VLAN, and waits until the bridge follows there what it is told: until a
 /// membership has ended that nobody claims.
 async fn ask_in(lab: &mut CaseLab, id: u16, family: Family) -> Result<(), Stop> {
-    let marker = group(family, 99);
+    let marker = group(family, MARKER);
     say(lab, "c", id, &Message::report(marker)).await?;
     lab.expect_member("sw:p3", &marker.to_string(), true).await?;
     say(lab, "a", id, &Message::query(family)).await?;

@@ -14,6 +14,8 @@ use hairpin_harness::{
     Topology, check, vlan_option,
 };
 
+use super::tagged::of_vlan;
+
 pub(crate) const RULES: &[Rule] = &[DEFAULT, GROUP, PROMISC, COUNTED, RESERVED];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering];
@@ -135,21 +137,15 @@ fn frames_without_a_tag_are_counted() {
         let mut lab = case.lab(&filtering()).await?;
         let shot = Shot::to(Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x34]));
         lab.set_option("sw:br", bridge::VLAN_STATS, 1).await?;
-        let before = of_vlan(&lab, 1).await?;
+        let before = of_vlan(&lab, "sw:br", 1).await?;
         lab.expect_shot("a", &shot, "b other, c other").await?;
-        let after = of_vlan(&lab, 1).await?;
-        let (came, left) = (after.0 - before.0, after.1 - before.1);
+        let after = of_vlan(&lab, "sw:br", 1).await?;
+        let came = after.rx_packets - before.rx_packets;
+        let left = after.tx_packets - before.tx_packets;
         // What proves that nobody else heard it is counted, too.
         lab.claim("received at least once", came >= 1, came)?;
         lab.claim("sent at least twice", left >= 2, left)
     });
-}
-
-/// The frames that were counted of a VLAN: received, and sent.
-async fn of_vlan(lab: &CaseLab, id: u16) -> Result<(u64, u64), Stop> {
-    let all = lab.vlan_counters("sw:br").await?;
-    let of_it = all.into_iter().find(|counters| counters.id == id).unwrap_or_default();
-    Ok((of_it.rx_packets, of_it.tx_packets))
 }
 
 const RESERVED: Rule = Rule {

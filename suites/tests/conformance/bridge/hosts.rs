@@ -12,11 +12,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hairpin_harness::Record::{Block, ToExclude, ToInclude};
 use hairpin_harness::options::{bridge, port};
 use hairpin_harness::{
-    Case, CaseLab, Errno, Family, Message, Need, Record, Rule, Shot, Source, Stop, Strength, check,
+    Case, CaseLab, Errno, Family, Need, Record, Rule, Shot, Source, Stop, Strength, check,
 };
 use rstest::rstest;
 
-use super::querier::{group, sender, snooping, speak_newest};
+use super::querier::{group, snooping, speak_newest, wants};
+use super::senders::expect_heard;
 
 pub(crate) const RULES: &[Rule] = &[LAST, LEAVES, CHOICE, LIMIT];
 
@@ -55,9 +56,8 @@ async fn want(
         Family::V4 => Ipv4Addr::new(192, 0, 2, 100 + host).into(),
         Family::V6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, host.into()).into(),
     };
-    let senders: Vec<_> = senders.iter().map(|number| sender(family, *number)).collect();
-    let record = Message::record(record, group(family, 1), &senders).from(speaker);
-    lab.shoot("b", &Shot::message(&record)).await?;
+    let message = wants(record, (family, 1), senders).from(speaker);
+    lab.shoot("b", &Shot::message(&message)).await?;
     Ok(())
 }
 
@@ -68,14 +68,7 @@ async fn expect_wanted(
     senders: &[u8],
     hosts: u64,
 ) -> Result<(), Stop> {
-    let (name, entries) = (group(family, 1).to_string(), lab.mdb("sw").await?);
-    let of_b = entries.iter().filter(|entry| entry.group == name && entry.link == "p2");
-    let seen: Vec<String> =
-        of_b.filter_map(|entry| entry.source).map(|source| source.to_string()).collect();
-    let wanted: Vec<String> =
-        senders.iter().map(|number| sender(family, *number).to_string()).collect();
-    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    lab.expect_lines("the senders that are handed on", seen, &wanted)?;
+    expect_heard(lab, family, senders).await?;
     lab.expect_option("sw:p2", port::MCAST_EHT_HOSTS_COUNT, hosts).await
 }
 

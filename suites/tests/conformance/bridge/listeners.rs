@@ -18,7 +18,7 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
-use super::querier::{ask, group, sender, snooping, speak_newest};
+use super::querier::{ask, group, sender, snooping, speak_newest, wants};
 
 pub(crate) const RULES: &[Rule] =
     &[EACH, FORGOTTEN, ITSELF, BY_HAND, ONE_BY_HAND, ANEW, EXPIRES, NONSENSE];
@@ -40,9 +40,8 @@ const EACH: Rule = Rule {
 
 /// Has a host say which senders of the group it wants to hear.
 async fn want(lab: &mut CaseLab, (host, record): (&str, Record), wish: Wish) -> Result<(), Stop> {
-    let senders: Vec<_> = wish.1.iter().map(|number| sender(wish.0, *number)).collect();
-    let record = Message::record(record, group(wish.0, 1), &senders);
-    lab.shoot(host, &Shot::message(&record)).await?;
+    let message = wants(record, (wish.0, 1), wish.1);
+    lab.shoot(host, &Shot::message(&message)).await?;
     Ok(())
 }
 
@@ -309,9 +308,8 @@ fn an_answer_holds_for_the_membership_interval(
         lab.set_option("sw:br", bridge::MCAST_MEMBERSHIP_INTERVAL, 400).await?;
         let name = group(family, 1).to_string();
         lab.add_mdb("sw:br", "sw:p3", &name, None).await?;
-        let senders: Vec<_> = senders.iter().map(|number| sender(family, *number)).collect();
         // Only said: to see it pass as well may take longer than it holds.
-        lab.say("b", &[Message::record(record, group(family, 1), &senders)]).await?;
+        lab.say("b", &[wants(record, (family, 1), senders)]).await?;
         lab.expect_member("sw:p2", &name, true).await?;
         lab.expect_member("sw:p2", &name, false).await?;
         lab.expect_member("sw:p3", &name, true).await

@@ -45,6 +45,12 @@ pub(super) fn sender(family: Family, number: u8) -> IpAddr {
     }
 }
 
+/// What says which senders of the group of that number somebody wants, or does not want, to hear.
+pub(super) fn wants(record: Record, (family, number): (Family, u8), senders: &[u8]) -> Message {
+    let senders: Vec<_> = senders.iter().map(|number| sender(family, *number)).collect();
+    Message::record(record, group(family, number), &senders)
+}
+
 /// A datagram to that group.
 pub(super) fn to(group: IpAddr) -> Shot {
     let family = if group.is_ipv4() { Family::V4 } else { Family::V6 };
@@ -58,7 +64,7 @@ pub(super) async fn speak_newest(lab: &mut CaseLab) -> Result<(), Stop> {
 }
 
 /// What only shows that something else is over.
-const MARKER: u8 = 99;
+pub(super) const MARKER: u8 = 99;
 
 /// Has `a` ask, and waits until the bridge follows what it is told.
 pub(super) async fn ask(lab: &mut CaseLab, family: Family) -> Result<(), Stop> {

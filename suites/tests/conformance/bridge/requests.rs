@@ -16,7 +16,7 @@ use hairpin_harness::{
 use rstest::rstest;
 
 use super::asking::asking;
-use super::querier::{group, sender, speak_newest};
+use super::querier::{group, sender, speak_newest, wants};
 
 pub(crate) const RULES: &[Rule] = &[OFTEN, LOST, COUNTED];
 
@@ -51,13 +51,11 @@ async fn asked(lab: &mut CaseLab, family: Family, count: u64) -> Result<Asking, 
 /// Has `b` say which senders of the group of that number it wants to hear.
 async fn want(
     lab: &mut CaseLab,
-    (family, number): (Family, u8),
+    group: (Family, u8),
     record: Record,
     senders: &[u8],
 ) -> Result<(), Stop> {
-    let senders: Vec<_> = senders.iter().map(|number| sender(family, *number)).collect();
-    let record = Message::record(record, group(family, number), &senders);
-    lab.shoot("b", &Shot::message(&record)).await?;
+    lab.shoot("b", &Shot::message(&wants(record, group, senders))).await?;
     Ok(())
 }
 

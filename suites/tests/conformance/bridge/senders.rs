@@ -70,7 +70,11 @@ async fn hear_two(lab: &mut CaseLab, family: Family) -> Result<(), Stop> {
 }
 
 /// Holds which senders of the group the bridge hands on to `b`.
-async fn expect_heard(lab: &CaseLab, family: Family, numbers: &[u8]) -> Result<(), Stop> {
+pub(super) async fn expect_heard(
+    lab: &CaseLab,
+    family: Family,
+    numbers: &[u8],
+) -> Result<(), Stop> {
     let (name, entries) = (group(family, 1).to_string(), lab.mdb("sw").await?);
     let of_b = entries.iter().filter(|entry| entry.group == name && entry.link == "p2");
     let mut seen: Vec<String> =

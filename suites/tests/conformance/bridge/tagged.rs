@@ -130,7 +130,7 @@ const COUNTED: Rule = Rule {
 };
 
 /// What was counted of a VLAN.
-async fn of_vlan(lab: &CaseLab, link: &str, id: u16) -> Result<VlanCounters, Stop> {
+pub(super) async fn of_vlan(lab: &CaseLab, link: &str, id: u16) -> Result<VlanCounters, Stop> {
     let all = lab.vlan_counters(link).await?;
     Ok(all.into_iter().find(|counters| counters.id == id).unwrap_or_default())
 }
