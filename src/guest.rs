@@ -5,6 +5,7 @@
 
 mod case;
 mod fleet;
+mod rehearsal;
 mod seed;
 
 use std::num::NonZero;
@@ -187,6 +188,7 @@ pub(crate) fn entry(
         boot_ms: u64::try_from(booted.took.as_millis()).unwrap_or(u64::MAX),
         woken: guests.are_woken(),
         kept: booted.kept,
+        rehearsed: Vec::new(),
         seed: Some(seeds.run()),
         notes,
         options: args.options(),

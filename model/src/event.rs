@@ -85,6 +85,9 @@ pub struct Guest {
     /// Whether the frozen one was an earlier run's; `boot_ms` is then what finding it took.
     #[serde(default)]
     pub kept: bool,
+    /// What had run in the guest that was copied for each case; none if each was woken or booted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rehearsed: Vec<CaseId>,
     /// What the guests' random numbers were made from; what wrote before this was added has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u32>,
@@ -93,6 +96,17 @@ pub struct Guest {
     /// What was asked of it besides its kernel, as words of a command line: `--module`, `./macvlan.ko`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+}
+
+impl Guest {
+    /// How each case came to its guest: `woken`, `booted`, or `copied`.
+    pub fn how(&self) -> &'static str {
+        match (self.rehearsed.is_empty(), self.woken) {
+            (false, _) => "copied",
+            (true, true) => "woken",
+            (true, false) => "booted",
+        }
+    }
 }
 
 /// A frame that a tap saw, with all that a capture needs.

@@ -22,7 +22,7 @@ use crate::select::{Unmatched, select};
 use crate::show;
 use crate::stream::Stream;
 use crate::suite::locate::SuiteArgs;
-use crate::suite::{NEEDS, Suite};
+use crate::suite::{Case, NEEDS, Suite};
 use report::Report;
 
 const EXAMPLES: &str = "\
@@ -84,6 +84,10 @@ pub(crate) struct Args {
     /// The seed of an earlier run, whose guests' random numbers are then had again.
     #[arg(long, value_name = "NUMBER", requires = "kernel")]
     seed: Option<u32>,
+    /// Give each case a kernel in which nothing has run, which takes longer. Without it, where a run has many cases, each
+    /// gets a copy of a guest that has run a few of them, the same for all.
+    #[arg(long, requires = "kernel")]
+    pristine: bool,
     /// Only failures and the summary.
     #[arg(long, short, conflicts_with = "verbose")]
     quiet: bool,
@@ -133,7 +137,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
         Ok(cases) => cases,
         Err(unmatched) => return Ok(unknown(&unmatched)),
     };
-    let guest = ready?;
+    let mut guest = ready?;
+    if let Some(guest) = guest.as_mut().filter(|_| !args.pristine) {
+        guest.rehearse(&suite, &cases, args.repeat.get());
+    }
     let options = args.options();
     let mut report = Report::new(args, &suite, &cases, (stream, captures), guest.as_ref())?;
     let ward = guest.as_ref().map(Guest::ward);
@@ -161,6 +168,14 @@ impl Guest {
         let entry = guest::entry((kernel, &args.guest), &spec, guests.usual(), &seeds);
         let consoles = guest::folder(args.events.as_deref(), kernel);
         Ok(Self { guests, entry, seeds, consoles })
+    }
+
+    /// Has a few of the cases run in a guest that is then copied for all.
+    fn rehearse(&mut self, suite: &Suite, cases: &[&Case], turns: usize) {
+        let before = self.guests.usual().notes().len();
+        self.entry.rehearsed = self.guests.rehearse(suite, cases, turns);
+        let notes = self.guests.usual().notes();
+        self.entry.notes.extend(notes.into_iter().skip(before));
     }
 
     fn ward(&self) -> Ward<'_> {

@@ -86,6 +86,10 @@ pub(crate) struct Args {
     /// Take the packages that this file pins (`hairpin setup --lock FILE`), and no others.
     #[arg(long, value_name = "FILE")]
     locked: Option<PathBuf>,
+    /// Give each case a kernel in which nothing has run, which takes longer. Without it, where a run has many cases, each
+    /// gets a copy of a guest that has run a few of them, the same for all.
+    #[arg(long)]
+    pristine: bool,
     /// The seed of an earlier run, whose guests' random numbers are then had again.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u32>,

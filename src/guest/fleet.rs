@@ -3,10 +3,12 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use hairpin_model::Error;
+use hairpin_model::{CaseId, Error};
+use hairpin_vm::accel::Accel;
 use hairpin_vm::{BootSpec, Guests, Profile};
 
-use super::case;
+use super::{case, rehearsal};
+use crate::suite::{Case, Suite};
 
 /// How long the suite program may take to come to where it waits for its case.
 const BEFOREHAND: Duration = Duration::from_secs(60);
@@ -25,6 +27,21 @@ impl Fleet {
         let spec = BootSpec { beforehand: Some(case::job("", BEFOREHAND)), ..spec.clone() };
         let usual = Guests::prepare(&spec)?;
         Ok(Self { usual, spec, patient: OnceLock::new() })
+    }
+
+    /// Has a guest run a few of these cases and be copied for all of them, if they are many and it can; each is
+    /// run so many times. Gives those few.
+    pub(crate) fn rehearse(&mut self, suite: &Suite, cases: &[&Case], turns: usize) -> Vec<CaseId> {
+        let chosen = rehearsal::chosen(suite, cases, turns);
+        // Only what is translated is translated again, and a rebuilt module may spoil a kernel for all that follow.
+        let is_rebuilt = self.spec.modules.iter().any(|module| module.from.is_some());
+        let pays = self.usual.booted().accel.accel == Accel::Tcg && !chosen.is_empty();
+        let can = pays && !is_rebuilt && self.spec.profile != Profile::Faithful;
+        if can && self.usual.rehearse(&rehearsal::job(&chosen)) {
+            chosen.into_iter().map(|case| case.id.clone()).collect()
+        } else {
+            Vec::new()
+        }
     }
 
     /// Those of the run's own profile.

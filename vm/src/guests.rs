@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::console::Evidence;
 use crate::machine::build::Built;
 use crate::machine::kept::{self, Kept};
+use crate::machine::rehearsed::Rehearsed;
 use crate::machine::{BootFailure, BootSpec, Booted, Job, Listener, Machine, Shelf, Snapshot};
 use crate::program::Program;
 use crate::result::JobResult;
@@ -19,7 +20,10 @@ pub struct Guests {
     built: Built,
     booted: Booted,
     evidence: Vec<Evidence>,
+    beforehand: Option<Job>,
     snapshot: Option<Snapshot>,
+    /// What jobs get copies of, once there is one.
+    rehearsed: Option<Rehearsed>,
     notes: Mutex<Vec<String>>,
     /// Where its frozen guest was found.
     found: Option<(Shelf, String)>,
@@ -36,7 +40,7 @@ impl Guests {
         if let Some((shelf, key)) = place.clone()
             && let Some(kept) = shelf.find(&key)
         {
-            return Ok(Self::of(kept, built, began, (shelf, key)));
+            return Ok(Self::of(kept, built, spec, began, (shelf, key)));
         }
         let mut machine = Machine::boot_built(&built)?;
         let mut notes = Vec::new();
@@ -55,14 +59,50 @@ impl Guests {
         {
             notes.push(format!("the frozen guest is not kept for later runs: {error}"));
         }
-        Ok(Self { built, booted, evidence, snapshot, notes: Mutex::new(notes), found: None })
+        Ok(Self {
+            built,
+            booted,
+            evidence,
+            beforehand: spec.beforehand.clone(),
+            snapshot,
+            rehearsed: None,
+            notes: Mutex::new(notes),
+            found: None,
+        })
     }
 
-    fn of(kept: Kept, built: Built, began: Instant, found: (Shelf, String)) -> Self {
+    fn of(
+        kept: Kept,
+        built: Built,
+        spec: &BootSpec,
+        began: Instant,
+        found: (Shelf, String),
+    ) -> Self {
         let notes = Mutex::new(kept.card.notes.clone());
         let snapshot = Snapshot::of(kept, &built, began);
         let (booted, evidence) = (snapshot.booted().clone(), snapshot.evidence().to_vec());
-        Self { built, booted, evidence, snapshot: Some(snapshot), notes, found: Some(found) }
+        Self {
+            built,
+            booted,
+            evidence,
+            beforehand: spec.beforehand.clone(),
+            snapshot: Some(snapshot),
+            rehearsed: None,
+            notes,
+            found: Some(found),
+        }
+    }
+
+    /// Has one guest run `rehearsal` and gives copies of it to all jobs from then on, which spares them most of what
+    /// translating a guest's code costs. Where that cannot be, jobs get guests as before, and [`Guests::notes`] says why.
+    /// Says whether it can be.
+    pub fn rehearse(&mut self, rehearsal: &Job) -> bool {
+        let Some(snapshot) = &self.snapshot else { return false };
+        match snapshot.rehearse(rehearsal, self.beforehand.as_ref()) {
+            Ok(rehearsed) => self.rehearsed = Some(rehearsed),
+            Err(error) => self.note(error.what),
+        }
+        self.rehearsed.is_some()
     }
 
     /// What is known of all of them: release, accelerator, memory, time to boot.
@@ -93,6 +133,12 @@ impl Guests {
 
     /// As [`Guests::run`], with the program's output passed on as it comes.
     pub fn run_live(&self, job: &Job, listener: Listener<'_>) -> Result<JobResult, BootFailure> {
+        if let (Some(snapshot), Some(rehearsed)) = (&self.snapshot, &self.rehearsed) {
+            match snapshot.run_copy(rehearsed, job, listener) {
+                Ok(result) => return Ok(result),
+                Err(error) => self.note(error.what),
+            }
+        }
         let why = match &self.snapshot {
             Some(snapshot) => match snapshot.run_live(job, listener) {
                 Ok(result) => return Ok(result),

@@ -7,6 +7,7 @@ pub(crate) mod build;
 mod company;
 mod drive;
 pub(crate) mod kept;
+pub(crate) mod rehearsed;
 mod snapshot;
 
 use std::fmt;

@@ -9,6 +9,7 @@ mod line;
 mod memory;
 mod process;
 mod stub;
+mod zygote;
 
 pub(crate) use control::Refused;
 pub(crate) use guest::{Due, Guest, Heard};
@@ -17,3 +18,4 @@ pub(crate) use memory::Memory;
 pub(crate) use process::find;
 pub use process::installed_qemu;
 pub(crate) use stub::kernel as stub_kernel;
+pub(crate) use zygote::Zygote;

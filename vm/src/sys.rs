@@ -5,6 +5,7 @@
 )]
 
 pub(crate) mod kvm;
+pub(crate) mod trace;
 
 use std::io;
 use std::os::fd::RawFd;
@@ -89,13 +90,16 @@ fn cycles() -> u64 {
 fn spawn(mut command: Command, inherit: Vec<RawFd>) -> io::Result<Child> {
     let parent = std::process::id();
     let prepare = move || {
-        // SAFETY: prctl, getppid and fcntl may be called between fork and exec, and take no pointers here.
+        // SAFETY: prctl, getppid, close_range and fcntl may be called between fork and exec, and take no pointers here.
         unsafe {
             check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
             // It may have died before the line above.
             if u32::try_from(libc::getppid()) != Ok(parent) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
+            // What this process was given by its own parent is not for QEMU. Before 5.11 it gets that too.
+            let all = (3 as libc::c_uint, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            libc::syscall(libc::SYS_close_range, all.0, all.1, all.2);
             for fd in &inherit {
                 check(libc::fcntl(*fd, libc::F_SETFD, 0))?;
             }

@@ -2,6 +2,8 @@
 
 #[path = "boot/common.rs"]
 mod common;
+#[path = "boot/copies.rs"]
+mod copies;
 #[path = "boot/faults.rs"]
 mod faults;
 #[path = "boot/guests.rs"]

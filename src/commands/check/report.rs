@@ -104,13 +104,17 @@ impl<'a> Report<'a> {
 
     /// Tells which kernel this is, and on what.
     fn introduce(&mut self, guest: &event::Guest) {
-        let woken = if guest.woken { "woken" } else { "booted" };
+        let had_run = match guest.rehearsed.len() {
+            0 => String::new(),
+            cases => format!(" from one that had run {cases} of them"),
+        };
         let boot = Duration::from_millis(guest.boot_ms);
         let ready = if guest.kept { "kept by an earlier run, ready" } else { "booted" };
         let line = format!(
-            "{} in guests of {} MiB, {woken} for each case; {ready} in {:.1} s; profile {}; seed {}; {}",
+            "{} in guests of {} MiB, {} for each case{had_run}; {ready} in {:.1} s; profile {}; seed {}; {}",
             guest.title,
             guest.memory_mib,
+            guest.how(),
             boot.as_secs_f32(),
             guest.profile,
             guest.seed.unwrap_or_default(),

@@ -172,11 +172,14 @@ fn fill(
     }
     let mut spec = kernel.guest.spec(image, &matrix.suite.program)?;
     spec.shelf = Some(kernel.store.shelf());
-    let guests = Fleet::prepare(&spec)?;
+    let mut guests = Fleet::prepare(&spec)?;
     // What is gone on with keeps its seed, which its file tells.
     let kept_seed = kept.guest.as_ref().and_then(|guest| guest.seed);
     let seeds = Seeds::new(Some(kept_seed.unwrap_or(matrix.seed)));
+    let rehearsed =
+        if matrix.args.pristine { Vec::new() } else { guests.rehearse(matrix.suite, &left, 1) };
     let entry = guest::entry((kernel.name, &kernel.guest), &spec, guests.usual(), &seeds);
+    let entry = event::Guest { rehearsed, ..entry };
     let mut stream = Stream::create_beside(&file)?;
     kept.records.iter().try_for_each(|record| stream.record(record))?;
     // Only now does it take the place of what an earlier start left.

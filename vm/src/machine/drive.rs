@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use hairpin_guest::wire::{Exit, Ready, ToGuest, ToHost};
 use serde_json::Value;
 
-use super::Job;
 use super::company::Company;
+use super::{Job, Listener};
 use crate::console::Console;
 use crate::kernels::version_of;
 use crate::qemu::{Begin, Guest, Heard, Line};
@@ -73,6 +73,24 @@ pub(crate) fn run(
     let leave = begin.elapsed() - job_took;
     result.timing = Timing { job: job_took, leave, ..result.timing };
     result
+}
+
+/// Runs a job whose outcome does not matter, and leaves the guest up. An error is a guest that is not well.
+pub(crate) fn rehearse(guest: &mut Guest, ready: &Ready, job: &Job) -> Result<(), String> {
+    let begin = Instant::now();
+    guest.say(&ToGuest::Run(job.order()));
+    let nobody: Listener<'_> = &mut |_, _| {};
+    let company = &mut Company::of(nobody);
+    let mut said = listen(guest, ready, job, begin, &mut Written::default(), company);
+    if said.done {
+        guest.hear_end_of_console(Instant::now() + CONSOLE);
+    }
+    match (guest.console.evidence().first(), said.failed.take()) {
+        (Some(evidence), _) => Err(format!("its kernel complained: {evidence}")),
+        (None, Some(end)) => Err(format!("it did not come to its end: {end:?}")),
+        (None, None) if said.done => Ok(()),
+        (None, None) => Err(said.gone.unwrap_or_else(|| "the machine stopped".into())),
+    }
 }
 
 /// What the guest said of the job.

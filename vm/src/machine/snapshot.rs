@@ -14,6 +14,7 @@ use super::build::Built;
 use super::company::Company;
 use super::drive::{self, Leaves};
 use super::kept::{Card, Kept, Shelf};
+use super::rehearsed::Rehearsed;
 use super::{Booted, Job, Listener, Machine};
 use crate::console::{Console, Evidence};
 use crate::qemu::{Begin, Due, Guest, Line, Memory, Refused};
@@ -81,8 +82,39 @@ impl Snapshot {
 
     /// As [`Snapshot::run`], with the program's output passed on as it comes.
     pub fn run_live(&self, job: &Job, listener: Listener<'_>) -> Result<JobResult, Error> {
+        self.run_in(|| self.wake(), job, listener)
+    }
+
+    /// Wakes a guest that rehearses and is copied for each job from then on. `beforehand` is the job whose program waits
+    /// in this one.
+    pub(crate) fn rehearse(
+        &self,
+        rehearsal: &Job,
+        beforehand: Option<&Job>,
+    ) -> Result<Rehearsed, Error> {
+        let rehearsed = Rehearsed::new(self.wake()?, &self.booted.ready, rehearsal, beforehand);
+        rehearsed.map_err(|why| cannot("copied", &self.line, &why))
+    }
+
+    /// As [`Snapshot::run_live`], in a copy of one that has rehearsed.
+    pub(crate) fn run_copy(
+        &self,
+        of: &Rehearsed,
+        job: &Job,
+        listener: Listener<'_>,
+    ) -> Result<JobResult, Error> {
+        let copy = || of.copy().map_err(|why| cannot("copied", &self.line, &why));
+        self.run_in(copy, job, listener)
+    }
+
+    fn run_in(
+        &self,
+        guest: impl FnOnce() -> Result<Guest, Error>,
+        job: &Job,
+        listener: Listener<'_>,
+    ) -> Result<JobResult, Error> {
         let begin = Instant::now();
-        let guest = self.wake()?;
+        let guest = guest()?;
         let took = begin.elapsed();
         let company = &mut Company::of(listener);
         let mut result = drive::run(guest, &self.booted.ready, job, Leaves::AtOnce, company);

@@ -11,13 +11,14 @@ use hairpin_guest::wire::{Damage, Decoder, Encoder, ToGuest, ToHost};
 use hairpin_model::Error;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Memory;
 use super::control::{self, Control, Refused};
-use super::line::{Begin, Line};
-use super::process::Process;
+use super::line::{Begin, Line, Ports};
+use super::process::{Ends, Process};
 use crate::console::Console;
 
 /// QEMU answers in no time, or it is not well.
@@ -64,14 +65,32 @@ impl Guest {
     /// Starts a machine; the frames of both ways are counted from `due`.
     pub(crate) fn start(line: &Line, begin: Begin, ram: &Memory, due: Due) -> Result<Self, Error> {
         let (process, ends) = Process::start(line, begin, ram)?;
-        Ok(Self {
+        Ok(Self::with(process, ends, due))
+    }
+
+    /// A machine that runs already.
+    pub(crate) fn with(process: Process, ends: Ends, due: Due) -> Self {
+        Self {
             process,
             lines: [Some(ends.control), Some(ends.console), Some(ends.events)],
             control: Control::default(),
             console: Console::default(),
             decoder: Decoder::starting_at(due.its),
             encoder: Encoder::starting_at(due.ours),
-        })
+        }
+    }
+
+    /// The numbers that its lines have in its process.
+    pub(crate) fn ports(&self) -> Ports {
+        self.process.ports()
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.process.id()
+    }
+
+    pub(crate) fn control_line(&self) -> Option<&UnixStream> {
+        self.lines[CONTROL].as_ref()
     }
 
     /// How long the machine has waited for a CPU of ours since it was started.
@@ -216,7 +235,7 @@ impl Guest {
 
     /// The process id of QEMU.
     pub(crate) fn process_id(&self) -> u32 {
-        self.process.id()
+        self.process.id().as_raw().cast_unsigned()
     }
 
     /// Ends the machine and gives what its kernel said.

@@ -15,7 +15,7 @@ use crate::sys;
 const ALWAYS: &str = "console=ttyS0 panic=-1 oops=panic unknown_nmi_panic=1 panic_print=0x1 \
     softlockup_panic=1 hung_task_panic=1";
 /// What makes it start sooner, and changes nothing of networking. The printed level leaves warnings in.
-const SOONER: &str = "loglevel=5 nokaslr no_timer_check mitigations=off \
+const SOONER: &str = "loglevel=5 nokaslr norandmaps no_timer_check mitigations=off \
     random.trust_cpu=on reboot=t";
 /// What tells programs that a minute of waiting is nothing.
 const JUMPS: &str = Need::IN_VIRTUAL_TIME;
@@ -141,8 +141,8 @@ impl Line {
     fn accelerator(&self) -> String {
         match (self.accel, self.profile) {
             (Accel::Kvm, _) => "kvm".into(),
-            (Accel::Tcg, Profile::Smp) => "tcg,tb-size=64,thread=multi".into(),
-            (Accel::Tcg, _) => "tcg,tb-size=64,thread=single".into(),
+            (Accel::Tcg, Profile::Smp) => "tcg,tb-size=512,thread=multi".into(),
+            (Accel::Tcg, _) => "tcg,tb-size=512,thread=single".into(),
         }
     }
 }

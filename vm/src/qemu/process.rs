@@ -12,6 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use hairpin_model::Error;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 
 use super::Memory;
 use super::line::{Begin, Line, Ports};
@@ -32,8 +35,43 @@ pub(crate) struct Ends {
 
 /// A running QEMU.
 pub(crate) struct Process {
-    child: Child,
+    child: Life,
     said: Memory,
+    ports: Ports,
+}
+
+/// By what a process is ended.
+enum Life {
+    /// We have started it.
+    Started(Child),
+    /// It is a copy of one that we had started.
+    Copied(Pid, bool),
+}
+
+impl Life {
+    fn id(&self) -> Pid {
+        match self {
+            Self::Started(child) => Pid::from_raw(child.id().cast_signed()),
+            Self::Copied(pid, _) => *pid,
+        }
+    }
+
+    /// Ends it at once, and waits until it is gone.
+    fn end(&mut self) {
+        match self {
+            // It may have ended by itself, which is as good.
+            Self::Started(child) => {
+                child.kill().unwrap_or_default();
+                drop(child.wait());
+            }
+            Self::Copied(pid, has_ended) => {
+                if !std::mem::replace(has_ended, true) {
+                    let _gone = kill(*pid, Signal::SIGKILL);
+                    let _gone = waitpid(*pid, None);
+                }
+            }
+        }
+    }
 }
 
 /// Finds QEMU, or says how to get it. `asked` comes first, then the environment's word, then PATH.
@@ -135,7 +173,7 @@ impl Process {
         inherit.extend([ram.number(), line.initramfs.number()]);
         inherit.extend(line.stub.as_ref().map(Memory::number));
         let child = sys::spawn_held(command, inherit)?;
-        Ok((Self { child, said }, Ends { control, console, events }))
+        Ok((Self { child: Life::Started(child), said, ports }, Ends { control, console, events }))
     }
 
     /// QEMU's own words, if it had any.
@@ -144,16 +182,24 @@ impl Process {
         text.trim().chars().take(WORDS).collect()
     }
 
+    /// One that is there already, a child of ours.
+    pub(crate) fn copied(pid: Pid, said: Memory, ports: Ports) -> Self {
+        Self { child: Life::Copied(pid, false), said, ports }
+    }
+
+    /// The numbers that its lines have in it.
+    pub(crate) fn ports(&self) -> Ports {
+        self.ports
+    }
+
     /// The process id, for those who want to look at it from outside.
-    pub(crate) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> Pid {
         self.child.id()
     }
 
     /// Ends it at once, and waits until it is gone.
     pub(crate) fn end(&mut self) {
-        // It may have ended by itself, which is as good.
-        self.child.kill().unwrap_or_default();
-        drop(self.child.wait());
+        self.child.end();
     }
 }
 

@@ -303,6 +303,7 @@ fn measured(file: &str, kernel: &str, bridge: f64, guest: Option<&str>) -> (Path
         boot_ms: 1,
         woken: true,
         kept: false,
+        rehearsed: Vec::new(),
         seed: None,
         notes: Vec::new(),
         options: Vec::new(),

@@ -58,7 +58,7 @@ function facts(column, cells) {
     ["outcomes", outcomes + (column.whole ? "" : "; the run was cut short")],
     ["ran on", guest ? null : "the machine itself"],
     ["package", guest?.title],
-    ["guest", guest ? `${guest.accel}, ${guest.profile}, ${guest.memory_mib} MiB, ready in ${(guest.boot_ms / 1000).toFixed(1)} s, ${guest.woken ? "woken for each case" : "booted for each case"}${guest.seed === undefined ? "" : `, seed ${guest.seed}`}` : null],
+    ["guest", guest ? `${guest.accel}, ${guest.profile}, ${guest.memory_mib} MiB, ready in ${(guest.boot_ms / 1000).toFixed(1)} s, ${guest.rehearsed ? `copied for each case from one that had run ${guest.rehearsed.join(", ")}` : guest.woken ? "woken for each case" : "booted for each case"}${guest.seed === undefined ? "" : `, seed ${guest.seed}`}` : null],
     ["asked for", guest?.options?.length ? make("code", {}, guest.options.map(said).join(" ")) : null],
     ["notes", guest?.notes?.length ? guest.notes.join(" ") : null],
   ];
