@@ -26,7 +26,7 @@ pub(crate) use seed::Seeds;
 
 /// Drivers of virtual networks, loaded where the kernel has them as modules: in a guest, nothing
 /// loads modules on demand. None that makes a link by itself, as `dummy` does: a guest has `lo`.
-const DRIVERS: [&str; 28] = [
+const DRIVERS: [&str; 29] = [
     "veth",
     "bridge",
     "macvlan",
@@ -34,6 +34,7 @@ const DRIVERS: [&str; 28] = [
     "ipvlan",
     "8021q",
     "vxlan",
+    "bonding",
     "tun",
     "af_packet",
     "packet_diag",

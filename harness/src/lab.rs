@@ -39,7 +39,7 @@ pub use process::Sights;
 pub use queue::Queue;
 pub use tables::{
     Counters, Fdb, FdbEntry, Flush, MdbEntry, MessageCount, Notices, PortVlan, Quality, Standing,
-    StpCounters, VlanCounters, VlanOption, VlanRange, Way, vlan_option,
+    StpCounters, Tiding, VlanCounters, VlanOption, VlanRange, Way, vlan_option,
 };
 pub use vconfig::Vconfig;
 pub use xdp::Xdp;
@@ -163,13 +163,14 @@ impl Lab {
     }
 
     /// Sends a frame so many times out of a link, and does not ask what becomes of it: for what is
-    /// to go while frames are under way. A link that is gone or down sends nothing.
+    /// to go while frames are under way. A link that is gone or down sends nothing. Gives how many the
+    /// kernel said that it took.
     pub fn send_many(
         &self,
         link: impl Into<LinkName>,
         shot: &Shot,
         times: usize,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let link = link.into();
         let (ns, index) = (&self.node(&link.netns)?.ns, self.index(&link)?);
         send_many(ns, (index, self.topology.mac_of(&link)), shot, times)

@@ -40,7 +40,7 @@ pub use case::{Case, CaseLab, Since, Stop, check};
 pub use lab::{
     Brctl, BridgeInfo, Channels, Counters, Fdb, FdbEntry, Filter, Flush, Lab, MdbEntry,
     MessageCount, Newborn, Notices, Offload, PortInfo, PortVlan, Quality, Queue, Sights, Standing,
-    StpCounters, Vconfig, VlanCounters, VlanOption, VlanRange, Way, Xdp, options, queue,
+    StpCounters, Tiding, Vconfig, VlanCounters, VlanOption, VlanRange, Way, Xdp, options, queue,
     vlan_option,
 };
 pub use netlink::LinkState;

@@ -174,25 +174,30 @@ pub(crate) async fn ping(
     Ok(cell)
 }
 
-/// Sends a frame so many times out of a link, and asks nothing. A link that is gone or down is no
-/// error.
+/// Sends a frame so many times out of a link, and asks nothing; gives how many the kernel said that it
+/// took. A link that is gone or down is no error.
 pub(crate) fn send_many(
     ns: &Ns,
     (index, mac): (u32, Mac),
     shot: &Shot,
     times: usize,
-) -> Result<(), Error> {
+) -> Result<usize, Error> {
     // No probe has that number.
     let frame = shot.frame(mac, 0);
-    let send = || -> std::io::Result<()> {
+    let send = || -> std::io::Result<usize> {
         let socket = PacketSocket::open(0, frame.len())?;
+        let mut taken = 0;
         for _ in 0..times {
             let unable = |error: &std::io::Error| {
                 matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ENETDOWN | libc::ENOBUFS))
             };
-            socket.send(index, &frame).or_else(|e| if unable(&e) { Ok(()) } else { Err(e) })?;
+            match socket.send(index, &frame) {
+                Ok(()) => taken += 1,
+                Err(error) if unable(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        Ok(taken)
     };
     ns.enter(send).map_err(|error| ears::broken("send a frame", &error))
 }

@@ -156,6 +156,9 @@ pub enum Kind {
     },
     /// A link that swallows what is sent.
     Dummy,
+    /// Several links that stand for one, of which one at a time is in use. It is born without any, and
+    /// without carrier; who belongs to it is no topology's to say.
+    Bond,
 }
 
 impl Kind {
@@ -169,6 +172,7 @@ impl Kind {
             Self::Ipvlan { .. } => "ipvlan",
             Self::Vlan { .. } => "vlan",
             Self::Dummy => "dummy",
+            Self::Bond => "bond",
         }
     }
 
@@ -179,7 +183,7 @@ impl Kind {
             | Self::Macvtap { parent, .. }
             | Self::Ipvlan { parent, .. }
             | Self::Vlan { parent, .. } => Some(parent),
-            Self::Veth { .. } | Self::Bridge(_) | Self::Dummy => None,
+            Self::Veth { .. } | Self::Bridge(_) | Self::Dummy | Self::Bond => None,
         }
     }
 
@@ -222,7 +226,7 @@ impl Link {
             | Kind::Macvtap { parent: below, .. }
             | Kind::Ipvlan { parent: below, .. }
             | Kind::Vlan { parent: below, .. } => Some(below),
-            Kind::Bridge(_) | Kind::Dummy => None,
+            Kind::Bridge(_) | Kind::Dummy | Kind::Bond => None,
         };
         for name in std::iter::once(&mut self.name).chain(below) {
             if name == old {
@@ -364,6 +368,12 @@ impl Topology {
     #[must_use]
     pub fn dummy(self, name: impl Into<LinkName>) -> Self {
         self.add_link(name, Kind::Dummy)
+    }
+
+    /// Adds a bond, of which one link at a time is in use.
+    #[must_use]
+    pub fn bond(self, name: impl Into<LinkName>) -> Self {
+        self.add_link(name, Kind::Bond)
     }
 
     /// Adds a VLAN on top of a link of the same namespace.

@@ -2,6 +2,7 @@
 
 /// What a need stands on: the beginning of its words, its modules, its options.
 const PARTS: &[(&str, &[&str], &str)] = &[
+    ("driver `bond`", &["bonding"], "CONFIG_BONDING"),
     ("driver `bridge`", &["bridge"], "CONFIG_BRIDGE"),
     ("driver `dummy`", &["dummy"], "CONFIG_DUMMY"),
     ("driver `ipvlan`", &["ipvlan"], "CONFIG_IPVLAN"),

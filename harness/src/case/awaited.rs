@@ -6,8 +6,8 @@ use hairpin_model::topology::LinkName;
 use hairpin_model::{Error, Mac};
 
 use super::{CaseLab, Stop};
-use crate::lab::Offload;
 use crate::lab::options::LinkOption;
+use crate::lab::{Notices, Offload, Tiding};
 
 impl CaseLab {
     /// Holds that something that was awaited has come.
@@ -49,6 +49,19 @@ impl CaseLab {
         let link = link.into();
         let seen = self.lab.await_option(&link, option, value).await;
         self.claim_came(&format!("{link} comes to have {option} {value}"), seen)
+    }
+
+    /// Holds that each of these has been told of a link since the notices were last read, or is within
+    /// twenty seconds.
+    pub async fn expect_tidings(
+        &self,
+        notices: &Notices,
+        link: impl Into<LinkName>,
+        tidings: &[Tiding],
+    ) -> Result<(), Stop> {
+        let link = link.into();
+        let seen = self.lab.await_tidings(notices, &link, tidings).await;
+        self.claim_came(&format!("{link} is told {tidings:?}"), seen)
     }
 
     /// Holds that a link comes to be up, or down, as the one below it is.

@@ -100,6 +100,7 @@ impl<'l> Builder<'l> {
                 above.add_ipvlan(&birth, self.topology.ifindex(parent), *mode, *flag, ns).await
             }
             Kind::Dummy => netlink.add_dummy(&birth).await,
+            Kind::Bond => netlink.add_bond(&birth).await,
             Kind::Vlan { parent, id, bridge_binding } => {
                 let parent = self.topology.ifindex(parent);
                 netlink.add_vlan(&birth, parent, *id, *bridge_binding).await

@@ -224,6 +224,23 @@ impl Lab {
         Ok((u32_at(&told, 4), u32_at(&told, 8).cast_signed()))
     }
 
+    /// Whether a link's hardware stamps what is sent, and what of what comes (`SIOCGHWTSTAMP`).
+    pub fn stamping(&self, link: impl Into<LinkName>) -> Result<(i32, i32), Error> {
+        let (link, mut told) = (link.into(), [0; 3]);
+        self.by_socket(&link, "show what is stamped", |socket| {
+            ioctl::stamping(socket, &link.link, false, &mut told)
+        })?;
+        Ok((told[1], told[2]))
+    }
+
+    /// Has a link's hardware stamp what is sent, or not, and nothing of what comes (`SIOCSHWTSTAMP`).
+    pub fn set_stamping(&mut self, link: impl Into<LinkName>, on: bool) -> Result<(), Error> {
+        let (link, mut asked) = (link.into(), [0, i32::from(on), 0]);
+        self.by_socket(&link, "set what is stamped", |socket| {
+            ioctl::stamping(socket, &link.link, true, &mut asked)
+        })
+    }
+
     /// The counters that a link's driver has of its own, by name.
     pub fn own_counters(&self, link: impl Into<LinkName>) -> Result<BTreeMap<String, u64>, Error> {
         let link = link.into();

@@ -286,6 +286,14 @@ pub mod bridge {
         LinkOption::new("VLAN_PROTOCOL", Place::Driver, 8, 2).in_network_order();
 }
 
+/// Of a bond.
+pub mod bond {
+    options! { Driver:
+        /// The index of the link that is in use.
+        ACTIVE = 2, 4;
+    }
+}
+
 /// Of a bridge port.
 pub mod port {
     options! { Port:

@@ -51,12 +51,21 @@ impl Lab {
     /// Opens a macvtap link's character device. As the kernel gives it, each frame comes and goes
     /// behind a header of ten bytes.
     pub fn open_queue(&self, link: impl Into<LinkName>) -> Result<Queue, Error> {
-        let link = link.into();
-        let ns = &self.node(&link.netns)?.ns;
-        let file = open(ns, &link.link).map_err(|refused| refused.error(&link.to_string()))?;
-        let queue = Queue { file, link };
+        let queue = self.open(link.into(), None)?;
         self.tell(|| format!("{} is opened", queue.link));
         Ok(queue)
+    }
+
+    /// The same of the device that has another number beside that of the link's driver, whatever it is.
+    pub fn open_number(&self, link: impl Into<LinkName>, minor: u32) -> Result<Queue, Error> {
+        self.open(link.into(), Some(minor))
+    }
+
+    fn open(&self, link: LinkName, minor: Option<u32>) -> Result<Queue, Error> {
+        let ns = &self.node(&link.netns)?.ns;
+        let file = open_as(ns, &link.link, minor);
+        let file = file.map_err(|refused| refused.error(&link.to_string()))?;
+        Ok(Queue { file, link })
     }
 }
 
@@ -222,10 +231,33 @@ impl Queue {
         self.number("set its header's order", libc::TUNSETVNETLE as u32, on).map(|_| ())
     }
 
-    /// The Ethernet address of its link (`SIOCGIFHWADDR`).
-    pub fn mac(&self) -> Result<Mac, Error> {
+    /// Whether the numbers of its header are told to be big-endian (`TUNGETVNETBE`); many kernels do
+    /// not know the request.
+    pub fn big_endian(&self) -> Result<bool, Error> {
+        let told = self.number("read its header's order", libc::TUNGETVNETBE as u32, 0);
+        told.map(|number| number != 0)
+    }
+
+    /// Has the numbers of its header be big-endian, or in this machine's order (`TUNSETVNETBE`).
+    pub fn set_big_endian(&self, on: bool) -> Result<(), Error> {
+        let on = i32::from(on);
+        self.number("set its header's order", libc::TUNSETVNETBE as u32, on).map(|_| ())
+    }
+
+    /// Asks for something else, whatever it is, with a number.
+    pub fn ask(&self, request: u32, number: i32) -> Result<i32, Error> {
+        self.number(&format!("ask for {request:#x}"), request, number)
+    }
+
+    /// The name of its link and its Ethernet address (`SIOCGIFHWADDR`).
+    pub fn address(&self) -> Result<(String, Mac), Error> {
         let told = ioctl::address(self.as_fd(), libc::SIOCGIFHWADDR as u32, Mac([0; 6]));
         told.map_err(|error| self.refused("read its link's address", &error))
+    }
+
+    /// The Ethernet address of its link.
+    pub fn mac(&self) -> Result<Mac, Error> {
+        self.address().map(|(_, mac)| mac)
     }
 
     /// Gives its link an Ethernet address (`SIOCSIFHWADDR`). Only the kernel is told: the lab's
@@ -295,17 +327,23 @@ impl NoDevice {
 /// that mounts it; and `/dev` may have no file of it, or that of another namespace's link of the
 /// same index. So a thread with mounts of its own makes one, and takes them with it when it ends.
 pub(crate) fn open(ns: &Ns, link: &str) -> Result<File, NoDevice> {
+    open_as(ns, link, None)
+}
+
+/// The same of the driver's device that has another number.
+fn open_as(ns: &Ns, link: &str, minor: Option<u32>) -> Result<File, NoDevice> {
     thread::scope(|scope| {
-        let opened = scope.spawn(|| ns.enter(|| open_here(link))).join();
+        let opened = scope.spawn(|| ns.enter(|| open_here(link, minor))).join();
         opened.expect("opening a device does not panic")
     })
 }
 
-fn open_here(link: &str) -> Result<File, NoDevice> {
+fn open_here(link: &str, minor: Option<u32>) -> Result<File, NoDevice> {
     let step = |what: &'static str| move |errno: Errno| NoDevice(what, errno.into());
     let nothing = None::<&str>;
     sysfs::mount_here().map_err(|(what, errno)| NoDevice(what, errno.into()))?;
     let device = number(link).map_err(|error| NoDevice("find the device's number", error))?;
+    let device = minor.map_or(device, |minor| libc::makedev(libc::major(device), minor));
     mount(nothing, PLACE, Some("tmpfs"), MsFlags::empty(), nothing)
         .map_err(step("mount a tmpfs"))?;
     let path = Path::new(PLACE).join("queue");

@@ -197,13 +197,19 @@ fn solicited_group(address: &IpNet) -> Option<String> {
 /// Whether kernels differ on what becomes of the link: before 6.15 an ipvlan child went on when its
 /// parent was brought down ("ipvlan: handle NETDEV_DOWN event"). A VLAN's link may have been told to go
 /// on, too (`loose_binding`), or to go by VLANs of ports, which the topology does not know
-/// (`bridge_binding`).
+/// (`bridge_binding`). Nor does it know who belongs to a bond.
 fn is_in_doubt(topology: &Topology, link: &Link) -> bool {
-    if matches!(link.kind, Kind::Vlan { bridge_binding: true, .. }) {
+    if matches!(link.kind, Kind::Vlan { bridge_binding: true, .. }) || is_of_bond(topology, link) {
         return true;
     }
     let down = |parent: &LinkName| topology.link(parent).is_some_and(|parent| !parent.up);
     matches!(&link.kind, Kind::Ipvlan { parent, .. } | Kind::Vlan { parent, .. } if down(parent))
+}
+
+/// Whether a link is a bond, or stands on one.
+fn is_of_bond(topology: &Topology, link: &Link) -> bool {
+    let below = link.kind.parent().and_then(|parent| topology.link(parent));
+    link.kind == Kind::Bond || below.is_some_and(|below| is_of_bond(topology, below))
 }
 
 /// Whether a link of this topology will carry frames.
@@ -213,6 +219,7 @@ fn runs(topology: &Topology, link: &Link) -> bool {
         && match &link.kind {
             Kind::Veth { peer } => named(peer).is_some_and(|peer| peer.up),
             Kind::Dummy => true,
+            Kind::Bond => false,
             Kind::Macvlan { parent, .. }
             | Kind::Macvtap { parent, .. }
             | Kind::Ipvlan { parent, .. }

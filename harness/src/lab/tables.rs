@@ -24,7 +24,7 @@ pub use counters::Counters;
 pub use fdb::{Fdb, FdbEntry};
 pub use flush::{Flush, Quality};
 pub use mdb::MdbEntry;
-pub use notices::Notices;
+pub use notices::{Notices, Tiding};
 pub use priorities::Way;
 pub use stats::{MessageCount, StpCounters, VlanCounters};
 pub use vlan_options::{VlanOption, vlan_option};

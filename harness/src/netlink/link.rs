@@ -5,8 +5,9 @@ use std::os::fd::RawFd;
 use hairpin_model::Mac;
 use hairpin_model::topology::{Bridge, IpvlanFlag, IpvlanMode, Macvlan, Mode, PortFlags};
 use rtnetlink::packet_route::link::{
-    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoVeth, IpVlanFlags, IpVlanMode, LinkAttribute,
-    LinkMessage, LinkXdp, MacVlanFlags, MacVlanMacAddressMode, MacVlanMode, VlanFlags,
+    BondMode, InfoBond, InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoVeth, IpVlanFlags,
+    IpVlanMode, LinkAttribute, LinkMessage, LinkXdp, MacVlanFlags, MacVlanMacAddressMode,
+    MacVlanMode, VlanFlags,
 };
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan};
 
@@ -167,6 +168,13 @@ impl Netlink {
     pub(crate) async fn add_dummy(&self, birth: &Birth<'_>) -> Result<(), Refused> {
         let builder = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Dummy);
         self.add(birth.apply(builder.name(birth.name)).build()).await
+    }
+
+    /// Makes a bond of which one link at a time is in use.
+    pub(crate) async fn add_bond(&self, birth: &Birth<'_>) -> Result<(), Refused> {
+        let mode = InfoData::Bond(vec![InfoBond::Mode(BondMode::ActiveBackup)]);
+        let builder = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Bond);
+        self.add(birth.apply(builder.name(birth.name).set_info_data(mode)).build()).await
     }
 
     /// Changes a macvlan child's mode, flags and list of senders.

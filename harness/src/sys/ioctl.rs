@@ -35,14 +35,13 @@ pub(crate) fn flags(fd: BorrowedFd<'_>, request: u32, flags: u16) -> io::Result<
     ifreq.ifr_ifru.ifru_flags = flags.cast_signed();
     // SAFETY: the requests that are passed here read or write one ifreq.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), &raw mut ifreq) })?;
-    let name = ifreq.ifr_name.iter().take_while(|c| **c != 0);
-    let name = name.map(|c| char::from(c.cast_unsigned())).collect();
     // SAFETY: these requests leave flags in the union.
-    Ok((name, unsafe { ifreq.ifr_ifru.ifru_flags }.cast_unsigned()))
+    Ok((name(&ifreq), unsafe { ifreq.ifr_ifru.ifru_flags }.cast_unsigned()))
 }
 
-/// Passes an Ethernet address in a `struct ifreq`, and gives it back as the kernel has left it.
-pub(crate) fn address(fd: BorrowedFd<'_>, request: u32, mac: Mac) -> io::Result<Mac> {
+/// Passes an Ethernet address in a `struct ifreq`, and gives its name and address back as the kernel
+/// has left them.
+pub(crate) fn address(fd: BorrowedFd<'_>, request: u32, mac: Mac) -> io::Result<(String, Mac)> {
     // SAFETY: all-zero is a valid ifreq and sockaddr.
     let (mut ifreq, mut given): (libc::ifreq, libc::sockaddr) = unsafe { (zeroed(), zeroed()) };
     given.sa_family = libc::ARPHRD_ETHER;
@@ -58,7 +57,12 @@ pub(crate) fn address(fd: BorrowedFd<'_>, request: u32, mac: Mac) -> io::Result<
     for (to, from) in mac.iter_mut().zip(data) {
         *to = from.cast_unsigned();
     }
-    Ok(Mac(mac))
+    Ok((name(&ifreq), Mac(mac)))
+}
+
+fn name(ifreq: &libc::ifreq) -> String {
+    let name = ifreq.ifr_name.iter().take_while(|c| **c != 0);
+    name.map(|c| char::from(c.cast_unsigned())).collect()
 }
 
 /// `SIOCSIFNAME` of `<linux/sockios.h>`.
@@ -82,6 +86,25 @@ pub(crate) fn ethtool(fd: BorrowedFd<'_>, link: &str, request: &mut [u8]) -> io:
     ifreq.ifr_ifru.ifru_data = request.as_mut_ptr().cast();
     // SAFETY: the kernel reads and writes as many bytes as the command has, which the buffer holds.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), SIOCETHTOOL.into(), &raw mut ifreq) }).map(|_| ())
+}
+
+/// `SIOCGHWTSTAMP` and `SIOCSHWTSTAMP` of `<linux/sockios.h>`.
+const SIOCGHWTSTAMP: u32 = 0x89b1;
+const SIOCSHWTSTAMP: u32 = 0x89b0;
+
+/// Passes a `struct hwtstamp_config` of flags, of what is sent and of what comes, to be set or to be
+/// filled.
+pub(crate) fn stamping(
+    fd: BorrowedFd<'_>,
+    link: &str,
+    set: bool,
+    settings: &mut [libc::c_int; 3],
+) -> io::Result<()> {
+    let mut ifreq = about(link);
+    ifreq.ifr_ifru.ifru_data = settings.as_mut_ptr().cast();
+    let request = if set { SIOCSHWTSTAMP } else { SIOCGHWTSTAMP };
+    // SAFETY: both requests read or write three numbers, which the array holds.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), &raw mut ifreq) }).map(|_| ())
 }
 
 /// `SIOCBRADDIF` and `SIOCBRDELIF` of `<linux/sockios.h>`.

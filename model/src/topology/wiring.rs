@@ -35,6 +35,7 @@ impl Topology {
             Kind::Macvtap { parent, settings } => format!("macvtap {} on {parent}", settings.mode),
             Kind::Ipvlan { parent, mode, flag } => format!("ipvlan {mode} {flag} on {parent}"),
             Kind::Dummy => "dummy".into(),
+            Kind::Bond => "bond".into(),
             Kind::Vlan { parent, id, bridge_binding } => {
                 format!("vlan {id}{} on {parent}", if *bridge_binding { " bound" } else { "" })
             }

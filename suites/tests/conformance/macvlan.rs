@@ -12,6 +12,7 @@
 
 pub(crate) mod address;
 pub(crate) mod birth;
+pub(crate) mod bonded;
 pub(crate) mod bridge;
 pub(crate) mod counters;
 pub(crate) mod delivery;

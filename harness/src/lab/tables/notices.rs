@@ -5,9 +5,10 @@
 //! the frame goes on. So what was not told when that is over was never told: no time is waited.
 
 use hairpin_model::Error;
+use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
-use super::super::options::LINK_HEADER;
+use super::super::options::{BECOME, LINK_HEADER};
 use super::{VlanRange, u32_at};
 use crate::attrs::find;
 use crate::netlink::plain::{
@@ -21,6 +22,20 @@ pub struct Notices {
     netns: String,
     kept: Kept,
 }
+
+/// Why the kernel tells of a link of which nothing has changed (`IFLA_EVENT`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Tiding {
+    /// A bond has another link in use.
+    Failover = 3,
+    /// Its neighbours are to be told where it is.
+    Neighbours = 4,
+    /// Its memberships are to be told again.
+    Memberships = 5,
+}
+
+const IFLA_EVENT: u16 = 44;
 
 const IFLA_PROTINFO: u16 = 12;
 const IFLA_BRPORT_STATE: u16 = 1;
@@ -47,6 +62,34 @@ impl Lab {
     pub fn told_of(&self, notices: &Notices) -> Result<Vec<String>, Error> {
         let told = notices.kept.take()?;
         Ok(told.iter().flat_map(|message| self.notice(&notices.netns, message)).collect())
+    }
+
+    /// Waits until each of these has been told of a link since the notices were last read.
+    pub async fn await_tidings(
+        &self,
+        notices: &Notices,
+        link: impl Into<LinkName>,
+        tidings: &[Tiding],
+    ) -> Result<(), Error> {
+        let index = self.index(&link.into())?;
+        let mut missing = tidings.to_vec();
+        let all = async || {
+            for (_, body) in notices.kept.take()? {
+                let why =
+                    (u32_at(&body, 4) == index).then(|| find(body.get(LINK_HEADER..)?, IFLA_EVENT));
+                let why = why.flatten().map_or(0, |value| u32_at(value, 0));
+                missing.retain(|tiding| *tiding as u32 != why);
+            }
+            Ok(missing.is_empty())
+        };
+        let came = self.comes_to_hold(&notices.netns, &[EventKind::Link], BECOME, all).await?;
+        came.then_some(()).ok_or_else(|| {
+            Error::new(
+                format!("the kernel did not tell all of {tidings:?} within {} s", BECOME.as_secs()),
+                format!("namespace `{}`", notices.netns),
+                "does the driver pass on what the link below is told?",
+            )
+        })
     }
 
     fn notice(&self, netns: &str, (kind, body): &Answer) -> Vec<String> {

@@ -198,7 +198,7 @@ fn two_frames_and_no_more(#[case] mode: Mode) {
 const LOST: Rule = Rule {
     id: "macvlan.counters.what-the-parent-cannot-send-is-dropped",
     promise: "what the parent refuses to send, since it is too long for the other end of its cable, \
-              a child counts as dropped, and not as sent",
+              a child counts as dropped, and not as sent, and tells the sender",
     source: Source {
         cite: "macvlan_start_xmit and macvlan_dev_get_stats64, drivers/net/macvlan.c",
         strength: Strength::Code,
@@ -217,11 +217,12 @@ fn what_the_parent_cannot_send_is_dropped(#[case] mode: Mode) {
         for (mtu, sent, dropped) in [(1500, 3, 0), (1000, 0, 3)] {
             lab.set_mtu("e:e0", mtu).await?;
             let before = lab.counters("c1:c0").await?;
-            lab.send_many("c1:c0", &Shot::broadcast().bytes(1400), 3)?;
+            let taken = lab.send_many("c1:c0", &Shot::broadcast().bytes(1400), 3)?;
             let seen = lab.counters("c1:c0").await? - before;
             let claim = format!("the other end's MTU {mtu}: {sent} sent, {dropped} dropped");
             let seen = (seen.tx_packets, seen.tx_dropped);
             lab.claim(&claim, seen == (sent, dropped), format!("{seen:?}"))?;
+            lab.claim("as many as the sender is told", taken as u64 == sent, taken)?;
         }
         Ok(())
     });

@@ -14,7 +14,7 @@ use rstest::rstest;
 use super::NEEDS;
 use crate::counted::expect_sums;
 
-pub(crate) const RULES: &[Rule] = &[SAYS, ALWAYS, SUMS, TAGS, JOINS];
+pub(crate) const RULES: &[Rule] = &[SAYS, ALWAYS, SUMS, TAGS, JOINS, STAMPS];
 
 const SAYS: Rule = Rule {
     id: "macvlan.offload.what-a-child-says-of-itself",
@@ -157,5 +157,33 @@ fn may_join_where_its_parent_can() {
         lab.expect_done("a child", told)?;
         let joins = lab.offload("c1:c0", Offload::Lro)?;
         lab.claim("its parent cannot", !joins, joins)
+    });
+}
+
+const STAMPS: Rule = Rule {
+    id: "macvlan.offload.no-stamps-where-its-parent-has-none",
+    promise: "a child of a cable, whose hardware stamps nothing, says so, and can be told to no more \
+              than the cable",
+    source: Source {
+        cite: "macvlan_eth_ioctl, drivers/net/macvlan.c; macvlan_hwtstamp_get and \
+               macvlan_hwtstamp_set since 6.6",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn no_stamps_where_its_parent_has_none() {
+    check(&STAMPS, async |case| {
+        let mut lab = case.lab(&cabled(Mode::Bridge)).await?;
+        for link in ["p:p0", "c1:c0"] {
+            lab.expect_refusal("to tell it", lab.stamping(link), Errno::EOPNOTSUPP)?;
+            for on in [true, false] {
+                let done = lab.set_stamping(link, on);
+                lab.expect_refusal(&format!("{link}: {on}"), done, Errno::EOPNOTSUPP)?;
+            }
+        }
+        Ok(())
     });
 }

@@ -12,7 +12,7 @@ use rstest::rstest;
 use super::{NEEDS, NEEDS_ALLMULTI, expect_promiscuity};
 use crate::counted::{MORE, expect_bytes};
 
-pub(crate) const RULES: &[Rule] = &[DOWN, ALLMULTI, COUNTED, STAYS, TAKEN, SAME];
+pub(crate) const RULES: &[Rule] = &[DOWN, ALLMULTI, COUNTED, STAYS, TAKEN, SAME, LISTED];
 
 /// An address that no link of the topology has.
 const NEW: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x41]);
@@ -205,5 +205,37 @@ fn its_own_address_again() {
         lab.delete_last().await?;
         let seen = lab.link("p:p0").await?.mac;
         lab.claim("and afterwards", seen == NEW, seen)
+    });
+}
+
+const LISTED: Rule = Rule {
+    id: "macvlan.owner.its-address-is-no-further-one-of-its-parent",
+    promise: "the address of a passthru child is its parent's own: it is not on the list of further \
+              ones that the parent takes, whoever of the two it was given to, up or down",
+    source: Source {
+        cite: "macvlan_open and macvlan_sync_address, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn its_address_is_no_further_one_of_its_parent() {
+    const GIVEN: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x42]);
+    check(&LISTED, async |case| {
+        let mut lab = case.lab(&quiet(cabled(Mode::Passthru))).await?;
+        let own = lab.link("p:p0").await?.mac;
+        for (link, mac) in [("c1:c0", NEW), ("p:p0", GIVEN), ("c1:c0", own)] {
+            lab.set_mac(link, mac).await?;
+            for up in [true, false, true] {
+                lab.set_up("c1:c0", up).await?;
+                let listed = lab.filters("p:p0").await?;
+                let further = [own, NEW, GIVEN].into_iter().any(|mac| listed.contains(&mac));
+                let claim = format!("{mac} given to {link}, up {up}: none is listed");
+                lab.claim(&claim, !further, format!("{listed:?}"))?;
+            }
+        }
+        Ok(())
     });
 }

@@ -10,7 +10,7 @@ use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[FULL, RESIZED, MANY, SHORT, WITHIN];
+pub(crate) const RULES: &[Rule] = &[FULL, RESIZED, MANY, SHORT, WITHIN, NOTHING];
 
 const FULL: Rule = Rule {
     id: "macvtap.limits.a-full-queue-drops",
@@ -216,5 +216,34 @@ fn who_stops_within_a_tag_is_told_of_the_tag_alone(#[case] kind: u16, #[case] he
             lab.claim(&format!("and {wanted} are told"), told == wanted, told)?;
         }
         Ok(())
+    });
+}
+
+const NOTHING: Rule = Rule {
+    id: "macvtap.limits.a-read-of-nothing-takes-nothing",
+    promise: "who reads with room for nothing gets nothing, and the frame waits for the next reader",
+    source: Source { cite: "tap_do_read, drivers/net/tap.c; read(2)", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::plain(PLAIN, 0)]
+#[case::behind_a_header(PLAIN | VNET_HEADER, 10)]
+fn a_read_of_nothing_takes_nothing(#[case] kind: u16, #[case] header: usize) {
+    check(&NOTHING, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        queue.set_flags(kind)?;
+        drain(&queue)?;
+        let watch = queue.watch()?;
+        lab.send_many("e:e0", &Shot::to(lab.mac("c1:c0")).bytes(100), 1)?;
+        lab.claim("it comes", watch.was_woken(), "not within five seconds")?;
+        for _ in 0..2 {
+            let read = queue.read(0)?.map(|bytes| bytes.len());
+            lab.claim("nothing is read", read == Some(0), format!("{read:?}"))?;
+        }
+        let read = queue.read(2000)?.map(|bytes| bytes.len());
+        lab.claim("then the frame is", read == Some(header + 100), format!("{read:?}"))
     });
 }

@@ -13,8 +13,16 @@ use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] =
-    &[LEFT_TO_THE_READER, LEFT_IN_A_TAG, LEFT_BY_THE_WRITER, SEGMENTS, CUT, JOINED];
+pub(crate) const RULES: &[Rule] = &[
+    LEFT_TO_THE_READER,
+    LEFT_IN_A_TAG,
+    LEFT_BY_THE_WRITER,
+    SEGMENTS,
+    CONGESTED,
+    CUT,
+    JOINED,
+    VALID,
+];
 
 const PORT: u16 = 4789;
 const ALL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
@@ -273,7 +281,8 @@ fn segments_by_what_the_reader_can(
         }
         writer.write(&long_segment(&lab, family, "p:c9"))?;
         if whole {
-            return expect_whole(&lab, &reader, family, "p:c9");
+            let wanted = long_segment(&lab, family, "p:c9");
+            return expect_whole(&lab, &reader, family, &wanted);
         }
         expect_cut(&lab, &reader, family, offload == Some(0))
     });
@@ -286,9 +295,8 @@ fn is_of_it(bytes: &[u8], family: Family) -> bool {
 }
 
 /// Holds that the long segment comes out as it was written.
-fn expect_whole(lab: &CaseLab, reader: &Queue, family: Family, to: &str) -> Result<(), Stop> {
+fn expect_whole(lab: &CaseLab, reader: &Queue, family: Family, wanted: &[u8]) -> Result<(), Stop> {
     let came = reader.wait_for("the segment", |bytes| is_of_it(bytes, family))?;
-    let wanted = long_segment(lab, family, to);
     // The length of the headers is a hint: the kernel gives what lies together.
     let told = [&came[..2], &came[4..10]].concat();
     let asked = [&wanted[..2], &wanted[4..10]].concat();
@@ -308,6 +316,45 @@ fn expect_cut(lab: &CaseLab, reader: &Queue, family: Family, summed: bool) -> Re
         lab.claim("its header says who sums", told, format!("{:x?}", &came[..10]))?;
     }
     Ok(())
+}
+
+const CONGESTED: Rule = Rule {
+    id: "macvtap.offload.segments-that-tell-of-congestion-are-a-kind-apart",
+    promise: "a long segment that is marked as one that tells of congestion comes out as it is, its \
+              mark in the header, of a reader that said that it can have such, and cut if it said \
+              only that it can have segments",
+    source: Source {
+        cite: "set_offload, TUN_F_TSO_ECN, drivers/net/tap.c; virtio, 5.1.6, VIRTIO_NET_HDR_GSO_ECN",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4_to_who_can(Family::V4, 0x0b, true)]
+#[case::v4_to_who_cannot(Family::V4, 0x03, false)]
+#[case::v6_to_who_can(Family::V6, 0x0d, true)]
+#[case::v6_to_who_cannot(Family::V6, 0x05, false)]
+fn segments_that_tell_of_congestion_are_a_kind_apart(
+    #[case] family: Family,
+    #[case] offload: u32,
+    #[case] whole: bool,
+) {
+    const TELLS_OF_CONGESTION: u8 = 0x80;
+    check(&CONGESTED, async |case| {
+        let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        lab.grow(|lan| lan.macvtap("p:c9", "p:p0", Mode::Bridge)).await?;
+        let (writer, reader) = (lab.open_queue("c1:c0")?, lab.open_queue("p:c9")?);
+        reader.set_offload(offload)?;
+        let mut long = long_segment(&lab, family, "p:c9");
+        long[1] |= TELLS_OF_CONGESTION;
+        writer.write(&long)?;
+        if whole {
+            return expect_whole(&lab, &reader, family, &long);
+        }
+        expect_cut(&lab, &reader, family, false)
+    });
 }
 
 const CUT: Rule = Rule {
@@ -331,9 +378,10 @@ fn segments_are_cut_for_a_parent_that_takes_none(#[case] family: Family) {
         let (writer, reader) = (lab.open_queue("c1:c0")?, lab.open_queue("e:c9")?);
         for takes in [true, false, true] {
             lab.set_offload("p:p0", Offload::Tso, takes)?;
-            writer.write(&long_segment(&lab, family, "e:c9"))?;
+            let long = long_segment(&lab, family, "e:c9");
+            writer.write(&long)?;
             if takes {
-                expect_whole(&lab, &reader, family, "e:c9")?;
+                expect_whole(&lab, &reader, family, &long)?;
             } else {
                 expect_cut(&lab, &reader, family, false)?;
             }
@@ -401,4 +449,46 @@ fn expect_joined(lab: &CaseLab, reader: &Queue, family: Family) -> Result<(), St
         texts.extend(seen.map(|(_, text)| text));
     }
     lab.claim("fewer than three", texts.len() < 3, format!("{texts:?}"))
+}
+
+const VALID: Rule = Rule {
+    id: "macvtap.offload.sums-that-were-looked-at-are-told-as-good",
+    promise: "of a segment whose check sum a joining cable has found good the reader is told that it \
+              was looked at, and nothing of a broken one, or where nobody looked",
+    source: Source {
+        cite: "tap_put_user, drivers/net/tap.c; virtio, 5.1.6, VIRTIO_NET_HDR_F_DATA_VALID",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: JOINED.needs,
+};
+
+/// A segment of TCP to the other end, with a sound sum or a broken one.
+fn short_segment(lab: &CaseLab, sound: bool) -> Vec<u8> {
+    let ethernet = PacketBuilder::ethernet2(lab.mac("c1:c0").0, lab.mac("e:c9").0);
+    let written = ethernet.ipv4([192, 0, 2, 11], [192, 0, 2, 19], 64).tcp(7, 9, 77, 1024).ack(1);
+    let mut frame = Vec::new();
+    written.write(&mut frame, &[0; 100]).expect("a vector takes all");
+    frame[50] ^= u8::from(!sound);
+    frame
+}
+
+#[test]
+fn sums_that_were_looked_at_are_told_as_good() {
+    const LOOKED_AT: u8 = 2;
+    check(&VALID, async |case| {
+        let mut lab = case.lab(&two_ends()).await?;
+        let (writer, reader) = (lab.open_queue("c1:c0")?, lab.open_queue("e:c9")?);
+        // From who can have long segments nothing is joined.
+        lab.set_offload("p:p0", Offload::Tso, false)?;
+        for (joins, sound) in [(false, true), (true, true), (true, false), (true, true)] {
+            lab.set_offload("e:e0", Offload::Gro, joins)?;
+            writer.send(&short_segment(&lab, sound))?;
+            let came = reader.wait_for("it", |bytes| is_of_it(bytes, Family::V4))?;
+            let wanted = if joins && sound { LOOKED_AT } else { 0 };
+            let claim = format!("joins {joins}, sound {sound}: {wanted}");
+            lab.claim(&claim, came[0] == wanted, came[0])?;
+        }
+        Ok(())
+    });
 }

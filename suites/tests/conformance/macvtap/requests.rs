@@ -6,7 +6,8 @@ use hairpin_harness::{Errno, Mac, Mode, Rule, Shot, Source, Strength, check};
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ORDER, NEITHER, KINDS, HEADER, OFFLOADS, ADDRESS, GONE];
+pub(crate) const RULES: &[Rule] =
+    &[ORDER, OTHER_ORDER, NEITHER, KINDS, HEADER, OFFLOADS, ROOM, ADDRESS, ALIEN, NUMBERS, GONE];
 
 const NEW: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x12]);
 
@@ -115,8 +116,8 @@ fn the_header_is_as_long_as_was_said() {
 
 const OFFLOADS: Rule = Rule {
     id: "macvtap.requests.offloads-that-there-are",
-    promise: "a reader may say that it can do check sums and segments of TCP over either IP; what \
-              nobody knows is refused",
+    promise: "a reader may say that it can do check sums, segments of TCP over either IP and of UDP; \
+              what nobody knows is refused",
     source: Source {
         cite: "tap_ioctl, TUNSETOFFLOAD, drivers/net/tap.c",
         strength: Strength::Code,
@@ -130,7 +131,7 @@ fn offloads_that_there_are() {
     check(&OFFLOADS, async |case| {
         let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
         let queue = lab.open_queue("c1:c0")?;
-        for known in [0, 0x01, 0x03, 0x05, 0x07, 0x0f] {
+        for known in [0, 0x01, 0x03, 0x05, 0x07, 0x0f, 0x10, 0x1f] {
             lab.expect_done(&format!("{known:#x}"), queue.set_offload(known))?;
         }
         for unknown in [0x1000, 0x8000, 0x4000_0000] {
@@ -144,7 +145,7 @@ fn offloads_that_there_are() {
 const ORDER: Rule = Rule {
     id: "macvtap.requests.the-order-of-the-header",
     promise: "a queue tells whether the numbers of its header are little-endian as it was told, and \
-              keeps its flags meanwhile",
+              keeps its flags meanwhile; one that is made another kind keeps their order",
     source: Source {
         cite: "tap_ioctl, TUNGETVNETLE and TUNSETVNETLE, drivers/net/tap.c",
         strength: Strength::Code,
@@ -165,7 +166,14 @@ fn the_order_of_the_header() {
             lab.claim(&format!("little-endian {on}"), seen == on, seen)?;
         }
         let after = queue.flags()?;
-        lab.claim("its flags are as they were", after == kind, format!("{after:?}"))
+        lab.claim("its flags are as they were", after == kind, format!("{after:?}"))?;
+        for on in [true, false] {
+            queue.set_little_endian(on)?;
+            queue.set_flags(PLAIN | MULTI_QUEUE | VNET_HEADER)?;
+            let seen = queue.little_endian()?;
+            lab.claim(&format!("of another kind: little-endian {on}"), seen == on, seen)?;
+        }
+        Ok(())
     });
 }
 
@@ -199,8 +207,8 @@ fn neither_attached_nor_detached() {
 
 const ADDRESS: Rule = Rule {
     id: "macvtap.requests.the-address-is-the-links",
-    promise: "the device tells its link's Ethernet address and takes a new one, and frames come to \
-              that from then on",
+    promise: "the device tells its link's name and Ethernet address and takes a new one, and frames \
+              come to that from then on",
     source: Source {
         cite: "tap_ioctl, SIOCGIFHWADDR and SIOCSIFHWADDR, drivers/net/tap.c",
         strength: Strength::Code,
@@ -215,8 +223,9 @@ fn the_address_is_the_links() {
         let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
         let queue = lab.open_queue("c1:c0")?;
         let (old, e) = (lab.mac("c1:c0"), lab.mac("e:e0"));
-        let told = queue.mac()?;
-        lab.claim("it tells it", told == old, told)?;
+        let told = queue.address()?;
+        let right = told == ("c0".into(), old);
+        lab.claim("it tells it, and whose it is", right, format!("{told:?}"))?;
         lab.expect_done("a new one", queue.set_mac(NEW))?;
         let (told, has) = (queue.mac()?, lab.link("c1:c0").await?.mac);
         lab.claim("it is told, and the link has it", told == NEW && has == NEW, told)?;
@@ -252,5 +261,115 @@ fn a_queue_without_a_link() {
         lab.claim("nothing comes", nothing, "something does")?;
         let taken = queue.write(&[0; 60])?;
         lab.claim("what is written is taken", taken == 60, taken)
+    });
+}
+
+const OTHER_ORDER: Rule = Rule {
+    id: "macvtap.requests.the-other-order-of-the-header",
+    promise: "a queue tells whether the numbers of its header are big-endian as it was told, or knows \
+              neither to tell nor to set it",
+    source: Source {
+        cite: "tap_get_vnet_be and tap_set_vnet_be, CONFIG_TUN_VNET_CROSS_LE, drivers/net/tap.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn the_other_order_of_the_header() {
+    check(&OTHER_ORDER, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        if let Err(unknown) = queue.big_endian() {
+            let told: Result<(), _> = Err(unknown);
+            lab.expect_refusal("to tell it", told, Errno::EINVAL)?;
+            return lab.expect_refusal("to set it", queue.set_big_endian(true), Errno::EINVAL);
+        }
+        for on in [true, false] {
+            lab.expect_done("to set it", queue.set_big_endian(on))?;
+            let seen = queue.big_endian()?;
+            lab.claim(&format!("big-endian {on}"), seen == on, seen)?;
+        }
+        Ok(())
+    });
+}
+
+const ROOM: Rule = Rule {
+    id: "macvtap.requests.room-to-write-as-was-said",
+    promise: "a queue that may have next to nothing under way says that there is no room to write, \
+              and one that may have more, that there is",
+    source: Source {
+        cite: "tap_ioctl, TUNSETSNDBUF, and tap_poll, drivers/net/tap.c; sock_writeable",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn room_to_write_as_was_said() {
+    check(&ROOM, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        for (bytes, room) in [(1, false), (4096, true), (2, false), (65_536, true)] {
+            queue.set_send_buffer(bytes)?;
+            // Room is there while less than half is under way, and the queue itself counts as one.
+            let seen = queue.ready().1;
+            lab.claim(&format!("{bytes} bytes: room {room}"), seen == room, seen)?;
+        }
+        Ok(())
+    });
+}
+
+const ALIEN: Rule = Rule {
+    id: "macvtap.requests.what-only-others-know-is-refused",
+    promise: "requests of tun devices that a macvtap link has no use for are refused: to stay, to be \
+              somebody's, to be of another kind",
+    source: Source { cite: "tap_ioctl, drivers/net/tap.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_only_others_know_is_refused() {
+    check(&ALIEN, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        for (what, request) in [
+            ("to leave sums out", 0x4004_54c8),
+            ("to stay", 0x4004_54cb),
+            ("to be somebody's", 0x4004_54cc),
+            ("to be of another kind", 0x4004_54cd),
+            ("to be a group's", 0x4004_54ce),
+            ("its buffer", 0x8004_54d3),
+        ] {
+            lab.expect_refusal(what, queue.ask(request, 1), Errno::EINVAL)?;
+        }
+        Ok(())
+    });
+}
+
+const NUMBERS: Rule = Rule {
+    id: "macvtap.requests.numbers-of-nobody",
+    promise: "a device number that no link has cannot be opened, and no link has the number 0",
+    source: Source {
+        cite: "tap_open and tap_get_minor, drivers/net/tap.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn numbers_of_nobody() {
+    const HIGHEST: u32 = (1 << 20) - 1;
+    check(&NUMBERS, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        for nobodys in [0, HIGHEST] {
+            let opened = lab.open_number("c1:c0", nobodys);
+            lab.expect_refusal(&format!("number {nobodys}"), opened, Errno::ENODEV)?;
+        }
+        lab.expect_done("its own", lab.open_queue("c1:c0"))
     });
 }
