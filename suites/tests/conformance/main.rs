@@ -128,6 +128,8 @@ hairpin_harness::suite!(
     underlay::RULES,
     veth::RULES,
     veth::offload::RULES,
+    veth::queues::RULES,
+    veth::stamps::RULES,
     veth::xdp::RULES,
     vlan::RULES,
     vlan::below::RULES,
