@@ -104,19 +104,6 @@ impl Lab {
         self.inside(netns, send)?.map_err(|error| cannot_send(netns, to, &error))
     }
 
-    /// Has a process in this namespace send that many UDP datagrams of 100 bytes at once, 64 at most
-    /// (`UDP_SEGMENT`): a link that cuts them itself gets them one by one, and its receiver all before
-    /// it handles the first.
-    pub fn send_burst(&self, netns: &str, to: SocketAddr, times: usize) -> Result<(), Error> {
-        const EACH: usize = 100;
-        let send = || -> io::Result<()> {
-            let socket = sender(to)?;
-            setsockopt(&socket, sockopt::UdpGsoSegment, &i32::try_from(EACH).unwrap_or_default())?;
-            socket.send_to(&vec![0x68; EACH * times], to).map(|_| ())
-        };
-        self.inside(netns, send)?.map_err(|error| cannot_send(netns, to, &error))
-    }
-
     /// Has a process in this namespace connect by TCP. The inner result is the kernel's answer;
     /// no answer at all is an error, as nothing can be concluded from it.
     pub fn connect(&self, netns: &str, to: SocketAddr) -> Result<io::Result<TcpStream>, Error> {

@@ -128,6 +128,7 @@ hairpin_harness::suite!(
     underlay::RULES,
     veth::RULES,
     veth::offload::RULES,
+    veth::pieces::RULES,
     veth::queues::RULES,
     veth::stamps::RULES,
     veth::xdp::RULES,

@@ -5,6 +5,7 @@
 //! ```
 
 pub(crate) mod offload;
+pub(crate) mod pieces;
 pub(crate) mod queues;
 pub(crate) mod stamps;
 pub(crate) mod xdp;

@@ -6,6 +6,8 @@
 //!        p0 --- s0 [br0] s1 --- e      p has no address of its own at first
 //! ```
 
+use std::net::IpAddr;
+
 use hairpin_fixtures::ipvlan_lan;
 use hairpin_harness::options::ipvlan::MODE;
 use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
@@ -58,6 +60,17 @@ const LOST: Rule = Rule {
     needs: NEEDS,
 };
 
+/// Holds whether a child is given what e sends to an address. Besides there are questions for
+/// neighbours and answers to them, which are short.
+async fn expect_given(lab: &CaseLab, child: &str, to: IpAddr, given: bool) -> Result<(), Stop> {
+    const BYTES: u64 = 1000;
+    let before = lab.counters(child).await?;
+    lab.send_datagrams("e", (to, 9).into(), BYTES as usize, 3)?;
+    let seen = (lab.counters(child).await? - before).rx_bytes;
+    let holds = if given { seen >= 3 * BYTES } else { seen < BYTES };
+    lab.claim(&format!("{child} is given what is for {to}: {given}"), holds, seen)
+}
+
 #[rstest]
 #[case::v4(Family::V4)]
 #[case::v6(Family::V6)]
@@ -66,10 +79,15 @@ fn a_lost_address_is_nobodys(#[case] family: Family) {
         let mut lab = case.lab(&homeless()).await?;
         let address = another(family);
         let (ip, _) = address.split_once('/').expect("an address with its prefix");
+        let ip: IpAddr = ip.parse().expect("an address");
+        let shared = lab.mac("p:p0");
+        lab.add_neighbour("e:e0", ip, shared).await?;
         for child in ["c2:i0", "c1:i0"] {
             let done = lab.add_address(child, address).await;
             lab.expect_done(&format!("{child} takes it"), done)?;
-            lab.delete_address(child, ip.parse().expect("an address")).await?;
+            expect_given(&lab, child, ip, true).await?;
+            lab.delete_address(child, ip).await?;
+            expect_given(&lab, child, ip, false).await?;
         }
         expect_the_parents(&mut lab, family, address, "c1:i0").await
     });
