@@ -13,9 +13,11 @@ mod newborn;
 mod older;
 pub mod options;
 mod process;
+mod prohibition;
 pub mod queue;
 mod settle;
 mod socket;
+mod stamped;
 mod sysfs;
 mod tables;
 mod timers;
@@ -35,7 +37,8 @@ pub use change::Filter;
 pub use ethtool::{Channels, Offload};
 pub use newborn::Newborn;
 pub use older::{Brctl, BridgeInfo, PortInfo};
-pub use process::Sights;
+pub use process::{Marks, Sights};
+pub use prohibition::Selector;
 pub use queue::Queue;
 pub use tables::{
     Counters, Fdb, FdbEntry, Flush, MdbEntry, MessageCount, Notices, PortVlan, Quality, Standing,
@@ -47,8 +50,8 @@ pub use xdp::Xdp;
 use crate::observe::{
     Advert, Asking, Bpdu, BridgeEar, Emerged, Fate, Flow, Listeners, Message, Noted, Passage,
     Pieces, Received, Recording, RegistrarEar, Registration, Shot, advertise, datagram, emerged,
-    flow, hear_bridges, hear_registrations, join, listen, noted, observe, pieces, pieces_for, ping,
-    say, say_as_bridge, send_many, shoot, shoot_from,
+    flow, hear_bridges, hear_registrations, hears_bound, join, listen, noted, observe, pieces,
+    pieces_for, ping, say, say_as_bridge, send_many, shoot, shoot_from,
 };
 
 /// One namespace of a lab.
@@ -186,6 +189,17 @@ impl Lab {
         sound: bool,
     ) -> Result<Received, Error> {
         datagram(self, family, (from, to), sound)
+    }
+
+    /// Sends a datagram from a host to another's own address, and tells whether a socket gets it that
+    /// is bound to that link of the receiver's (`SO_BINDTODEVICE`).
+    pub fn hears_bound(
+        &self,
+        family: Family,
+        from: &str,
+        to: impl Into<LinkName>,
+    ) -> Result<bool, Error> {
+        hears_bound(self, family, from, &to.into())
     }
 
     /// Sends one frame through a macvtap link's queue, and proves what became of it at all hosts.

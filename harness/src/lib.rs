@@ -38,10 +38,10 @@ mod version;
 
 pub use case::{Case, CaseLab, Since, Stop, check};
 pub use lab::{
-    Brctl, BridgeInfo, Channels, Counters, Fdb, FdbEntry, Filter, Flush, Lab, MdbEntry,
-    MessageCount, Newborn, Notices, Offload, PortInfo, PortVlan, Quality, Queue, Sights, Standing,
-    StpCounters, Tiding, Vconfig, VlanCounters, VlanOption, VlanRange, Way, Xdp, options, queue,
-    vlan_option,
+    Brctl, BridgeInfo, Channels, Counters, Fdb, FdbEntry, Filter, Flush, Lab, Marks, MdbEntry,
+    MessageCount, Newborn, Notices, Offload, PortInfo, PortVlan, Quality, Queue, Selector, Sights,
+    Standing, StpCounters, Tiding, Vconfig, VlanCounters, VlanOption, VlanRange, Way, Xdp, options,
+    queue, vlan_option,
 };
 pub use netlink::LinkState;
 pub use nix::errno::Errno;

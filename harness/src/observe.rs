@@ -21,6 +21,7 @@
 mod advert;
 mod answer;
 mod asked;
+mod bound;
 mod bpdu;
 mod checksum;
 mod controls;
@@ -60,6 +61,7 @@ pub use advert::Advert;
 pub(crate) use advert::advertise;
 pub(crate) use asked::listen;
 pub use asked::{Asked, Asking};
+pub(crate) use bound::hears_bound;
 pub use bpdu::{Bpdu, BridgeEar, Config, HeardBpdu, Said};
 pub(crate) use bpdu::{hear_bridges, say_as_bridge};
 pub use checksum::Received;

@@ -290,7 +290,7 @@ impl Lab {
         Ok(())
     }
 
-    pub(super) fn edit(&mut self, name: &LinkName, edit: impl FnOnce(&mut Link)) {
+    pub(in crate::lab) fn edit(&mut self, name: &LinkName, edit: impl FnOnce(&mut Link)) {
         if let Some(link) = self.topology.links.iter_mut().find(|link| link.name == *name) {
             edit(link);
         }

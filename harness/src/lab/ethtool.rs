@@ -91,6 +91,8 @@ pub struct Channels {
 
 const GSET: u32 = 0x01;
 const GDRVINFO: u32 = 0x03;
+const GMSGLVL: u32 = 0x07;
+const SMSGLVL: u32 = 0x08;
 const GLINK: u32 = 0x0a;
 const GSTRINGS: u32 = 0x1b;
 const GSTATS: u32 = 0x1d;
@@ -200,6 +202,25 @@ impl Lab {
     pub fn driver(&self, link: impl Into<LinkName>) -> Result<String, Error> {
         let told = self.ethtool(&link.into(), request(DRVINFO, &[GDRVINFO]), "show the driver")?;
         Ok(text(&told[4..4 + NAME]))
+    }
+
+    /// The version that a link's driver gives itself.
+    pub fn driver_version(&self, link: impl Into<LinkName>) -> Result<String, Error> {
+        let told = self.ethtool(&link.into(), request(DRVINFO, &[GDRVINFO]), "show the driver")?;
+        Ok(text(&told[4 + NAME..4 + 2 * NAME]))
+    }
+
+    /// Of what a link's driver is to write to the log (`NETIF_MSG_*`).
+    pub fn log_level(&self, link: impl Into<LinkName>) -> Result<u32, Error> {
+        Ok(u32_at(&self.ethtool(&link.into(), request(8, &[GMSGLVL]), "show what is logged")?, 4))
+    }
+
+    /// Has a link's driver write of other things to the log.
+    pub fn set_log_level(&mut self, link: impl Into<LinkName>, level: u32) -> Result<(), Error> {
+        let link = link.into();
+        self.ethtool(&link, request(8, &[SMSGLVL, level]), "set what is logged")?;
+        self.tell(|| format!("{link} logs {level:#x}"));
+        Ok(())
     }
 
     /// Whether `ethtool` holds that a link has a link.

@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use hairpin_model::Error;
+use nix::sys::socket::{setsockopt, sockopt};
 
 use super::Lab;
 
@@ -22,6 +23,15 @@ pub struct Sights {
     pub links: BTreeSet<String>,
     /// Its IPv4 routes, as `/proc/net/route` has them.
     pub routes: Vec<String>,
+}
+
+/// What a process gives its datagrams besides what they carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The type of service, or IPv6's traffic class.
+    pub tos: u8,
+    /// The mark that they have within the kernel.
+    pub mark: u32,
 }
 
 /// How long a connection may take to be made or refused. Both take microseconds.
@@ -64,20 +74,34 @@ impl Lab {
         times: usize,
     ) -> Result<(), Error> {
         let send = || -> io::Result<()> {
-            let any: IpAddr = match to {
-                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            };
-            let socket = UdpSocket::bind((any, 0))?;
+            let socket = sender(to)?;
             (0..times).try_for_each(|_| socket.send_to(&vec![0x68; bytes], to).map(|_| ()))
         };
-        self.inside(netns, send)?.map_err(|error| {
-            Error::new(
-                format!("cannot send to {to}: {error}"),
-                format!("namespace `{netns}`"),
-                "has it a route there?",
-            )
-        })
+        self.inside(netns, send)?.map_err(|error| cannot_send(netns, to, &error))
+    }
+
+    /// Has a process in this namespace send UDP datagrams with these marks, so many bytes so many times,
+    /// and asks nothing: for what links count of them. Some kernels tell the process that a link has dropped one, others do not.
+    pub fn send_marked(
+        &self,
+        netns: &str,
+        to: SocketAddr,
+        marks: Marks,
+        (bytes, times): (usize, usize),
+    ) -> Result<(), Error> {
+        let send = || -> io::Result<()> {
+            let socket = sender(to)?;
+            setsockopt(&socket, sockopt::Mark, &marks.mark)?;
+            match to {
+                SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4Tos, &marks.tos.into())?,
+                SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6TClass, &marks.tos.into())?,
+            }
+            for _ in 0..times {
+                let _dropped = socket.send_to(&vec![0x68; bytes], to);
+            }
+            Ok(())
+        };
+        self.inside(netns, send)?.map_err(|error| cannot_send(netns, to, &error))
     }
 
     /// Has a process in this namespace connect by TCP. The inner result is the kernel's answer;
@@ -96,4 +120,20 @@ impl Lab {
             answer => Ok(answer),
         }
     }
+}
+
+/// A socket of any port that sends to that family.
+pub(super) fn sender(to: SocketAddr) -> io::Result<UdpSocket> {
+    match to {
+        SocketAddr::V4(_) => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)),
+    }
+}
+
+pub(super) fn cannot_send(netns: &str, to: SocketAddr, error: &io::Error) -> Error {
+    Error::new(
+        format!("cannot send to {to}: {error}"),
+        format!("namespace `{netns}`"),
+        "has it a route there?",
+    )
 }

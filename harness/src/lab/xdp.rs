@@ -81,6 +81,9 @@ const PASSED: i32 = 2;
 const SENT_BACK: i32 = 3;
 const UNKNOWN: i32 = 77;
 
+/// `BPF_F_XDP_HAS_FRAGS`.
+const HAS_FRAGS: u32 = 1 << 5;
+
 /// The words of a program that does this with frames to the address, and passes all others.
 fn program(to: Mac, deed: &Xdp, other: u32) -> Vec<u64> {
     let [m0, m1, m2, m3, m4, m5] = to.0;
@@ -159,7 +162,7 @@ fn lengthen(bytes: u8) -> Vec<u64> {
 
 /// Loads the least program there is: whether the process may, and the kernel can.
 pub(crate) fn possible() -> io::Result<()> {
-    bpf::load_xdp(&[op(MOVE, 0, 0, 0, PASSED), op(EXIT, 0, 0, 0, 0)]).map(|_| ())
+    bpf::load_xdp(&[op(MOVE, 0, 0, 0, PASSED), op(EXIT, 0, 0, 0, 0)], 0).map(|_| ())
 }
 
 impl Lab {
@@ -171,12 +174,30 @@ impl Lab {
         to: Mac,
         deed: &Xdp,
     ) -> Result<(), Error> {
-        let link = link.into();
+        self.set_program(link.into(), (to, deed), 0).await
+    }
+
+    /// The same with a program that says it can handle frames in pieces (since 5.18).
+    pub async fn set_xdp_for_pieces(
+        &mut self,
+        link: impl Into<LinkName>,
+        to: Mac,
+        deed: &Xdp,
+    ) -> Result<(), Error> {
+        self.set_program(link.into(), (to, deed), HAS_FRAGS).await
+    }
+
+    async fn set_program(
+        &mut self,
+        link: LinkName,
+        (to, deed): (Mac, &Xdp),
+        flags: u32,
+    ) -> Result<(), Error> {
         let other = match deed {
             Xdp::Redirect(other) => self.index(other)?,
             _ => 0,
         };
-        let program = bpf::load_xdp(&program(to, deed, other)).map_err(|error| {
+        let program = bpf::load_xdp(&program(to, deed, other), flags).map_err(|error| {
             Error::new(
                 format!("the kernel does not take a program: {error}"),
                 link.to_string(),
@@ -224,7 +245,7 @@ mod tests {
             Xdp::Shorten(4),
             Xdp::Lengthen(4),
         ] {
-            let taken = bpf::load_xdp(&program(Mac([2, 0, 0, 0, 0xff, 1]), &deed, 1));
+            let taken = bpf::load_xdp(&program(Mac([2, 0, 0, 0, 0xff, 1]), &deed, 1), 0);
             assert!(taken.is_ok(), "{deed}: {taken:?}");
         }
     }

@@ -25,7 +25,7 @@ struct Load {
 }
 
 /// Loads an XDP program; each number is an instruction as the kernel has it in memory.
-pub(crate) fn load_xdp(code: &[u64]) -> io::Result<OwnedFd> {
+pub(crate) fn load_xdp(code: &[u64], flags: u32) -> io::Result<OwnedFd> {
     let load = Load {
         kind: XDP,
         instructions: u32::try_from(code.len()).unwrap_or(u32::MAX),
@@ -35,7 +35,7 @@ pub(crate) fn load_xdp(code: &[u64]) -> io::Result<OwnedFd> {
         log_size: 0,
         log: 0,
         version: 0,
-        flags: 0,
+        flags,
     };
     // SAFETY: the kernel reads `load`, and as much code as it tells, and keeps neither.
     let fd = unsafe { libc::syscall(libc::SYS_bpf, LOAD, &raw const load, size_of::<Load>()) };

@@ -9,9 +9,12 @@
 pub(crate) mod asking;
 pub(crate) mod birth;
 pub(crate) mod counters;
+pub(crate) mod echoes;
+pub(crate) mod given;
 pub(crate) mod groups;
 pub(crate) mod hooks;
 pub(crate) mod layer3;
+pub(crate) mod lookup;
 pub(crate) mod near;
 pub(crate) mod paths;
 pub(crate) mod told;

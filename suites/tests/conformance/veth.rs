@@ -5,6 +5,9 @@
 //! ```
 
 pub(crate) mod offload;
+pub(crate) mod pieces;
+pub(crate) mod queues;
+pub(crate) mod stamps;
 pub(crate) mod xdp;
 
 use hairpin_fixtures::lan::without_ipv6;

@@ -1,7 +1,7 @@
-//! IPv6 addresses of a link as its kernel has them: they may be on trial, or have failed it.
+//! Addresses of a link as its kernel has them: those of IPv6 may be on trial, or have failed it.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use hairpin_model::Error;
@@ -9,7 +9,7 @@ use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
 use crate::attrs::Attrs;
-use crate::netlink::plain::{CREATE, EXCL, EventKind, Events, Question, RTM_NEWADDR};
+use crate::netlink::plain::{CREATE, EXCL, EventKind, Events, Question, RTM_DELADDR, RTM_NEWADDR};
 
 /// What an address is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,7 @@ impl fmt::Display for Standing {
 const FAILED: u32 = 0x08;
 const TENTATIVE: u32 = 0x40;
 
+const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const IFA_LOCAL: u16 = 2;
 
@@ -92,6 +93,38 @@ impl Lab {
         let asked = Question { kind: RTM_NEWADDR, flags: CREATE | EXCL, header: &header, attrs };
         self.command(&link, &asked, &format!("try {address}"))?;
         self.tell(|| format!("{link} tries {address}"));
+        Ok(())
+    }
+
+    /// Takes an address away from a link.
+    pub async fn delete_address(
+        &mut self,
+        link: impl Into<LinkName>,
+        address: IpAddr,
+    ) -> Result<(), Error> {
+        let link = link.into();
+        let held = self
+            .topology
+            .link(&link)
+            .and_then(|link| link.addresses.iter().copied().find(|net| net.addr() == address));
+        let net = held.ok_or_else(|| {
+            Error::new(
+                format!("it has no address {address}"),
+                link.to_string(),
+                "name one of the topology",
+            )
+        })?;
+        let (family, own) = match address {
+            IpAddr::V4(ip) => (AF_INET, ip.octets().to_vec()),
+            IpAddr::V6(ip) => (AF_INET6, ip.octets().to_vec()),
+        };
+        let mut header = vec![family, net.prefix_len(), 0, 0];
+        header.extend(self.index(&link)?.to_ne_bytes());
+        let attrs = Attrs::new().bytes(IFA_LOCAL, &own);
+        let asked = Question { kind: RTM_DELADDR, flags: 0, header: &header, attrs };
+        self.command(&link, &asked, &format!("take {address} away"))?;
+        self.edit(&link, |link| link.addresses.retain(|held| *held != net));
+        self.tell(|| format!("{link} has lost {address}"));
         Ok(())
     }
 

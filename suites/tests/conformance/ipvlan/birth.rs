@@ -12,7 +12,8 @@ use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[DEFAULTS, NONSENSE, GRANDCHILD, NOTHING_ABOVE, SEGMENTS];
+pub(crate) const RULES: &[Rule] =
+    &[DEFAULTS, LENGTHS, NONSENSE, GRANDCHILD, NOTHING_ABOVE, SEGMENTS];
 
 fn childless() -> Topology {
     Topology::new("childless").host("p").host("e").bridge("p:br").cable("p:p0", "e:e0")
@@ -54,6 +55,36 @@ fn l3_unless_told() {
         lab.newborn("ipvlan", "p", Some("p0"), &[(FLAGS, 2)]).await?;
         lab.expect_option("p:i0", MODE, 1).await?;
         lab.expect_option("p:i0", FLAGS, 2).await
+    });
+}
+
+const LENGTHS: Rule = Rule {
+    id: "ipvlan.birth.as-long-as-it-likes",
+    promise: "a child takes an MTU of 68 to 65535 bytes, whatever its parent's is",
+    source: Source {
+        cite: "ipvlan_link_setup, drivers/net/ipvlan/ipvlan_main.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn as_long_as_it_likes() {
+    check(&LENGTHS, async |case| {
+        let lan = childless().ipvlan("p:i0", "p:p0", IpvlanMode::L2, IpvlanFlag::Bridge);
+        let mut lab = case.lab(&lan).await?;
+        lab.expect_option("p:i0", link::MIN_MTU, 68).await?;
+        lab.expect_option("p:i0", link::MAX_MTU, 65_535).await?;
+        for mtu in [68, 65_535] {
+            let done = lab.set_mtu("p:i0", mtu).await;
+            lab.expect_done(&format!("an MTU of {mtu}"), done)?;
+        }
+        for mtu in [67, 65_536] {
+            let done = lab.set_mtu("p:i0", mtu).await;
+            lab.expect_refusal(&format!("an MTU of {mtu}"), done, Errno::EINVAL)?;
+        }
+        lab.expect_option("p:p0", link::MTU, 1500).await
     });
 }
 

@@ -19,7 +19,7 @@ use super::NEEDS;
 use super::paths::{NEEDS_FIREWALL, told};
 use crate::counted::{DATAGRAM, expect_exactly, expect_sums, only};
 
-pub(crate) const RULES: &[Rule] = &[EXACT, SUMS, HOOKS];
+pub(crate) const RULES: &[Rule] = &[EXACT, TOO_LONG, SUMS, HOOKS];
 
 const EXACT: Rule = Rule {
     id: "ipvlan.counters.each-packet-once",
@@ -58,6 +58,48 @@ fn each_packet_once(#[case] mode: IpvlanMode) {
         ] {
             let wanted: Vec<_> = ALL.into_iter().zip(wanted).collect();
             expect_exactly(&lab, (from, to), &wanted).await?;
+        }
+        Ok(())
+    });
+}
+
+const TOO_LONG: Rule = Rule {
+    id: "ipvlan.counters.too-long-for-a-sibling",
+    promise: "what is longer than a sibling's MTU with its header and a tag (18 bytes) is not taken by \
+              it: the sibling counts it as an error and as dropped, and the sender as sent",
+    source: Source {
+        cite: "ipvlan_rcv_frame, ipvlan_count_rx and ipvlan_get_stats64, drivers/net/ipvlan; \
+               ____dev_forward_skb",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::l2(0)]
+#[case::l3(1)]
+#[case::l3s(2)]
+fn too_long_for_a_sibling(#[case] mode: u64) {
+    // What of an MTU of 1000 bytes and a tag is left behind the headers of IPv4 and UDP.
+    const LONGEST: usize = 1000 + 4 - 28;
+    check(&TOO_LONG, async |case| {
+        let mut lab = case.lab(&quiet(ipvlan_lan(IpvlanMode::L3, IpvlanFlag::Bridge))).await?;
+        lab.set_option("c1:i0", MODE, mode).await?;
+        lab.set_mtu("c2:i0", 1000).await?;
+        let shared = lab.mac("p:p0");
+        lab.add_neighbour("c1:i0", [192, 0, 2, 12].into(), shared).await?;
+        lab.add_neighbour("c2:i0", [192, 0, 2, 11].into(), shared).await?;
+        for (bytes, lost) in [(LONGEST, 0), (LONGEST + 1, 3)] {
+            let before = (lab.counters("c1:i0").await?, lab.counters("c2:i0").await?);
+            lab.send_datagrams("c1", ([192, 0, 2, 12], 9).into(), bytes, 3)?;
+            let after = (lab.counters("c1:i0").await?, lab.counters("c2:i0").await?);
+            let (c1, c2) = (after.0 - before.0, after.1 - before.1);
+            let seen = [c1.tx_packets, c2.rx_packets, c2.rx_errors, c2.rx_dropped];
+            // The driver's own count of drops is that of errors; what hands a frame over counts it, too.
+            let wanted = [3, 3 - lost, lost, 2 * lost];
+            let claim = format!("{bytes} bytes: sent, received, errors and dropped {wanted:?}");
+            lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
         }
         Ok(())
     });

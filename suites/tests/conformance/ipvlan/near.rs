@@ -20,7 +20,7 @@ use rstest::rstest;
 use super::NEEDS;
 use crate::counted::settled;
 
-pub(crate) const RULES: &[Rule] = &[PARENT, NOT_YET, L3_GROUPS];
+pub(crate) const RULES: &[Rule] = &[PARENT, ROUTED_TO, NOT_YET, L3_GROUPS];
 
 const PARENT: Rule = Rule {
     id: "ipvlan.near.the-parent-by-its-own-address",
@@ -49,6 +49,38 @@ fn the_parent_by_its_own_address(#[case] family: Family) {
         for (flags, symbol) in [(0, '+'), (1, '+'), (2, '#'), (0, '+')] {
             lab.set_option("c1:i0", FLAGS, flags).await?;
             lab.expect_flow(&flow, symbol).await?;
+        }
+        Ok(())
+    });
+}
+
+const ROUTED_TO: Rule = Rule {
+    id: "ipvlan.near.the-parent-by-its-own-routes",
+    promise: "in l3 modes what a child sends to its parent's IP address comes to the parent at once, \
+              whatever the flag",
+    source: Source {
+        cite: "ipvlan_process_v4_outbound, RTN_LOCAL, and ipvlan_process_v6_outbound, \
+               drivers/net/ipvlan/ipvlan_core.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn the_parent_by_its_own_routes(#[case] family: Family) {
+    check(&ROUTED_TO, async |case| {
+        let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L3, IpvlanFlag::Bridge)).await?;
+        let flow = Flow::new(Protocol::Udp, family).between("c1", "p").port(5001);
+        let flow = flow.aside("e", 7).control("e");
+        for mode in [1, 2] {
+            lab.set_option("c1:i0", MODE, mode).await?;
+            for flags in [0, 1, 2] {
+                lab.set_option("c1:i0", FLAGS, flags).await?;
+                lab.expect_flow(&flow, '+').await?;
+            }
         }
         Ok(())
     });

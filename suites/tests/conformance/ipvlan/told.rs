@@ -19,7 +19,8 @@ use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ETHTOOL, INTERFACE_ID, FILTERS, OFFLOADS, FORGETS];
+pub(crate) const RULES: &[Rule] =
+    &[ETHTOOL, LOG, INTERFACE_ID, FILTERS, OFFLOADS, NO_TAGS, FORGETS];
 
 const ETHTOOL: Rule = Rule {
     id: "ipvlan.told.as-fast-as-its-parent",
@@ -56,6 +57,33 @@ fn as_fast_as_its_parent() {
         lab.move_link("c1:i0", "p").await?;
         let home = lab.option("p:i0", link::BELOW_NETNS).await?;
         lab.claim("its own namespace is not", home.is_none(), format!("{home:?}"))
+    });
+}
+
+const LOG: Rule = Rule {
+    id: "ipvlan.told.what-it-logs",
+    promise: "a child's driver tells its version, and logs of what it was told to, each child for itself",
+    source: Source {
+        cite: "ipvlan_ethtool_get_drvinfo and ipvlan_ethtool_set_msglevel, \
+               drivers/net/ipvlan/ipvlan_main.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn what_it_logs() {
+    check(&LOG, async |case| {
+        let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
+        let version = lab.driver_version("c1:i0")?;
+        lab.claim("the version is 0.1", version == "0.1", version)?;
+        for level in [0x20, 0x7, 0] {
+            lab.set_log_level("c1:i0", level)?;
+            let seen = [lab.log_level("c1:i0")?, lab.log_level("c2:i0")?];
+            lab.claim(&format!("c1 logs {level:#x}"), seen == [level, 0], format!("{seen:?}"))?;
+        }
+        Ok(())
     });
 }
 
@@ -181,6 +209,29 @@ fn sums_and_segments_are_left_to_its_parent() {
                 lab.expect_offload(child, offload, wanted).await?;
             }
             lab.delete_last().await?;
+        }
+        Ok(())
+    });
+}
+
+const NO_TAGS: Rule = Rule {
+    id: "ipvlan.told.tags-are-not-its-own-matter",
+    promise: "a child neither puts tags into frames nor takes them out, though its parent does both",
+    source: Source {
+        cite: "ipvlan_fix_features, IPVLAN_FEATURES, drivers/net/ipvlan/ipvlan_main.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn tags_are_not_its_own_matter() {
+    check(&NO_TAGS, async |case| {
+        let lab = case.lab(&ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
+        for offload in [Offload::TxTags, Offload::RxTags] {
+            lab.expect_offload("p:p0", offload, true).await?;
+            lab.expect_offload("c1:i0", offload, false).await?;
         }
         Ok(())
     });

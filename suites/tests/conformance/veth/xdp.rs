@@ -26,7 +26,7 @@ const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Xdp];
 /// Whom the programs look out for.
 const MARKED: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x20]);
 
-fn cables() -> Topology {
+pub(super) fn cables() -> Topology {
     without_ipv6(
         Topology::new("cables")
             .host("a")

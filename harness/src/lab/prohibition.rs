@@ -1,0 +1,105 @@
+//! Routing policies that refuse (`ip rule add … prohibit`, ip-rule(8)): what fits one is not looked up
+//! any further. So a case asks by what fields a packet is looked up.
+//!
+//! They come behind the table of a namespace's own addresses.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use hairpin_model::{Error, Family};
+
+use super::Lab;
+use crate::attrs::Attrs;
+use crate::netlink::plain::{self, ACK, CREATE, EXCL, Question};
+
+/// What a policy is for: all that the fields named here fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// The sender's address.
+    pub from: Option<IpAddr>,
+    /// The type of service, or IPv6's traffic class.
+    pub tos: u8,
+    /// The mark that the packet has within the kernel.
+    pub mark: Option<u32>,
+    /// What the packet carries: 17 for UDP.
+    pub protocol: Option<u8>,
+    /// The link by which alone it may leave, if its way is looked up so.
+    pub leaving: Option<&'static str>,
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("whatever is")?;
+        self.from.map_or(Ok(()), |from| write!(f, " from {from}"))?;
+        if self.tos > 0 {
+            write!(f, " tos {:#x}", self.tos)?;
+        }
+        self.mark.map_or(Ok(()), |mark| write!(f, " marked {mark}"))?;
+        self.protocol.map_or(Ok(()), |protocol| write!(f, " of protocol {protocol}"))?;
+        self.leaving.map_or(Ok(()), |link| write!(f, " to leave by {link}"))
+    }
+}
+
+const RTM_NEWRULE: u16 = 32;
+const RTM_DELRULE: u16 = 33;
+const PROHIBIT: u8 = 8;
+
+const FRA_SRC: u16 = 2;
+const FRA_PRIORITY: u16 = 6;
+const FRA_FWMARK: u16 = 10;
+const FRA_OIFNAME: u16 = 17;
+const FRA_IP_PROTO: u16 = 22;
+
+/// Before the tables of routes, behind that of own addresses.
+const PRIORITY: u32 = 100;
+
+impl Lab {
+    /// Has a namespace refuse to look up what fits, or no longer. Of what is looked up for one link to
+    /// leave by, over IPv4, the kernel then holds that its receiver is beside that link.
+    pub fn prohibit(
+        &mut self,
+        netns: &str,
+        family: Family,
+        selector: &Selector,
+        on: bool,
+    ) -> Result<(), Error> {
+        let (kind, flags) = if on { (RTM_NEWRULE, CREATE | EXCL) } else { (RTM_DELRULE, 0) };
+        let header = header(family, selector);
+        let asked = Question { kind, flags: flags | ACK, header: &header, attrs: attrs(selector) };
+        let done = plain::ask(&self.node(netns)?.ns, &asked);
+        done.map_err(|refused| refused.error(&format!("prohibit {selector}: {on}"), netns))?;
+        self.tell(|| format!("{netns} prohibits {selector}: {on}"));
+        Ok(())
+    }
+}
+
+/// `fib_rule_hdr`: family, prefix lengths, type of service, table, two of nothing, action, flags.
+fn header(family: Family, selector: &Selector) -> Vec<u8> {
+    let family = match family {
+        Family::V4 => libc::AF_INET,
+        Family::V6 => libc::AF_INET6,
+    };
+    let bits = |ip: IpAddr| if ip.is_ipv4() { 32 } else { 128 };
+    let from = selector.from.map_or(0, bits);
+    let family = u8::try_from(family).expect("a family is a small number");
+    vec![family, 0, from, selector.tos, 0, 0, 0, PROHIBIT, 0, 0, 0, 0]
+}
+
+fn attrs(selector: &Selector) -> Attrs {
+    let mut attrs = Attrs::new().bytes(FRA_PRIORITY, &PRIORITY.to_ne_bytes());
+    attrs = match selector.from {
+        Some(IpAddr::V4(from)) => attrs.bytes(FRA_SRC, &from.octets()),
+        Some(IpAddr::V6(from)) => attrs.bytes(FRA_SRC, &from.octets()),
+        None => attrs,
+    };
+    if let Some(mark) = selector.mark {
+        attrs = attrs.bytes(FRA_FWMARK, &mark.to_ne_bytes());
+    }
+    if let Some(protocol) = selector.protocol {
+        attrs = attrs.bytes(FRA_IP_PROTO, &[protocol]);
+    }
+    match selector.leaving {
+        Some(link) => attrs.text(FRA_OIFNAME, link),
+        None => attrs,
+    }
+}
