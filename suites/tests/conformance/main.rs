@@ -141,5 +141,8 @@ hairpin_harness::suite!(
     vlan::priority::RULES,
     vlan::registration::RULES,
     vlan::stack::RULES;
-    [("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml"))]
+    [
+        ("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml")),
+        ("fixtures/expectations/veth.toml", include_str!("../../../fixtures/expectations/veth.toml")),
+    ]
 );

@@ -29,6 +29,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("guest/src/sys.rs", "requests to the kernel without a safe wrapper"),
     ("vm/src/sys.rs", "children that die with their parent, and files without a name"),
     ("vm/src/sys/kvm.rs", "requests to /dev/kvm"),
+    ("vm/src/sys/trace.rs", "requests to trace a process without a safe wrapper"),
 ];
 
 fn root() -> &'static Path {
