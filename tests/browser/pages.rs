@@ -254,6 +254,7 @@ fn guest(kernel: &str) -> Guest {
         boot_ms: 1900,
         woken: true,
         kept: false,
+        rehearsed: Vec::new(),
         seed: Some(7),
         notes: vec![NASTY.into()],
         options: if kernel == "6.12" { module() } else { Vec::new() },

@@ -1,11 +1,17 @@
 //! What a link has counted.
 
+use std::time::{Duration, Instant};
+
 use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
 use super::u64_at;
 use crate::attrs::find;
+
+/// How long a kernel may be behind with what it counts, and how often it is asked.
+const BEHIND: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// What a link has counted since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +56,24 @@ impl std::ops::Sub for Counters {
 }
 
 impl Lab {
+    /// What a link has counted once it has received so many frames since `earlier`, or when it has not for two seconds. A
+    /// driver that polls counts what it took at the end of its turn, which the kernel may put off, and tells nobody of it.
+    pub async fn counters_after(
+        &self,
+        link: impl Into<LinkName>,
+        earlier: Counters,
+        frames: u64,
+    ) -> Result<Counters, Error> {
+        let (link, until) = (link.into(), Instant::now() + BEHIND);
+        loop {
+            let since = self.counters(link.clone()).await? - earlier;
+            if since.rx_packets >= frames || Instant::now() >= until {
+                return Ok(since);
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
     /// What a link has counted since it was made.
     pub async fn counters(&self, link: impl Into<LinkName>) -> Result<Counters, Error> {
         const IFLA_STATS64: u16 = 23;

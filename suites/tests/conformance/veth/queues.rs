@@ -55,9 +55,10 @@ async fn spread(lab: &mut CaseLab, to: Mac, kind: &str) -> Result<(Vec<u64>, Cou
     for _ in 0..MANY {
         lab.send_datagrams("a", ([192, 0, 2, 2], 9).into(), 100, 1)?;
     }
-    let after = (of_queues(lab, kind)?, lab.counters("b:eth0").await?);
-    let each = after.0.iter().zip(before.0).map(|(after, before)| after - before).collect();
-    Ok((each, after.1 - before.1))
+    // What is counted with these frames is told once they are.
+    let since = lab.counters_after("b:eth0", before.1, MANY).await?;
+    let each = of_queues(lab, kind)?.iter().zip(before.0).map(|(now, then)| now - then).collect();
+    Ok((each, since))
 }
 
 /// Holds that all of many are counted so, by as many queues as there are, or that none is.
