@@ -37,6 +37,7 @@ pub use change::Filter;
 pub use ethtool::{Channels, Offload};
 pub use newborn::Newborn;
 pub use older::{Brctl, BridgeInfo, PortInfo};
+pub(crate) use process::sender;
 pub use process::{Marks, Sights};
 pub use prohibition::Selector;
 pub use queue::Queue;

@@ -123,7 +123,7 @@ impl Lab {
 }
 
 /// A socket of any port that sends to that family.
-pub(super) fn sender(to: SocketAddr) -> io::Result<UdpSocket> {
+pub(crate) fn sender(to: SocketAddr) -> io::Result<UdpSocket> {
     match to {
         SocketAddr::V4(_) => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)),

@@ -14,7 +14,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::cpus::Pinned;
 use super::ears::broken;
-use crate::lab::Lab;
+use crate::lab::{Lab, sender};
 
 /// How long the second may take. It takes microseconds.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -62,8 +62,7 @@ fn listen(family: Family, link: &LinkName) -> io::Result<(UdpSocket, UdpSocket)>
 }
 
 fn send(to: IpAddr) -> io::Result<()> {
-    let family = if to.is_ipv4() { Family::V4 } else { Family::V6 };
-    let socket = UdpSocket::bind(any(family, 0))?;
+    let socket = sender((to, PORT).into())?;
     [PORT, PORT + 1]
         .into_iter()
         .try_for_each(|port| socket.send_to(&[0x68], (to, port)).map(|_| ()))

@@ -33,6 +33,16 @@ pub(crate) struct Ends {
     pub(crate) events: UnixStream,
 }
 
+impl Ends {
+    /// New lines: our ends, and the machine's, in the same order.
+    pub(crate) fn new() -> io::Result<(Self, [UnixStream; 3])> {
+        let (control, its_control) = UnixStream::pair()?;
+        let (console, its_console) = UnixStream::pair()?;
+        let (events, its_events) = UnixStream::pair()?;
+        Ok((Self { control, console, events }, [its_control, its_console, its_events]))
+    }
+}
+
 /// A running QEMU.
 pub(crate) struct Process {
     child: Life,
@@ -153,14 +163,9 @@ impl Process {
     }
 
     fn try_start(line: &Line, begin: Begin, ram: &Memory) -> io::Result<(Self, Ends)> {
-        let (control, its_control) = UnixStream::pair()?;
-        let (console, its_console) = UnixStream::pair()?;
-        let (events, its_events) = UnixStream::pair()?;
-        let ports = Ports {
-            control: its_control.as_raw_fd(),
-            console: its_console.as_raw_fd(),
-            events: its_events.as_raw_fd(),
-        };
+        let (ends, its) = Ends::new()?;
+        let [control, console, events] = its.each_ref().map(UnixStream::as_raw_fd);
+        let ports = Ports { control, console, events };
         let said = Memory::sized("hairpin-words", 0).map_err(io::Error::other)?;
         let mut command = Command::new(&line.qemu);
         command
@@ -173,7 +178,7 @@ impl Process {
         inherit.extend([ram.number(), line.initramfs.number()]);
         inherit.extend(line.stub.as_ref().map(Memory::number));
         let child = sys::spawn_held(command, inherit)?;
-        Ok((Self { child: Life::Started(child), said, ports }, Ends { control, console, events }))
+        Ok((Self { child: Life::Started(child), said, ports }, ends))
     }
 
     /// QEMU's own words, if it had any.

@@ -15,7 +15,7 @@ use super::Memory;
 use super::guest::Guest;
 use super::line::Ports;
 use super::process::{Ends, Process};
-use crate::sys::trace::Held;
+use crate::sys::trace::{Held, word};
 
 /// A page for what system calls point to.
 const PAGE: u64 = 4096;
@@ -58,7 +58,7 @@ impl Zygote {
         let copy = self.held.fork()?;
         for waker in &self.wakers {
             let flags = if waker.is_nonblocking { libc::O_NONBLOCK } else { 0 };
-            let own = copy.call(libc::SYS_eventfd2, [waker.count, flag(flags), 0, 0, 0, 0])?;
+            let own = copy.call(libc::SYS_eventfd2, [waker.count, word(flags), 0, 0, 0, 0])?;
             put(&copy, own, waker.fd)?;
         }
         let said = Memory::sized("hairpin-words", 0).map_err(io::Error::other)?;
@@ -71,14 +71,10 @@ impl Zygote {
 
     /// Gives the copy sockets and a file for its words in place of the original's.
     fn give_lines(&self, copy: &Held, said: &Memory) -> io::Result<Ends> {
-        let (control, its_control) = UnixStream::pair()?;
-        let (console, its_console) = UnixStream::pair()?;
-        let (events, its_events) = UnixStream::pair()?;
-        for its in [&its_control, &its_console, &its_events] {
-            its.set_nonblocking(true)?;
-        }
-        let lent = [&its_control, &its_console, &its_events].map(|its| its.as_raw_fd());
-        let lent = [lent[0], lent[1], lent[2], said.number()];
+        let (ends, its) = Ends::new()?;
+        its.iter().try_for_each(|its| its.set_nonblocking(true))?;
+        let [control, console, events] = its.each_ref().map(UnixStream::as_raw_fd);
+        let lent = [control, console, events, said.number()];
         // The original would find them in its own line, but it does not run: the copy, which has that line too, takes them.
         let line = self.guest.control_line().ok_or(io::ErrorKind::BrokenPipe)?;
         let message = [ControlMessage::ScmRights(&lent)];
@@ -93,22 +89,22 @@ impl Zygote {
         for (own, port) in take(copy, self.ports.control, self.page)?.into_iter().zip(ports) {
             put(copy, own, port)?;
         }
-        Ok(Ends { control, console, events })
+        Ok(ends)
     }
 }
 
 /// Adds a page to its memory.
 fn add_page(held: &Held) -> io::Result<u64> {
-    let can = flag(libc::PROT_READ | libc::PROT_WRITE);
-    let how = flag(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let can = word(libc::PROT_READ | libc::PROT_WRITE);
+    let how = word(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     held.call(libc::SYS_mmap, [0, PAGE, can, how, u64::MAX, 0])
 }
 
 /// Reads what QEMU has not: the blanks behind its last command, which it answers when it has seen its end.
 fn empty(held: &Held, line: RawFd, page: u64) -> io::Result<()> {
-    let flags = flag(libc::MSG_DONTWAIT);
+    let flags = word(libc::MSG_DONTWAIT);
     loop {
-        match held.call(libc::SYS_recvfrom, [number(line), page, PAGE, flags, 0, 0]) {
+        match held.call(libc::SYS_recvfrom, [word(line), page, PAGE, flags, 0, 0]) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Ok(1..) => {}
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -124,8 +120,8 @@ fn take(copy: &Held, line: RawFd, page: u64) -> io::Result<[u64; 4]> {
     let words = [0, 0, vector, 1, page + ROOM_FOR_CONTROL, CONTROL, 0, 0, page + ROOM_FOR_BYTE, 1];
     let bytes: Vec<u8> = words.iter().flat_map(|word: &u64| word.to_ne_bytes()).collect();
     copy.write(page, &bytes)?;
-    let flags = flag(libc::MSG_CMSG_CLOEXEC);
-    copy.call(libc::SYS_recvmsg, [number(line), page, flags, 0, 0, 0])?;
+    let flags = word(libc::MSG_CMSG_CLOEXEC);
+    copy.call(libc::SYS_recvmsg, [word(line), page, flags, 0, 0, 0])?;
     let mut length = [0; 8];
     copy.read(page + 40, &mut length)?;
     if u64::from_ne_bytes(length) != CONTROL {
@@ -142,16 +138,8 @@ fn take(copy: &Held, line: RawFd, page: u64) -> io::Result<[u64; 4]> {
 
 /// Has the copy know `own` by the number of `port`.
 fn put(copy: &Held, own: u64, port: RawFd) -> io::Result<()> {
-    copy.call(libc::SYS_dup3, [own, number(port), flag(libc::O_CLOEXEC), 0, 0, 0])?;
+    copy.call(libc::SYS_dup3, [own, word(port), word(libc::O_CLOEXEC), 0, 0, 0])?;
     copy.call(libc::SYS_close, [own, 0, 0, 0, 0, 0]).map(drop)
-}
-
-fn number(fd: RawFd) -> u64 {
-    u64::from(fd.cast_unsigned())
-}
-
-fn flag(bits: libc::c_int) -> u64 {
-    u64::from(bits.cast_unsigned())
 }
 
 /// The descriptors of the process that a copy needs anew. Files may be shared: nothing reads or writes them.
@@ -193,7 +181,7 @@ fn let_copies_have_memory(held: &Held) -> io::Result<()> {
         if let Some(flags) = line.strip_prefix("VmFlags:") {
             let has = |flag: &str| flags.split_whitespace().any(|it| it == flag);
             if let (Some((from, to)), true, false) = (range.take(), has("dc"), has("io")) {
-                held.call(libc::SYS_madvise, [from, to - from, flag(libc::MADV_DOFORK), 0, 0, 0])?;
+                held.call(libc::SYS_madvise, [from, to - from, word(libc::MADV_DOFORK), 0, 0, 0])?;
             }
         } else if let Some((from, to)) = line.split_once(' ').and_then(|(it, _)| it.split_once('-'))
         {

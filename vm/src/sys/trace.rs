@@ -86,7 +86,7 @@ impl Held {
     fn identity(&self, thread: Pid, state: &State) -> io::Result<u64> {
         // Below what the thread has on its stack, and what it may use below that without a word.
         let room = (state.registers.rsp - 1024) & !15;
-        let args = [bits(PR_GET_TID_ADDRESS), room, 0, 0, 0, 0];
+        let args = [word(PR_GET_TID_ADDRESS), room, 0, 0, 0, 0];
         self.call_of(thread, libc::SYS_prctl, args)?;
         let mut address = [0; 8];
         self.read(room, &mut address)?;
@@ -145,7 +145,7 @@ impl Held {
     /// A copy of it, held too: a child of ours, which the kernel ends when the thread ends that started the original.
     pub(crate) fn fork(&self) -> io::Result<Self> {
         let flags = libc::CLONE_PARENT | libc::SIGCHLD;
-        let args = [bits(flags), 0, 0, 0, 0, 0];
+        let args = [word(flags), 0, 0, 0, 0, 0];
         let (_, started) = self.call_of(self.process, libc::SYS_clone, args)?;
         let process = started.ok_or_else(|| io::Error::other("the copy is not announced"))?;
         let (_, main) = &self.threads[0];
@@ -155,7 +155,7 @@ impl Held {
             Self { process, threads, memory, call_at, is_copy: true, is_released: false };
         await_stop(process)?;
         copy.identify(process, main)?;
-        copy.call(libc::SYS_prctl, [bits(libc::PR_SET_PDEATHSIG), 9, 0, 0, 0, 0])?;
+        copy.call(libc::SYS_prctl, [word(libc::PR_SET_PDEATHSIG), 9, 0, 0, 0, 0])?;
         for (_, state) in &self.threads[1..] {
             copy.add_thread(state)?;
         }
@@ -169,7 +169,7 @@ impl Held {
             | libc::CLONE_SIGHAND
             | libc::CLONE_THREAD
             | libc::CLONE_SYSVSEM;
-        let args = [bits(flags), state.registers.rsp, 0, 0, 0, 0];
+        let args = [word(flags), state.registers.rsp, 0, 0, 0, 0];
         let (_, started) = self.call_of(self.process, libc::SYS_clone, args)?;
         let thread = started.ok_or_else(|| io::Error::other("a thread is not announced"))?;
         self.threads.push((thread, state.clone()));
@@ -260,8 +260,9 @@ fn options() -> Options {
     Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACECLONE
 }
 
-fn bits(flags: libc::c_int) -> u64 {
-    u64::from(flags.cast_unsigned())
+/// A number or flags as a system call's argument.
+pub(crate) fn word(value: libc::c_int) -> u64 {
+    u64::from(value.cast_unsigned())
 }
 
 fn memory_of(process: Pid) -> io::Result<File> {
@@ -414,7 +415,7 @@ mod tests {
         let copy = held.fork().unwrap();
         let mut address = vec![1, 0];
         address.extend(path.to_str().unwrap().bytes().chain([0]));
-        let map = [0, 4096, 3, bits(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS), u64::MAX, 0];
+        let map = [0, 4096, 3, word(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS), u64::MAX, 0];
         let room = copy.call(libc::SYS_mmap, map).unwrap();
         copy.write(room, &address).unwrap();
         let own = copy.call(libc::SYS_socket, [1, 1, 0, 0, 0, 0]).unwrap();
