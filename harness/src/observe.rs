@@ -45,6 +45,7 @@ mod queue;
 mod recording;
 mod registrar;
 mod shot;
+mod solicitation;
 mod trace;
 
 use hairpin_model::grid::{Cell, Grid};

@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use etherparse::{LaxSlicedPacket, LinkExtSlice, NetSlice, SlicedPacket, TcpSlice, TransportSlice};
 use hairpin_model::Mac;
 
+use super::solicitation::NUMBER_AT;
+
 /// IEEE 802's "local experimental ethertype 1": nothing else in a lab speaks it.
 pub(super) const ETHERTYPE: u16 = 0x88b5;
 
@@ -46,7 +48,7 @@ pub(super) fn number(payload: &[u8]) -> Option<u32> {
 pub(super) fn number_in(frame: &[u8]) -> Option<u32> {
     // Behind Ethernet's header, a tag that was left in its place, or those of IPv4 or IPv6 and UDP;
     // ARP is as long as IPv4 and UDP.
-    let known = [14, 14 + 4, 14 + 20 + 8, 14 + 40 + 8].into_iter();
+    let known = [14, 14 + 4, 14 + 20 + 8, 14 + 40 + 8, 14 + NUMBER_AT].into_iter();
     known.chain(end_of_packet(frame)).find_map(|at| number(frame.get(at..)?))
 }
 
@@ -153,7 +155,8 @@ pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
             match icmp.type_u8() {
                 128 => echo("echo request", icmp.payload(), ttl),
                 129 => echo("echo reply", icmp.payload(), ttl),
-                135 => discovery("neighbour solicitation", from, None, icmp.payload()),
+                135 => own_frame(frame, &packet, NUMBER_AT)
+                    .or_else(|| discovery("neighbour solicitation", from, None, icmp.payload())),
                 136 => discovery("neighbour advertisement", from, Some(to), icmp.payload()),
                 1..=4 => quoted(icmp.payload()),
                 _ => own_frame(frame, &packet, 40 + usize::from(ip.header().payload_length())),

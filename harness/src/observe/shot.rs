@@ -6,7 +6,7 @@
 //! are in no host.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hairpin_model::grid::{Direction, Sighting, path};
 use hairpin_model::{Error, Mac};
@@ -16,6 +16,7 @@ use etherparse::PacketBuilder;
 use super::decode::{ETHERTYPE, payload};
 use super::flaw::Flaw;
 use super::membership::{Message, group_mac};
+use super::solicitation;
 use crate::sys::Kind;
 
 /// A VLAN tag.
@@ -101,6 +102,8 @@ pub struct Shot {
     flaw: Option<Flaw>,
     /// Operation, sender and target, if it is ARP.
     arp: Option<(u16, Ipv4Addr, Ipv4Addr)>,
+    /// Sender and target, if it asks for a neighbour of IPv6.
+    solicitation: Option<(Ipv6Addr, Ipv6Addr)>,
     /// The message about memberships that it is.
     message: Option<Message>,
 }
@@ -122,6 +125,7 @@ impl Shot {
             datagram: None,
             flaw: None,
             arp: None,
+            solicitation: None,
             message: None,
         }
     }
@@ -132,6 +136,12 @@ impl Shot {
         let mut shot = Self::broadcast();
         shot.arp = Some((operation, sender, target));
         shot
+    }
+
+    /// Asks for the neighbour with that address, as if the sender had the other.
+    pub fn solicitation(sender: Ipv6Addr, target: Ipv6Addr) -> Self {
+        let group = group_mac(solicitation::group(target).into());
+        Self { solicitation: Some((sender, target)), ..Self::to(group) }
     }
 
     /// A UDP datagram to an IP group, as if that address had sent it. Both are of one family.
@@ -209,6 +219,9 @@ impl Shot {
         if self.arp.is_some() {
             return 0x0806;
         }
+        if self.solicitation.is_some() {
+            return 0x86dd;
+        }
         let datagram = match self.datagram {
             Some((from, _)) => Some(from.is_ipv4()),
             None => match &self.message {
@@ -268,6 +281,10 @@ impl Shot {
                 flaw.put(&mut packet);
             }
             body.extend(packet);
+            return body;
+        }
+        if let Some(asked) = self.solicitation {
+            body.extend(solicitation::packet(asked, number));
             return body;
         }
         if let Some(message) = &self.message {
@@ -336,10 +353,13 @@ impl fmt::Display for Shot {
         if let Some((operation, sender, target)) = self.arp {
             write!(f, "ARP {operation} of {sender} for {target}")?;
         }
+        if let Some((sender, target)) = self.solicitation {
+            write!(f, "a solicitation of {sender} for {target}")?;
+        }
         match (&self.message, self.datagram) {
             (Some(message), _) => f.write_str(message.name())?,
             (None, Some((from, group))) => write!(f, "a datagram of {from} to {group}")?,
-            (None, None) if self.arp.is_some() => {}
+            (None, None) if self.arp.is_some() || self.solicitation.is_some() => {}
             (None, None) => write!(f, "a frame to {}", self.to)?,
         }
         if let Some(from) = self.from {

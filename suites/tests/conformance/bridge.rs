@@ -27,6 +27,7 @@ pub(crate) mod older;
 pub(crate) mod own;
 pub(crate) mod packets;
 pub(crate) mod port;
+pub(crate) mod probes;
 pub(crate) mod querier;
 pub(crate) mod ranges;
 pub(crate) mod reports;

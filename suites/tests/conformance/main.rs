@@ -58,6 +58,7 @@ hairpin_harness::suite!(
     bridge::own::RULES,
     bridge::packets::RULES,
     bridge::port::RULES,
+    bridge::probes::RULES,
     bridge::querier::RULES,
     bridge::ranges::RULES,
     bridge::reports::RULES,
@@ -142,6 +143,7 @@ hairpin_harness::suite!(
     vlan::registration::RULES,
     vlan::stack::RULES;
     [
+        ("fixtures/expectations/bridge.toml", include_str!("../../../fixtures/expectations/bridge.toml")),
         ("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml")),
         ("fixtures/expectations/veth.toml", include_str!("../../../fixtures/expectations/veth.toml")),
     ]

@@ -31,7 +31,7 @@ const ANSWERS: Rule = Rule {
     needs: NEEDS,
 };
 
-fn lan() -> Topology {
+pub(super) fn lan() -> Topology {
     let lan = Topology::new("spared")
         .host("a")
         .host("b")
