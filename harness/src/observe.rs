@@ -44,6 +44,7 @@ mod ping;
 mod queue;
 mod recording;
 mod registrar;
+mod session;
 mod shot;
 mod solicitation;
 mod trace;

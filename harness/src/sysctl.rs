@@ -70,6 +70,18 @@ pub(crate) fn set(name: &str, value: &str) -> Result<(), Error> {
     fs::write(path(name), value).map_err(|error| refused(name, value, &error))
 }
 
+/// Reads one sysctl in the current namespace.
+pub(crate) fn get(name: &str) -> Result<String, Error> {
+    let text = fs::read_to_string(path(name)).map_err(|error| {
+        Error::new(
+            format!("cannot read `net.{name}`: {error}"),
+            path(name),
+            "check its name below `net.`, and that this kernel has it for each network namespace",
+        )
+    })?;
+    Ok(text.trim_end().to_owned())
+}
+
 /// `ipv4.conf.eth0.rp_filter` as its file: a link's name with a dot in it is written with `/`.
 fn path(name: &str) -> String {
     let below = if name.contains('/') { name.to_owned() } else { name.replace('.', "/") };

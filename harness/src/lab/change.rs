@@ -10,6 +10,7 @@ use super::build::Builder;
 use super::options::link_header;
 use crate::attrs::Attrs;
 use crate::netlink::plain::{Question, RTM_NEWLINK};
+use crate::ns::Ns;
 use crate::{nft, sysctl};
 
 /// Which frames a link is asked to take besides its own.
@@ -260,6 +261,16 @@ impl Lab {
         });
         self.tell(|| format!("{netns} {name}={value}"));
         Ok(())
+    }
+
+    /// What a sysctl of a namespace is set to, named below `net.`.
+    pub fn sysctl(&self, netns: &str, name: &str) -> Result<String, Error> {
+        self.node(netns)?.ns.enter(|| sysctl::get(name))
+    }
+
+    /// What it is set to in a namespace that has just been made.
+    pub fn sysctl_at_birth(&self, name: &str) -> Result<String, Error> {
+        Ns::new()?.enter(|| sysctl::get(name))
     }
 
     /// Replaces a namespace's ruleset.

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use etherparse::{LaxSlicedPacket, LinkExtSlice, NetSlice, SlicedPacket, TcpSlice, TransportSlice};
 use hairpin_model::Mac;
 
+use super::session;
 use super::solicitation::NUMBER_AT;
 
 /// IEEE 802's "local experimental ethertype 1": nothing else in a lab speaks it.
@@ -49,8 +50,12 @@ pub(super) fn number_in(frame: &[u8]) -> Option<u32> {
     // Behind Ethernet's header, a tag that was left in its place, or those of IPv4 or IPv6 and UDP;
     // ARP is as long as IPv4 and UDP.
     let known = [14, 14 + 4, 14 + 20 + 8, 14 + 40 + 8, 14 + NUMBER_AT].into_iter();
+    let known = known.chain(IN_SESSION.map(|at| 14 + at));
     known.chain(end_of_packet(frame)).find_map(|at| number(frame.get(at..)?))
 }
+
+/// Where a datagram of IPv4 or IPv6 has its number within a session of PPPoE.
+const IN_SESSION: [usize; 2] = [session::HEADER + 20 + 8, session::HEADER + 40 + 8];
 
 /// Where an IP packet ends in a frame without tags: messages about memberships have it behind them.
 fn end_of_packet(frame: &[u8]) -> Option<usize> {
@@ -126,7 +131,10 @@ impl std::fmt::Display for Heard {
 pub(super) fn hear(frame: &[u8]) -> Option<Heard> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     match (&packet.net, &packet.transport) {
-        (None, _) => own_frame(frame, &packet, 0),
+        (None, _) => {
+            let places = [0].into_iter().chain(IN_SESSION);
+            places.into_iter().find_map(|behind| own_frame(frame, &packet, behind))
+        }
         (Some(NetSlice::Arp(arp)), _) => {
             // A case's own carries its number behind the message.
             if let Some(own) = own_frame(frame, &packet, arp.slice().len()) {

@@ -16,6 +16,7 @@ use etherparse::PacketBuilder;
 use super::decode::{ETHERTYPE, payload};
 use super::flaw::Flaw;
 use super::membership::{Message, group_mac};
+use super::session;
 use super::solicitation;
 use crate::sys::Kind;
 
@@ -100,6 +101,8 @@ pub struct Shot {
     datagram: Option<(IpAddr, IpAddr)>,
     /// What is wrong with the datagram.
     flaw: Option<Flaw>,
+    /// The session of PPPoE that the datagram is in.
+    session: Option<u16>,
     /// Operation, sender and target, if it is ARP.
     arp: Option<(u16, Ipv4Addr, Ipv4Addr)>,
     /// Sender and target, if it asks for a neighbour of IPv6.
@@ -124,6 +127,7 @@ impl Shot {
             urgency: 0,
             datagram: None,
             flaw: None,
+            session: None,
             arp: None,
             solicitation: None,
             message: None,
@@ -153,6 +157,13 @@ impl Shot {
     #[must_use]
     pub const fn flawed(mut self, flaw: Flaw) -> Self {
         self.flaw = Some(flaw);
+        self
+    }
+
+    /// A datagram in a session of PPPoE (RFC 2516).
+    #[must_use]
+    pub const fn session(mut self, number: u16) -> Self {
+        self.session = Some(number);
         self
     }
 
@@ -216,6 +227,9 @@ impl Shot {
 
     /// The ethertype that it is heard by.
     pub(super) const fn heard_as(&self) -> u16 {
+        if self.session.is_some() {
+            return session::ETHERTYPE;
+        }
         if self.arp.is_some() {
             return 0x0806;
         }
@@ -279,6 +293,9 @@ impl Shot {
             let mut packet = datagram(addresses, number);
             if let Some(flaw) = self.flaw {
                 flaw.put(&mut packet);
+            }
+            if let Some(session) = self.session {
+                body.extend(session::header(session, &packet));
             }
             body.extend(packet);
             return body;
@@ -367,6 +384,9 @@ impl fmt::Display for Shot {
         }
         if let Some(flaw) = self.flaw {
             write!(f, " with a flaw ({flaw:?})")?;
+        }
+        if let Some(session) = self.session {
+            write!(f, " in session {session}")?;
         }
         if let Some(ethertype) = self.ethertype {
             write!(f, " of ethertype {ethertype:#06x}")?;

@@ -11,11 +11,11 @@ use hairpin_harness::firewall::Protocol;
 use hairpin_harness::options::{LinkOption, bridge};
 use hairpin_harness::{
     Action, CaseLab, Class, Family, Firewall, Flow, Hook, Match, Need, Policy, Rule, Source, Stop,
-    Strength, check,
+    Strength, Topology, check,
 };
 use rstest::rstest;
 
-pub(crate) const RULES: &[Rule] = &[OWN_SWITCH, FAMILY, PIECES, TRANSLATED];
+pub(crate) const RULES: &[Rule] = &[OWN_SWITCH, FAMILY, SWITCHES, PIECES, TRANSLATED];
 
 const NEEDS: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::Nftables, Need::BrNetfilter];
@@ -107,6 +107,60 @@ fn each_switch_is_of_its_family(#[case] switch: &str, #[case] shown: Class, #[ca
         lab.set_sysctl("r", "bridge.bridge-nf-call-arptables", "1")?;
         lab.expect(shown, ONE_BRIDGE).await?;
         expect_all(&mut lab).await
+    });
+}
+
+const SWITCHES: Rule = Rule {
+    id: "bridge.netfilter.switches-of-a-namespace",
+    promise: "a new namespace shows IPv4, IPv6 and ARP of its bridges, and none of what is tagged or in \
+              a session; each switch is on if anything but 0 is written to it, and changes no other, \
+              nor one of another namespace",
+    source: Source {
+        cite: "ip-sysctl.rst, bridge-nf-*; br_netfilter_sysctl_init_net and brnf_sysctl_call_tables",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// The switches, and what they are in a new namespace.
+const NAMES: [(&str, &str); 6] = [
+    ("bridge.bridge-nf-call-arptables", "1"),
+    ("bridge.bridge-nf-call-iptables", "1"),
+    ("bridge.bridge-nf-call-ip6tables", "1"),
+    ("bridge.bridge-nf-filter-vlan-tagged", "0"),
+    ("bridge.bridge-nf-filter-pppoe-tagged", "0"),
+    ("bridge.bridge-nf-pass-vlan-input-dev", "0"),
+];
+
+/// Those that are on in a namespace.
+fn on(lab: &CaseLab, netns: &str) -> Result<Vec<&'static str>, Stop> {
+    let mut on = Vec::new();
+    for (name, _) in NAMES {
+        if lab.sysctl(netns, name)? != "0" {
+            on.push(name);
+        }
+    }
+    Ok(on)
+}
+
+#[test]
+fn switches_of_a_namespace() {
+    check(&SWITCHES, async |case| {
+        let off = |topology, (name, _): (&str, _)| Topology::sysctl(topology, "r", name, "0");
+        let mut lab = case.lab(&NAMES.into_iter().fold(docker_host(), off)).await?;
+        let other = on(&lab, "c1")?;
+        for (name, at_birth) in NAMES {
+            let seen = lab.sysctl_at_birth(name)?;
+            lab.claim(&format!("{name} is born {at_birth}"), seen == at_birth, &seen)?;
+            lab.set_sysctl("r", name, "5")?;
+            let seen = (lab.sysctl("r", name)?, on(&lab, "r")?);
+            let claim = format!("{name} alone is on, and reads 1");
+            lab.claim(&claim, seen == ("1".into(), vec![name]), format!("{seen:?}"))?;
+            lab.set_sysctl("r", name, "0")?;
+        }
+        let seen = on(&lab, "c1")?;
+        lab.claim("those of another namespace are as they were", seen == other, format!("{seen:?}"))
     });
 }
 

@@ -15,7 +15,7 @@ use rstest::rstest;
 
 use super::querier::{group, to};
 
-pub(crate) const RULES: &[Rule] = &[TAGGED, FLAWED];
+pub(crate) const RULES: &[Rule] = &[TAGGED, SESSION, FLAWED];
 
 const NEEDS: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::Nftables, Need::BrNetfilter];
@@ -69,6 +69,37 @@ fn tagged_ones_are_shown_when_told(#[case] family: Family) {
         }
         lab.set_firewall("sw", forward(Policy::Drop))?;
         lab.expect_shot("a", &tagged, all).await?;
+        Ok(())
+    });
+}
+
+const SESSION: Rule = Rule {
+    id: "bridge.packets.those-of-a-session-are-shown-when-told",
+    promise: "a packet in a session of PPPoE is shown to the IP firewall only if the namespace is told \
+              to, and stays in its session; the switch for tags does nothing for it",
+    source: Source {
+        cite: "ip-sysctl.rst, bridge-nf-filter-pppoe-tagged; is_pppoe_ip and is_pppoe_ipv6",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn those_of_a_session_are_shown_when_told(#[case] family: Family) {
+    check(&SESSION, async |case| {
+        let mut lab = shown(case, Policy::Drop).await?;
+        let shot = datagram(family).session(7);
+        let all = "b multicast, c multicast, sw multicast";
+        lab.expect_shot("a", &shot, all).await?;
+        lab.set_sysctl("sw", "bridge.bridge-nf-filter-vlan-tagged", "1")?;
+        lab.expect_shot("a", &shot, all).await?;
+        lab.set_sysctl("sw", "bridge.bridge-nf-filter-pppoe-tagged", "1")?;
+        lab.expect_shot("a", &shot, "sw multicast").await?;
+        lab.set_firewall("sw", forward(Policy::Accept))?;
+        lab.expect_shot("a", &shot, all).await?;
         Ok(())
     });
 }

@@ -19,7 +19,7 @@ use super::NEEDS;
 use super::access::known;
 use super::suppression::lan;
 
-pub(crate) const RULES: &[Rule] = &[UNKNOWN, TRIAL];
+pub(crate) const RULES: &[Rule] = &[UNKNOWN, TRIAL, ITSELF, BRIDGES_OWN];
 
 /// The neighbour's address, which no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x34]);
@@ -102,5 +102,72 @@ fn are_answered_for_known_neighbours(#[case] spared: u64, #[case] becomes: Stand
         lab.try_address("a:eth0", address).await?;
         let standing = lab.await_trial("a:eth0", address).await?;
         lab.claim(&format!("what a tries is {becomes}"), standing == becomes, standing)
+    });
+}
+
+const ITSELF: Rule = Rule {
+    id: "bridge.probes.what-one-tells-of-itself-is-kept",
+    promise: "gratuitous ARP, a question or an answer, does not leave by a spared port; reverse ARP \
+              does",
+    source: Source {
+        cite: "RFC 7432, 10; br_do_proxy_suppress_arp, net/bridge/br_arp_nd_proxy.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::question(1, false)]
+#[case::answer(2, false)]
+#[case::reverse_question(3, true)]
+#[case::reverse_answer(4, true)]
+fn what_one_tells_of_itself_is_kept(#[case] operation: u16, #[case] leaves: bool) {
+    check(&ITSELF, async |case| {
+        let mut lab = case.lab(&lan()).await?;
+        let own = Ipv4Addr::new(192, 0, 2, 1);
+        let told = Shot::arp(operation, own, own);
+        let all = "b broadcast, c broadcast";
+        lab.expect_shot("a", &told, all).await?;
+        lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 1).await?;
+        lab.expect_shot("a", &told, if leaves { all } else { "c broadcast" }).await?;
+        lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 0).await?;
+        lab.expect_shot("a", &told, all).await?;
+        Ok(())
+    });
+}
+
+const BRIDGES_OWN: Rule = Rule {
+    id: "bridge.probes.for-the-bridges-own-address-are-kept",
+    promise: "a question for an address of the bridge itself does not leave by a spared port",
+    source: Source {
+        cite: "br_is_local_ip and br_is_local_ip6, net/bridge/br_arp_nd_proxy.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4("192.0.2.9")]
+#[case::v6("2001:db8::9")]
+fn for_the_bridges_own_address_are_kept(#[case] own: &str) {
+    check(&BRIDGES_OWN, async |case| {
+        let length = if own.contains(':') { 64 } else { 24 };
+        let lan = lan().address("sw:br", &format!("{own}/{length}"));
+        let mut lab = case.lab(&lan).await?;
+        let (_, all, spared) = probe(own.parse().expect("an address of the table"));
+        let asked = match own.parse().expect("an address of the table") {
+            IpAddr::V4(own) => Shot::arp(1, Ipv4Addr::new(192, 0, 2, 1), own),
+            IpAddr::V6(own) => {
+                Shot::solicitation(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), own)
+            }
+        };
+        lab.expect_shot("a", &asked, all).await?;
+        lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 1).await?;
+        lab.expect_shot("a", &asked, spared).await?;
+        lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 0).await?;
+        lab.expect_shot("a", &asked, all).await?;
+        Ok(())
     });
 }
