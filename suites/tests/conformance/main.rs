@@ -91,6 +91,7 @@ hairpin_harness::suite!(
     ipvlan::asking::RULES,
     ipvlan::birth::RULES,
     ipvlan::counters::RULES,
+    ipvlan::cpus::RULES,
     ipvlan::echoes::RULES,
     ipvlan::given::RULES,
     ipvlan::groups::RULES,
@@ -103,6 +104,7 @@ hairpin_harness::suite!(
     macvlan::bonded::RULES,
     macvlan::bridge::RULES,
     macvlan::counters::RULES,
+    macvlan::cpus::RULES,
     macvlan::delivery::RULES,
     macvlan::end::RULES,
     macvlan::filters::RULES,
@@ -129,6 +131,7 @@ hairpin_harness::suite!(
     macvtap::requests::RULES,
     underlay::RULES,
     veth::RULES,
+    veth::bursts::RULES,
     veth::offload::RULES,
     veth::pieces::RULES,
     veth::queues::RULES,
@@ -136,11 +139,13 @@ hairpin_harness::suite!(
     veth::xdp::RULES,
     vlan::RULES,
     vlan::below::RULES,
+    vlan::bonded::RULES,
     vlan::flags::RULES,
     vlan::older::RULES,
     vlan::priority::RULES,
     vlan::registration::RULES,
-    vlan::stack::RULES;
+    vlan::stack::RULES,
+    vlan::told::RULES;
     [
         ("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml")),
         ("fixtures/expectations/veth.toml", include_str!("../../../fixtures/expectations/veth.toml")),
