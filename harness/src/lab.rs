@@ -52,7 +52,7 @@ use crate::observe::{
     Advert, Asking, Bpdu, BridgeEar, Emerged, Fate, Flow, Listeners, Message, Noted, Passage,
     Pieces, Received, Recording, RegistrarEar, Registration, Shot, advertise, datagram, emerged,
     flow, hear_bridges, hear_registrations, hears_bound, join, listen, noted, observe, pieces,
-    pieces_for, ping, say, say_as_bridge, send_many, shoot, shoot_from,
+    pieces_for, ping, say, say_as_bridge, send_many, shoot, shoot_from, told_sender,
 };
 
 /// One namespace of a lab.
@@ -225,6 +225,17 @@ impl Lab {
     /// the link.
     pub fn noted(&self, queue: &Queue, frame: &[u8]) -> Result<Noted, Error> {
         noted(self, queue, frame)
+    }
+
+    /// Sends a frame out of a link; gives who has sent it, as the kernel tells whoever watches another
+    /// that it comes to.
+    pub fn told_sender(
+        &self,
+        from: impl Into<LinkName>,
+        shot: &Shot,
+        at: impl Into<LinkName>,
+    ) -> Result<Option<Mac>, Error> {
+        told_sender(self, (&from.into(), shot), &at.into())
     }
 
     /// Has a host's link take the frames of an Ethernet group, as long as the lab lives.

@@ -33,6 +33,8 @@ pub(crate) struct Arrival {
     pub(crate) tag: Option<(u16, u16)>,
     /// The ethertype that the kernel has noted of it.
     pub(crate) ethertype: u16,
+    /// Who has sent it, as the link's driver says.
+    pub(crate) from: Option<Mac>,
     /// Behind how many bytes the kernel has noted its network header.
     pub(crate) network: u16,
 }
@@ -169,6 +171,7 @@ impl PacketSocket {
         let ifindex = from.sll_ifindex as u32;
         let (at, tag, network) = beside(&header);
         let ethertype = u16::from_be(from.sll_protocol);
+        let [a, b, c, d, e, f, ..] = from.sll_addr;
         Ok(Some(Arrival {
             ifindex,
             kind: kind(from.sll_pkttype),
@@ -176,6 +179,7 @@ impl PacketSocket {
             len,
             tag,
             ethertype,
+            from: (from.sll_halen == 6).then_some(Mac([a, b, c, d, e, f])),
             network,
         }))
     }
@@ -232,6 +236,29 @@ pub(crate) fn tie_to_us(command: &mut std::process::Command) {
     };
     // SAFETY: `prepare` allocates nothing, takes no lock, and makes two system calls.
     unsafe { std::os::unix::process::CommandExt::pre_exec(command, prepare) };
+}
+
+/// The version of `capget` and `capset` that has 64 rights, and the right to administer networks.
+const RIGHTS: u32 = 0x2008_0522;
+const CAP_NET_ADMIN: u32 = 12;
+
+/// Does something while this thread may not administer networks.
+pub(crate) fn without_net_admin<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+    let header = [RIGHTS, 0];
+    // Those in force, those that may be, and those that are passed on: each twice.
+    let mut before = [0_u32; 6];
+    let call = |number, rights: *mut u32| {
+        // SAFETY: header and rights are of the lengths that this version has.
+        let rc = unsafe { libc::syscall(number, header.as_ptr(), rights) };
+        check(rc as libc::c_int)
+    };
+    call(libc::SYS_capget, before.as_mut_ptr())?;
+    let mut fewer = before;
+    fewer[0] &= !(1 << CAP_NET_ADMIN);
+    call(libc::SYS_capset, fewer.as_mut_ptr())?;
+    let done = work();
+    call(libc::SYS_capset, before.as_mut_ptr())?;
+    Ok(done)
 }
 
 /// Takes over a descriptor that the environment names, if it is open.

@@ -4,6 +4,7 @@
 //! stands for a process that was started there.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -13,6 +14,8 @@ use hairpin_model::Error;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::Lab;
+use crate::observe::on_each;
+use crate::sys::without_net_admin;
 
 /// What a process sees of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Marks {
     pub tos: u8,
     /// The mark that they have within the kernel.
     pub mark: u32,
+    /// The link by which alone they are to leave.
+    pub by: Option<&'static str>,
 }
 
 /// How long a connection may take to be made or refused. Both take microseconds.
@@ -92,6 +97,9 @@ impl Lab {
         let send = || -> io::Result<()> {
             let socket = sender(to)?;
             setsockopt(&socket, sockopt::Mark, &marks.mark)?;
+            if let Some(link) = marks.by {
+                setsockopt(&socket, sockopt::BindToDevice, &OsString::from(link))?;
+            }
             match to {
                 SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4Tos, &marks.tos.into())?,
                 SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6TClass, &marks.tos.into())?,
@@ -102,6 +110,37 @@ impl Lab {
             Ok(())
         };
         self.inside(netns, send)?.map_err(|error| cannot_send(netns, to, &error))
+    }
+
+    /// Has a process in this namespace send so many UDP datagrams of 100 bytes in one piece, which its
+    /// kernel cuts where the link does not: they leave together.
+    pub fn send_burst(&self, netns: &str, to: SocketAddr, times: usize) -> Result<(), Error> {
+        const EACH: usize = 100;
+        let send = || -> io::Result<()> {
+            let socket = sender(to)?;
+            setsockopt(&socket, sockopt::UdpGsoSegment, &(EACH as i32))?;
+            socket.send_to(&vec![0x68; EACH * times], to).map(|_| ())
+        };
+        self.inside(netns, send)?.map_err(|error| cannot_send(netns, to, &error))
+    }
+
+    /// Has something sent from each CPU that this process may run on; gives how many those are.
+    pub fn from_each_cpu(
+        &self,
+        mut send: impl FnMut(&Self) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        Ok(on_each(|| send(self))? as u64)
+    }
+
+    /// Does something as somebody who may not administer networks.
+    pub fn without_rights<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, Error> {
+        without_net_admin(|| work(self)).map_err(|error| {
+            Error::new(
+                format!("cannot give up the right to administer networks: {error}"),
+                "capset",
+                "run as root, or with user namespaces",
+            )
+        })
     }
 
     /// Has a process in this namespace connect by TCP. The inner result is the kernel's answer;

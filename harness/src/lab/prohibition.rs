@@ -25,6 +25,8 @@ pub struct Selector {
     pub protocol: Option<u8>,
     /// The link by which alone it may leave, if its way is looked up so.
     pub leaving: Option<&'static str>,
+    /// The link by which it came in.
+    pub entering: Option<&'static str>,
 }
 
 impl fmt::Display for Selector {
@@ -36,7 +38,8 @@ impl fmt::Display for Selector {
         }
         self.mark.map_or(Ok(()), |mark| write!(f, " marked {mark}"))?;
         self.protocol.map_or(Ok(()), |protocol| write!(f, " of protocol {protocol}"))?;
-        self.leaving.map_or(Ok(()), |link| write!(f, " to leave by {link}"))
+        self.leaving.map_or(Ok(()), |link| write!(f, " to leave by {link}"))?;
+        self.entering.map_or(Ok(()), |link| write!(f, " from outside by {link}"))
     }
 }
 
@@ -45,6 +48,7 @@ const RTM_DELRULE: u16 = 33;
 const PROHIBIT: u8 = 8;
 
 const FRA_SRC: u16 = 2;
+const FRA_IIFNAME: u16 = 3;
 const FRA_PRIORITY: u16 = 6;
 const FRA_FWMARK: u16 = 10;
 const FRA_OIFNAME: u16 = 17;
@@ -73,16 +77,49 @@ impl Lab {
     }
 }
 
-/// `fib_rule_hdr`: family, prefix lengths, type of service, table, two of nothing, action, flags.
-fn header(family: Family, selector: &Selector) -> Vec<u8> {
+/// The table of a namespace's own addresses, and the action that looks into a table.
+const LOCAL: u8 = 255;
+const TO_TABLE: u8 = 1;
+
+/// Behind the policies that refuse.
+const LATER: u32 = 200;
+
+impl Lab {
+    /// Has a namespace look at its policies that refuse before it knows its own addresses, so that they
+    /// are for what comes in, too.
+    pub fn policies_before_own_addresses(
+        &mut self,
+        netns: &str,
+        family: Family,
+    ) -> Result<(), Error> {
+        let header = vec![number(family), 0, 0, 0, LOCAL, 0, 0, TO_TABLE, 0, 0, 0, 0];
+        for (kind, flags, priority) in
+            [(RTM_NEWRULE, CREATE | EXCL, LATER), (RTM_DELRULE, 0, 0_u32)]
+        {
+            let attrs = Attrs::new().bytes(FRA_PRIORITY, &priority.to_ne_bytes());
+            let asked = Question { kind, flags: flags | ACK, header: &header, attrs };
+            let done = plain::ask(&self.node(netns)?.ns, &asked);
+            done.map_err(|refused| refused.error("move the rule for own addresses", netns))?;
+        }
+        self.tell(|| format!("{netns} looks at policies before its own addresses"));
+        Ok(())
+    }
+}
+
+/// A family as the kernel numbers it.
+fn number(family: Family) -> u8 {
     let family = match family {
         Family::V4 => libc::AF_INET,
         Family::V6 => libc::AF_INET6,
     };
+    u8::try_from(family).expect("a family is a small number")
+}
+
+/// `fib_rule_hdr`: family, prefix lengths, type of service, table, two of nothing, action, flags.
+fn header(family: Family, selector: &Selector) -> Vec<u8> {
     let bits = |ip: IpAddr| if ip.is_ipv4() { 32 } else { 128 };
     let from = selector.from.map_or(0, bits);
-    let family = u8::try_from(family).expect("a family is a small number");
-    vec![family, 0, from, selector.tos, 0, 0, 0, PROHIBIT, 0, 0, 0, 0]
+    vec![number(family), 0, from, selector.tos, 0, 0, 0, PROHIBIT, 0, 0, 0, 0]
 }
 
 fn attrs(selector: &Selector) -> Attrs {
@@ -97,6 +134,9 @@ fn attrs(selector: &Selector) -> Attrs {
     }
     if let Some(protocol) = selector.protocol {
         attrs = attrs.bytes(FRA_IP_PROTO, &[protocol]);
+    }
+    if let Some(link) = selector.entering {
+        attrs = attrs.text(FRA_IIFNAME, link);
     }
     match selector.leaving {
         Some(link) => attrs.text(FRA_OIFNAME, link),

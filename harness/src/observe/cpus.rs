@@ -56,6 +56,28 @@ fn go_to(cpu: usize) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &one)
 }
 
+/// Does something on each CPU that the thread may run on, one after the other; gives how many they are.
+pub(crate) fn on_each(mut work: impl FnMut() -> Result<(), Error>) -> Result<usize, Error> {
+    let me = Pid::from_raw(0);
+    let refused = |error: nix::Error| {
+        Error::new(
+            format!("cannot choose a CPU: {error}"),
+            "sched_setaffinity",
+            "may it be called?",
+        )
+    };
+    let before = sched_getaffinity(me).map_err(refused)?;
+    let ours = (0..CpuSet::count()).filter(|cpu| before.is_set(*cpu).unwrap_or_default());
+    let mut count = 0;
+    for cpu in ours {
+        go_to(cpu).map_err(refused)?;
+        work()?;
+        count += 1;
+    }
+    sched_setaffinity(me, &before).map_err(refused)?;
+    Ok(count)
+}
+
 /// Waits until what was under way on any CPU has been handled. Ends where the thread was.
 ///
 /// A CPU that the process may not run on is only seen from outside.

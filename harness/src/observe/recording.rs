@@ -114,6 +114,7 @@ mod tests {
             len: 16,
             tag,
             ethertype: 0x0800,
+            from: None,
             network: 14,
         };
         frame(&topology.links[0], Direction::In, &arrival, &bytes, Some(&Heard::Frame(7)))

@@ -126,3 +126,36 @@ pub(crate) fn expect_sums(lab: &CaseLab, family: Family, from: &str, to: &str) -
     }
     Ok(())
 }
+
+/// How many frames each CPU sends.
+const EACH: u64 = 5;
+
+/// Which counters of a link are meant.
+pub(crate) type Which = fn(&Counters) -> (u64, u64);
+
+/// Frames and bytes that a link has received.
+pub(crate) const RECEIVED: Which = |all| (all.rx_packets, all.rx_bytes);
+
+/// Frames and bytes that a link has sent.
+pub(crate) const SENT: Which = |all| (all.tx_packets, all.tx_bytes);
+
+/// Frames to groups that a link has received, and those that it has received in all.
+pub(crate) const GROUPS: Which = |all| (all.multicast, all.rx_packets);
+
+/// Frames that a link should have sent and has not, and those that it has sent.
+pub(crate) const DROPPED: Which = |all| (all.tx_dropped, all.tx_packets);
+
+/// Holds what a link counts for each frame, where all CPUs send some: the counters of all are summed.
+pub(crate) async fn expect_of_all_cpus(
+    lab: &CaseLab,
+    (from, shot): (&str, &Shot),
+    (link, which, wanted): (&str, Which, (u64, u64)),
+) -> Result<(), Stop> {
+    let before = lab.counters(link).await?;
+    let cpus = lab.from_each_cpu(|lab| lab.send_many(from, shot, EACH as usize).map(|_| ()))?;
+    let times = cpus * EACH;
+    let comes = if from == link { 0 } else { times };
+    let seen = which(&lab.counters_after(link, before, comes).await?);
+    let claim = format!("{link} counts {times} times {wanted:?} of {shot} by {from}");
+    lab.claim(&claim, seen == (times * wanted.0, times * wanted.1), format!("{seen:?}"))
+}

@@ -9,6 +9,7 @@
 pub(crate) mod asking;
 pub(crate) mod birth;
 pub(crate) mod counters;
+pub(crate) mod cpus;
 pub(crate) mod echoes;
 pub(crate) mod given;
 pub(crate) mod groups;

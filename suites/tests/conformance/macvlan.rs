@@ -15,6 +15,7 @@ pub(crate) mod birth;
 pub(crate) mod bonded;
 pub(crate) mod bridge;
 pub(crate) mod counters;
+pub(crate) mod cpus;
 pub(crate) mod delivery;
 pub(crate) mod end;
 pub(crate) mod filters;

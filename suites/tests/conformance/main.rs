@@ -92,6 +92,7 @@ hairpin_harness::suite!(
     ipvlan::asking::RULES,
     ipvlan::birth::RULES,
     ipvlan::counters::RULES,
+    ipvlan::cpus::RULES,
     ipvlan::echoes::RULES,
     ipvlan::given::RULES,
     ipvlan::groups::RULES,
@@ -104,6 +105,7 @@ hairpin_harness::suite!(
     macvlan::bonded::RULES,
     macvlan::bridge::RULES,
     macvlan::counters::RULES,
+    macvlan::cpus::RULES,
     macvlan::delivery::RULES,
     macvlan::end::RULES,
     macvlan::filters::RULES,
@@ -130,6 +132,7 @@ hairpin_harness::suite!(
     macvtap::requests::RULES,
     underlay::RULES,
     veth::RULES,
+    veth::bursts::RULES,
     veth::offload::RULES,
     veth::pieces::RULES,
     veth::queues::RULES,
@@ -137,11 +140,13 @@ hairpin_harness::suite!(
     veth::xdp::RULES,
     vlan::RULES,
     vlan::below::RULES,
+    vlan::bonded::RULES,
     vlan::flags::RULES,
     vlan::older::RULES,
     vlan::priority::RULES,
     vlan::registration::RULES,
-    vlan::stack::RULES;
+    vlan::stack::RULES,
+    vlan::told::RULES;
     [
         ("fixtures/expectations/bridge.toml", include_str!("../../../fixtures/expectations/bridge.toml")),
         ("fixtures/expectations/macvlan.toml", include_str!("../../../fixtures/expectations/macvlan.toml")),

@@ -4,6 +4,7 @@
 //!   a:eth0 ------------ b:eth0
 //! ```
 
+pub(crate) mod bursts;
 pub(crate) mod offload;
 pub(crate) mod pieces;
 pub(crate) mod queues;

@@ -6,11 +6,13 @@
 //! ```
 
 pub(crate) mod below;
+pub(crate) mod bonded;
 pub(crate) mod flags;
 pub(crate) mod older;
 pub(crate) mod priority;
 pub(crate) mod registration;
 pub(crate) mod stack;
+pub(crate) mod told;
 
 use hairpin_fixtures::lan::without_ipv6;
 use hairpin_harness::options::{link, vlan};
@@ -197,8 +199,13 @@ fn mtu_of_the_link_below() {
         lab.expect_refusal("an MTU above", done, Errno::ERANGE)?;
         lab.set_mtu("a:eth0", 1400).await?;
         lab.expect_to_become("a:v5", link::MTU, 1400).await?;
+        // One that is longer follows when it must. Then the first, which would have had to, too, has not.
         lab.set_mtu("a:eth0", 1500).await?;
+        lab.grow(|lan| lan.vlan("a:v6", "a:eth0", 6)).await?;
+        lab.set_mtu("a:eth0", 1450).await?;
+        lab.expect_to_become("a:v6", link::MTU, 1450).await?;
         lab.expect_option("a:v5", link::MTU, 1400).await?;
+        lab.set_mtu("a:eth0", 1500).await?;
         lab.set_mtu("a:v5", 1500).await?;
         lab.expect_option("a:v5", link::MTU, 1500).await?;
         // Shorter than any IPv4 link may be.

@@ -18,7 +18,7 @@ use rstest::rstest;
 use super::NEEDS;
 use super::paths::told;
 
-pub(crate) const RULES: &[Rule] = &[FIELDS, MARKS, AT_HOME, BOUND];
+pub(crate) const RULES: &[Rule] = &[FIELDS, MARKS, AT_HOME, INWARD, BOUND];
 
 /// Bits of the type of service that no congestion takes.
 const TOS: u8 = 0x10;
@@ -115,7 +115,8 @@ async fn sent_by_router(lab: &CaseLab, (host, family): (&str, Family)) -> Result
         Family::V6 => [0x2001, 0xdb8, 1, 0, 0, 0, 0, 9].into(),
     };
     let before = lab.counters("p:p0").await?;
-    let marks = Marks { tos: TOS, mark: 1 };
+    // The parent's own namespace would take its own way.
+    let marks = Marks { tos: TOS, mark: 1, by: (host == "p").then_some("i0") };
     let (bytes, times) = (BYTES as usize, TIMES as usize);
     lab.send_marked(host, SocketAddr::new(behind, 9), marks, (bytes, times))?;
     Ok((lab.counters("p:p0").await? - before).tx_bytes)
@@ -175,19 +176,85 @@ const AT_HOME: Rule = Rule {
     needs: NEEDS,
 };
 
-#[test]
-fn a_mark_counts_at_home() {
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_mark_counts_at_home(#[case] family: Family) {
     check(&AT_HOME, async |case| {
         let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L3, IpvlanFlag::Bridge)).await?;
         tell_the_way(&mut lab, &["p"]).await?;
         lab.move_link("c1:i0", "p").await?;
         lab.set_up("p:i0", true).await?;
-        lab.add_address("p:i0", "203.0.113.1/24").await?;
-        // For its own namespace the nearer way to half of what is behind e: IPv6 would take it with the
-        // parent as the link to leave by, too.
-        lab.add_route("p", "198.51.100.0/25", "203.0.113.9").await?;
+        for (own, behind, via) in [
+            ("203.0.113.1/24", "198.51.100.0/25", "203.0.113.9"),
+            ("2001:db8:5::1/64", "2001:db8::/32", "2001:db8:5::9"),
+        ] {
+            lab.add_address("p:i0", own).await?;
+            lab.add_route("p", behind, via).await?;
+        }
         for (mark, stopped) in [(1, true), (2, false)] {
-            expect_prohibited(&mut lab, ("p", Family::V4), &marked(mark), stopped).await?;
+            expect_prohibited(&mut lab, ("p", family), &marked(mark), stopped).await?;
+        }
+        Ok(())
+    });
+}
+
+const INWARD: Rule = Rule {
+    id: "ipvlan.lookup.by-the-childs-own-routes-inward",
+    promise: "in l3s mode what comes for a child is looked up in the child's own namespace as what has \
+              come in by it: what a routing policy there forbids, of a sender, a type of service or, over \
+              IPv6, what is carried, the child does not get, and all else it does",
+    source: Source {
+        cite: "ipvlan_l3_rcv, drivers/net/ipvlan/ipvlan_l3s.c; ip-rule(8)",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+fn by_sender(lab: &CaseLab, family: Family) -> Pair {
+    let from = |host| Selector { from: lab.topology().address_of(host, family), ..any() };
+    [from("e"), from("c2")]
+}
+
+fn by_entry(_: &CaseLab, _: Family) -> Pair {
+    ["i0", "lo"].map(|link| Selector { entering: Some(link), ..any() })
+}
+
+#[rstest]
+#[case::tos_v4(Family::V4, by_tos)]
+#[case::tos_v6(Family::V6, by_tos)]
+#[case::sender_v4(Family::V4, by_sender)]
+#[case::sender_v6(Family::V6, by_sender)]
+#[case::protocol_v6(Family::V6, by_protocol)]
+#[case::entry_v4(Family::V4, by_entry)]
+#[case::entry_v6(Family::V6, by_entry)]
+fn by_the_childs_own_routes_inward(
+    #[case] family: Family,
+    #[case] pair: fn(&CaseLab, Family) -> Pair,
+) {
+    check(&INWARD, async |case| {
+        let mut lab = case.lab(&ipvlan_lan(IpvlanMode::L3s, IpvlanFlag::Bridge)).await?;
+        told(&mut lab).await?;
+        lab.policies_before_own_addresses("c1", family)?;
+        let [ours, others] = pair(&lab, family);
+        let c1 = lab.topology().address_of("c1", family).expect("it has one");
+        for (what, given) in [(&others, true), (&ours, false)] {
+            let before = lab.counters("c1:i0").await?;
+            lab.prohibit("c1", family, what, true)?;
+            for prohibited in [true, false] {
+                let marks = Marks { tos: TOS, ..Marks::default() };
+                let (bytes, times) = (BYTES as usize, TIMES as usize);
+                lab.send_marked("e", SocketAddr::new(c1, 9), marks, (bytes, times))?;
+                if prohibited {
+                    lab.prohibit("c1", family, what, false)?;
+                }
+            }
+            let wanted = if given { 2 * TIMES } else { TIMES };
+            let seen = lab.counters_after("c1:i0", before, wanted).await?.rx_packets;
+            let claim =
+                format!("c1 gets {wanted} of e's, half of which come while it prohibits {what}");
+            lab.claim(&claim, seen == wanted, seen)?;
         }
         Ok(())
     });

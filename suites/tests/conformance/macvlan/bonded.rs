@@ -23,15 +23,20 @@ fn bonded() -> Topology {
     lan.macvlan("c1:c0", "p:bond0", Mode::Bridge)
 }
 
-fn index(lab: &CaseLab, link: &str) -> u64 {
+pub(crate) fn index(lab: &CaseLab, link: &str) -> u64 {
     lab.topology().ifindex(&LinkName::from(link)).into()
 }
 
-/// Puts a link into the bond.
-async fn join(lab: &mut CaseLab, port: &str) -> Result<(), Stop> {
+/// The state of RFC 2863 of a link that runs.
+const UP: u64 = 6;
+
+/// Puts a link into the bond. While the kernel has yet to see that such a link runs, a bond that begins
+/// to use it tells nobody.
+pub(crate) async fn join(lab: &mut CaseLab, port: &str) -> Result<(), Stop> {
     let bond = index(lab, "p:bond0");
     lab.set_option(port, link::CONTROLLER, bond).await?;
-    Ok(lab.set_up(port, true).await?)
+    lab.set_up(port, true).await?;
+    lab.expect_to_become(port, link::OPERSTATE, UP).await
 }
 
 const TOLD: Rule = Rule {

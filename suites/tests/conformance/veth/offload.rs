@@ -6,15 +6,27 @@
 
 use hairpin_harness::options::link;
 use hairpin_harness::{
-    CaseLab, Channels, Errno, Family, Need, Offload, Rule, Shot, Source, Stop, Strength, Topology,
-    check,
+    CaseLab, Channels, Errno, Family, Mac, Need, Offload, Rule, Shot, Source, Stop, Strength,
+    Topology, check,
 };
 use rstest::rstest;
 
 use super::{NEEDS, cable};
 
-pub(crate) const RULES: &[Rule] =
-    &[DEFAULTS, TOLD, SUMS, QUEUES, IN_USE, NUMBERS, JOINING, OWN_COUNTERS, BIRTH, REFUSED, POLLED];
+pub(crate) const RULES: &[Rule] = &[
+    DEFAULTS,
+    TOLD,
+    SUMS,
+    QUEUES,
+    IN_USE,
+    NUMBERS,
+    JOINING,
+    OWN_COUNTERS,
+    BIRTH,
+    REFUSED,
+    PEERS,
+    POLLED,
+];
 
 const DEFAULTS: Rule = Rule {
     id: "veth.offload.what-a-cable-says-of-itself",
@@ -389,6 +401,31 @@ fn nonsense_is_refused(
     });
 }
 
+const PEERS: Rule = Rule {
+    id: "veth.offload.nonsense-of-the-other-end",
+    promise: "a cable whose other end is to have a group's address is refused, and neither end is there",
+    source: Source {
+        cite: "veth_newlink and veth_validate, VETH_INFO_PEER, drivers/net/veth.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn nonsense_of_the_other_end() {
+    check(&PEERS, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        let more = |mac| move |lan: Topology| lan.cable("a:eth1", "b:eth1").mac("b:eth1", mac);
+        let done = lab.grow(more(Mac([1, 0, 0x5e, 0, 0, 1]))).await;
+        lab.expect_refusal("a group's address", done, Errno::EADDRNOTAVAIL)?;
+        let there = &lab.sights("a")?.links | &lab.sights("b")?.links;
+        lab.claim("neither end is there", !there.contains("eth1"), format!("{there:?}"))?;
+        let done = lab.grow(more(Mac([2, 0, 0x5e, 0, 0, 1]))).await;
+        lab.expect_done("a station's", done)
+    });
+}
+
 const POLLED: Rule = Rule {
     id: "veth.offload.joins-what-its-sender-has-cut",
     promise: "an end that joins what comes takes by its own poll what an end sends that cuts its \
@@ -409,10 +446,11 @@ fn joins_what_its_sender_has_cut() {
         for (joins, cuts) in [(false, true), (true, false), (true, true), (true, false)] {
             lab.set_offload("b:eth0", Offload::Gro, joins)?;
             lab.set_offload("a:eth0", Offload::Tso, !cuts)?;
-            let before = polled(&lab)?;
+            let before = (polled(&lab)?, lab.counters("b:eth0").await?);
             lab.send_many("a:eth0", &Shot::broadcast(), 3)?;
-            // The kernel hands them over as they are sent: when that is done, so are they.
-            let seen = polled(&lab)? - before;
+            // What the driver counts of them is told once they are counted at all.
+            lab.counters_after("b:eth0", before.1, 3).await?;
+            let seen = polled(&lab)? - before.0;
             let wanted = if joins && cuts { 3 } else { 0 };
             let claim = format!("it joins {joins}, its sender cuts {cuts}: {wanted} by the poll");
             lab.claim(&claim, seen == wanted, seen)?;

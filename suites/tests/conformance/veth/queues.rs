@@ -15,10 +15,10 @@ use rstest::rstest;
 
 pub(crate) const RULES: &[Rule] = &[PROGRAM, JOINS, NAMES];
 
-const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Xdp, Need::Since(6, 1)];
+pub(super) const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Xdp, Need::Since(6, 1)];
 
 /// Whom the programs look out for; no link has it.
-const MARKED: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x21]);
+pub(super) const MARKED: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x21]);
 
 /// How many datagrams are sent from ports of their own: that all take one queue of four will not happen.
 const MANY: u64 = 40;
@@ -41,7 +41,7 @@ pub(super) fn addressed(queues: u32) -> Topology {
 }
 
 /// What each receive queue of b has counted of one kind.
-fn of_queues(lab: &CaseLab, kind: &str) -> Result<Vec<u64>, Stop> {
+pub(super) fn of_queues(lab: &CaseLab, kind: &str) -> Result<Vec<u64>, Stop> {
     let own = lab.own_counters("b:eth0")?;
     Ok((0..4)
         .map(|queue| own.get(&format!("rx_queue_{queue}_{kind}")).copied().unwrap_or(0))

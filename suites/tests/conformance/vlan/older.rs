@@ -14,7 +14,7 @@ use rstest::rstest;
 use super::NEEDS;
 use super::priority::tagging;
 
-pub(crate) const RULES: &[Rule] = &[NAMED, BORN, UNTAKEN, SET, CONFIG, FILE, RENAMED];
+pub(crate) const RULES: &[Rule] = &[NAMED, BORN, UNTAKEN, RIGHTS, SET, CONFIG, MANY, FILE, RENAMED];
 
 const NAMED: Rule = Rule {
     id: "vlan.older.named-as-was-said",
@@ -119,6 +119,49 @@ fn what_is_refused() {
     });
 }
 
+const RIGHTS: Rule = Rule {
+    id: "vlan.older.only-for-who-may-administer",
+    promise: "the older calls do nothing for whoever may not administer networks, but tell the id and               the link below to all",
+    source: Source {
+        cite: "vlan_ioctl_handler, ns_capable, net/8021q/vlan.c; capabilities(7), CAP_NET_ADMIN",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn only_for_who_may_administer() {
+    check(&RIGHTS, async |case| {
+        use Vconfig::{Add, Delete, Egress, Flag, Ingress, NameType};
+        let mut lab = case.lab(&tagging()).await?;
+        for (link, command, number) in [
+            ("a:eth0", Add, 9),
+            ("a:v5", Ingress, 3),
+            ("a:v5", Egress, 3),
+            ("a:v5", Flag, REORDER_HEADER),
+            ("a:eth0", NameType, 2),
+            ("a:v5", Delete, 0),
+        ] {
+            let id = lab.without_rights(|lab| lab.vconfig_id("a:v5"))??;
+            lab.claim("the id is told", id == 5, id)?;
+            let below = lab.without_rights(|lab| lab.vconfig_parent("a:v5"))??;
+            lab.claim("so is the link below", below == "eth0", below)?;
+            let what = format!("{link} {command:?} {number}");
+            let before = (lab.told("a:v5").await?, lab.vlan_file("a", "config")?);
+            let done = lab.without_rights(|lab| lab.vconfig(link, command, number, 0))?;
+            lab.expect_refusal(&what, done, Errno::EPERM)?;
+            let changes = before.0.changes(&lab.told("a:v5").await?);
+            lab.claim("nothing has changed", changes.is_empty(), format!("{changes:?}"))?;
+            let listed = lab.vlan_file("a", "config")?;
+            lab.claim("nothing else is listed", listed == before.1, format!("{listed:?}"))?;
+            let done = lab.vconfig(link, command, number, 0);
+            lab.expect_done(&what, done)?;
+        }
+        Ok(())
+    });
+}
+
 const SET: Rule = Rule {
     id: "vlan.older.priorities-and-flags",
     promise: "priorities and flags that are set by the older calls are told by netlink; a flag is \
@@ -196,6 +239,30 @@ fn files_list_the_vlans_of_a_namespace() {
         lab.delete_last().await?;
         lab.expect_lines("one again", lab.vlan_file("a", "config")?, &one)?;
         lab.expect_refusal("its own", lab.vlan_file("a", "v6"), Errno::ENOENT)
+    });
+}
+
+const MANY: Rule = Rule {
+    id: "vlan.older.a-file-lists-very-many",
+    promise: "the file that lists the VLANs' links of a namespace lists each once, in their order, also               when they are too many for one reading",
+    source: Source { cite: "vlan_seq_start, net/8021q/vlanproc.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_file_lists_very_many() {
+    check(&MANY, async |case| {
+        let mut lab = case.lab(&tagging()).await?;
+        let name = |id: u16| format!("w{id}");
+        let more = |lan: hairpin_harness::Topology, id: u16| {
+            lan.vlan(format!("a:{}", name(id)).as_str(), "a:eth0", id)
+        };
+        lab.grow(|lan| (100..300).fold(lan, more)).await?;
+        let lines = lab.vlan_file("a", "config")?;
+        let listed: Vec<&str> = lines.iter().skip(3).filter_map(|line| line.get(..4)).collect();
+        let wanted: Vec<String> = (100..300).map(name).collect();
+        lab.claim("200 more, in their order", listed == wanted, format!("{listed:?}"))
     });
 }
 
