@@ -86,6 +86,14 @@ fn rule_ids_are_well_formed_and_unique() {
     }));
 }
 
+#[test]
+fn rules_are_printed_without_gaps() {
+    let suite = suite();
+    let gap = |words: &String| words.contains("  ") || words.contains('\n');
+    let broken = suite.rules.iter().filter(|rule| rule.words.iter().any(gap));
+    none(broken.map(|rule| format!("`{}` has a gap where its line was broken", rule.id)));
+}
+
 /// Tests that are no cases: the command runs them by their names, and they promise nothing.
 const NO_CASES: [&str; 1] = ["measure::round"];
 

@@ -29,6 +29,8 @@ pub(crate) struct Rule {
     pub(crate) module: String,
     pub(crate) name: String,
     pub(crate) id: String,
+    /// Its promise and its source, as they are printed.
+    pub(crate) words: Vec<String>,
     pub(crate) article: Vec<String>,
 }
 
@@ -112,8 +114,9 @@ impl Reader<'_> {
             texts.0
         };
         let id = texts("id").pop().unwrap_or_default();
+        let words = [texts("promise"), texts("source")].concat();
         let article = texts("article");
-        self.suite.rules.push(Rule { module: self.module(), name, id, article });
+        self.suite.rules.push(Rule { module: self.module(), name, id, words, article });
     }
 
     /// Reads a text as a drawing if it looks like one.

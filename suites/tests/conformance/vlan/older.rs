@@ -121,7 +121,8 @@ fn what_is_refused() {
 
 const RIGHTS: Rule = Rule {
     id: "vlan.older.only-for-who-may-administer",
-    promise: "the older calls do nothing for whoever may not administer networks, but tell the id and               the link below to all",
+    promise: "the older calls do nothing for whoever may not administer networks, but tell the id \
+              and the link below to all",
     source: Source {
         cite: "vlan_ioctl_handler, ns_capable, net/8021q/vlan.c; capabilities(7), CAP_NET_ADMIN",
         strength: Strength::Documented,
@@ -244,7 +245,8 @@ fn files_list_the_vlans_of_a_namespace() {
 
 const MANY: Rule = Rule {
     id: "vlan.older.a-file-lists-very-many",
-    promise: "the file that lists the VLANs' links of a namespace lists each once, in their order, also               when they are too many for one reading",
+    promise: "the file that lists the VLANs' links of a namespace lists each once, in their \
+              order, also when they are too many for one reading",
     source: Source { cite: "vlan_seq_start, net/8021q/vlanproc.c", strength: Strength::Code },
     article: &[],
     needs: NEEDS,
