@@ -25,28 +25,36 @@ const TABLE: &str = "/proc/thread-self/net/softnet_stat";
 /// How long a queue may take to run empty once.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// The CPUs that a thread may run on. When this is dropped it may again.
+struct Before(CpuSet);
+
+impl Before {
+    fn read() -> nix::Result<Self> {
+        sched_getaffinity(Pid::from_raw(0)).map(Self)
+    }
+}
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        // Staying on one CPU is slower, not wrong.
+        sched_setaffinity(Pid::from_raw(0), &self.0).unwrap_or_default();
+    }
+}
+
 /// Keeps the thread on one CPU: what it sends first is then queued first.
-pub(super) struct Pinned(Option<CpuSet>);
+pub(super) struct Pinned {
+    _before: Option<Before>,
+}
 
 impl Pinned {
     pub(super) fn here() -> Self {
-        let me = Pid::from_raw(0);
-        let pin = || -> nix::Result<CpuSet> {
-            let before = sched_getaffinity(me)?;
+        let pin = || -> nix::Result<Before> {
+            let before = Before::read()?;
             go_to(sched_getcpu()?)?;
             Ok(before)
         };
         // Where pinning is not allowed the controls still hold: they only lose an easy argument.
-        Self(pin().ok())
-    }
-}
-
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            // Staying on one CPU is slower, not wrong.
-            sched_setaffinity(Pid::from_raw(0), before).unwrap_or_default();
-        }
+        Self { _before: pin().ok() }
     }
 }
 
@@ -58,7 +66,6 @@ fn go_to(cpu: usize) -> nix::Result<()> {
 
 /// Does something on each CPU that the thread may run on, one after the other; gives how many they are.
 pub(crate) fn on_each(mut work: impl FnMut() -> Result<(), Error>) -> Result<usize, Error> {
-    let me = Pid::from_raw(0);
     let refused = |error: nix::Error| {
         Error::new(
             format!("cannot choose a CPU: {error}"),
@@ -66,15 +73,14 @@ pub(crate) fn on_each(mut work: impl FnMut() -> Result<(), Error>) -> Result<usi
             "may it be called?",
         )
     };
-    let before = sched_getaffinity(me).map_err(refused)?;
-    let ours = (0..CpuSet::count()).filter(|cpu| before.is_set(*cpu).unwrap_or_default());
+    let before = Before::read().map_err(refused)?;
+    let ours = (0..CpuSet::count()).filter(|cpu| before.0.is_set(*cpu).unwrap_or_default());
     let mut count = 0;
     for cpu in ours {
         go_to(cpu).map_err(refused)?;
         work()?;
         count += 1;
     }
-    sched_setaffinity(me, &before).map_err(refused)?;
     Ok(count)
 }
 
@@ -82,12 +88,8 @@ pub(crate) fn on_each(mut work: impl FnMut() -> Result<(), Error>) -> Result<usi
 ///
 /// A CPU that the process may not run on is only seen from outside.
 pub(super) fn run_empty() -> Result<(), Error> {
-    let before = sched_getaffinity(Pid::from_raw(0));
-    let emptied = (0..ROUNDS).try_for_each(|_| run_each_empty());
-    if let Ok(before) = before {
-        sched_setaffinity(Pid::from_raw(0), &before).unwrap_or_default();
-    }
-    emptied
+    let _before = Before::read();
+    (0..ROUNDS).try_for_each(|_| run_each_empty())
 }
 
 fn run_each_empty() -> Result<(), Error> {
@@ -153,6 +155,23 @@ mod tests {
         let me = Pid::from_raw(0);
         let before = sched_getaffinity(me).unwrap();
         run_empty().unwrap();
+        assert_eq!(sched_getaffinity(me).unwrap(), before);
+    }
+
+    #[test]
+    fn the_thread_ends_where_it_was_though_the_work_fails() {
+        let me = Pid::from_raw(0);
+        let before = sched_getaffinity(me).unwrap();
+        let mut done = 0;
+        let failed = on_each(|| {
+            done += 1;
+            Err(Error::new("as it was asked to", "a test", "none"))
+        });
+        assert!(failed.is_err());
+        assert_eq!((done, sched_getaffinity(me).unwrap()), (1, before));
+        let allowed = |cpu: &usize| before.is_set(*cpu).unwrap_or_default();
+        let each = (0..CpuSet::count()).filter(allowed).count();
+        assert_eq!(on_each(|| Ok(())).unwrap(), each);
         assert_eq!(sched_getaffinity(me).unwrap(), before);
     }
 }
