@@ -16,6 +16,7 @@ use ipnet::IpNet;
 
 use super::{Lab, build, timers};
 use crate::netlink::plain::{EventKind, Events};
+use crate::observe::solicited_mac;
 
 /// How long a link may take to come up. A loaded machine needs milliseconds, a slow guest tens.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -186,12 +187,10 @@ fn is_link_local(line: &str, index: u32) -> bool {
         && hex(4).is_some_and(|flags| flags & TENTATIVE == 0)
 }
 
-/// The Ethernet group of an IPv6 address's solicited-node group (RFC 4291, 2.7.1; RFC 2464, 7), as
-/// the kernel lists it.
+/// The Ethernet group at which an IPv6 address is asked for, as the kernel lists it.
 fn solicited_group(address: &IpNet) -> Option<String> {
     let IpAddr::V6(ip) = address.addr() else { return None };
-    let [.., a, b, c] = ip.octets();
-    Some(format!("3333ff{a:02x}{b:02x}{c:02x}"))
+    Some(solicited_mac(ip).0.map(|byte| format!("{byte:02x}")).concat())
 }
 
 /// Whether kernels differ on what becomes of the link: before 6.15 an ipvlan child went on when its

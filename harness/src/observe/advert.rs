@@ -2,10 +2,10 @@
 
 use std::net::Ipv6Addr;
 
-use etherparse::checksum::Sum16BitWords;
 use hairpin_model::{Error, Mac};
 
-use super::{endpoints, place};
+use super::membership::group_mac;
+use super::{endpoints, icmpv6, place};
 use crate::lab::Lab;
 use crate::sys::PacketSocket;
 
@@ -50,19 +50,8 @@ impl Advert {
             Self::Router(_) => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x99),
             Self::Neighbour(address) => address,
         };
-        let mut body = self.body(own);
-        let addresses = [from.octets(), ALL_NODES.octets()].concat();
-        let length = u16::try_from(body.len()).expect("it is short").to_be_bytes();
-        let sum = Sum16BitWords::new().add_slice(&addresses).add_2bytes(length);
-        let sum = sum.add_2bytes([0, 58]).add_slice(&body).ones_complement();
-        // The words were summed as this machine reads them.
-        body[2..4].copy_from_slice(&sum.to_ne_bytes());
-        let mut frame = vec![0x33, 0x33, 0, 0, 0, 1];
-        frame.extend(own.0);
-        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, length[0], length[1], 58, 255]);
-        frame.extend(addresses);
-        frame.extend(body);
-        frame
+        let packet = icmpv6::packet(from, ALL_NODES, self.body(own));
+        [&group_mac(ALL_NODES.into()).0[..], &own.0, &[0x86, 0xdd], &packet].concat()
     }
 }
 
@@ -92,11 +81,8 @@ mod tests {
             let packet = SlicedPacket::from_ethernet(&frame).expect("a whole packet");
             let Some(TransportSlice::Icmpv6(icmp)) = packet.transport else { panic!("{advert:?}") };
             assert_eq!(icmp.type_u8(), kind);
-            let sum = Sum16BitWords::new().add_slice(&frame[22..54]);
-            let body = &frame[54..];
-            let length = u16::try_from(body.len()).unwrap().to_be_bytes();
-            let sum = sum.add_2bytes(length).add_2bytes([0, 58]).add_slice(body);
-            assert_eq!(sum.ones_complement(), 0, "{advert:?}");
+            assert!(icmpv6::is_sound(&frame[14..]), "{advert:?}");
+            assert_eq!(frame[..12], [0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1]);
         }
     }
 }

@@ -15,6 +15,7 @@ use etherparse::PacketBuilder;
 
 use super::decode::{ETHERTYPE, payload};
 use super::flaw::Flaw;
+use super::icmpv6::solicited_mac;
 use super::membership::{Message, group_mac};
 use super::session;
 use super::solicitation;
@@ -97,18 +98,27 @@ pub struct Shot {
     ethertype: Option<u16>,
     /// The priority that the sender's kernel is told (`SO_PRIORITY`).
     urgency: u8,
-    /// Sender and group, if it is a datagram.
-    datagram: Option<(IpAddr, IpAddr)>,
+    /// What it carries.
+    content: Content,
     /// What is wrong with the datagram.
     flaw: Option<Flaw>,
     /// The session of PPPoE that the datagram is in.
     session: Option<u16>,
-    /// Operation, sender and target, if it is ARP.
-    arp: Option<(u16, Ipv4Addr, Ipv4Addr)>,
-    /// Sender and target, if it asks for a neighbour of IPv6.
-    solicitation: Option<(Ipv6Addr, Ipv6Addr)>,
-    /// The message about memberships that it is.
-    message: Option<Message>,
+}
+
+/// What a frame carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
+    /// Nothing but what is known as ours.
+    Ours,
+    /// A datagram: its sender and its group.
+    Datagram((IpAddr, IpAddr)),
+    /// ARP: operation, sender and target.
+    Arp((u16, Ipv4Addr, Ipv4Addr)),
+    /// A question for a neighbour of IPv6: sender and target.
+    Solicitation((Ipv6Addr, Ipv6Addr)),
+    /// A message about memberships.
+    Message(Message),
 }
 
 /// The shortest frame of ours: its header, and what it is known by.
@@ -125,32 +135,30 @@ impl Shot {
             bypass: false,
             ethertype: None,
             urgency: 0,
-            datagram: None,
+            content: Content::Ours,
             flaw: None,
             session: None,
-            arp: None,
-            solicitation: None,
-            message: None,
         }
+    }
+
+    fn with(content: Content, to: Mac) -> Self {
+        Self { content, ..Self::to(to) }
     }
 
     /// ARP to all: 1 asks for the target, 2 tells of the sender. Sender and target being the same,
     /// it is gratuitous (RFC 5944, 4.6).
-    pub const fn arp(operation: u16, sender: Ipv4Addr, target: Ipv4Addr) -> Self {
-        let mut shot = Self::broadcast();
-        shot.arp = Some((operation, sender, target));
-        shot
+    pub fn arp(operation: u16, sender: Ipv4Addr, target: Ipv4Addr) -> Self {
+        Self::with(Content::Arp((operation, sender, target)), Mac::BROADCAST)
     }
 
     /// Asks for the neighbour with that address, as if the sender had the other.
     pub fn solicitation(sender: Ipv6Addr, target: Ipv6Addr) -> Self {
-        let group = group_mac(solicitation::group(target).into());
-        Self { solicitation: Some((sender, target)), ..Self::to(group) }
+        Self::with(Content::Solicitation((sender, target)), solicited_mac(target))
     }
 
     /// A UDP datagram to an IP group, as if that address had sent it. Both are of one family.
     pub fn datagram(from: IpAddr, group: IpAddr) -> Self {
-        Self { datagram: Some((from, group)), ..Self::to(group_mac(group)) }
+        Self::with(Content::Datagram((from, group)), group_mac(group))
     }
 
     /// A datagram with a flaw.
@@ -169,7 +177,7 @@ impl Shot {
 
     /// A message about memberships.
     pub fn message(message: &Message) -> Self {
-        Self { message: Some(message.clone()), ..Self::to(message.group()) }
+        Self::with(Content::Message(message.clone()), message.group())
     }
 
     /// To all.
@@ -227,27 +235,17 @@ impl Shot {
 
     /// The ethertype that it is heard by.
     pub(super) const fn heard_as(&self) -> u16 {
-        if self.session.is_some() {
-            return session::ETHERTYPE;
+        const fn of_ip(is_ipv4: bool) -> u16 {
+            if is_ipv4 { 0x0800 } else { 0x86dd }
         }
-        if self.arp.is_some() {
-            return 0x0806;
-        }
-        if self.solicitation.is_some() {
-            return 0x86dd;
-        }
-        let datagram = match self.datagram {
-            Some((from, _)) => Some(from.is_ipv4()),
-            None => match &self.message {
-                Some(message) => Some(message.is_ipv4()),
-                None => None,
-            },
-        };
-        match (self.ethertype, datagram) {
-            (Some(other), _) => other,
-            (None, None) => ETHERTYPE,
-            (None, Some(true)) => 0x0800,
-            (None, Some(false)) => 0x86dd,
+        match (&self.content, self.session, self.ethertype) {
+            (_, Some(_), _) => session::ETHERTYPE,
+            (Content::Arp(_), ..) => 0x0806,
+            (Content::Solicitation(_), ..) => of_ip(false),
+            (_, _, Some(other)) => other,
+            (Content::Datagram((from, _)), ..) => of_ip(from.is_ipv4()),
+            (Content::Message(message), ..) => of_ip(message.is_ipv4()),
+            (Content::Ours, ..) => ETHERTYPE,
         }
     }
 
@@ -289,26 +287,25 @@ impl Shot {
     fn body(&self, number: u32) -> Vec<u8> {
         let length = self.bytes.max(SHORTEST + 4 * self.tags.len()) - 12 - 4 * self.tags.len();
         let mut body = self.heard_as().to_be_bytes().to_vec();
-        if let Some(addresses) = self.datagram {
-            let mut packet = datagram(addresses, number);
-            if let Some(flaw) = self.flaw {
-                flaw.put(&mut packet);
+        match &self.content {
+            Content::Datagram(addresses) => {
+                let mut packet = datagram(*addresses, number);
+                if let Some(flaw) = self.flaw {
+                    flaw.put(&mut packet);
+                }
+                if let Some(session) = self.session {
+                    body.extend(session::header(session, &packet));
+                }
+                body.extend(packet);
+                return body;
             }
-            if let Some(session) = self.session {
-                body.extend(session::header(session, &packet));
+            Content::Solicitation(asked) => {
+                body.extend(solicitation::packet(*asked, number));
+                return body;
             }
-            body.extend(packet);
-            return body;
-        }
-        if let Some(asked) = self.solicitation {
-            body.extend(solicitation::packet(asked, number));
-            return body;
-        }
-        if let Some(message) = &self.message {
-            body = message.packet();
-        }
-        if let Some(asked) = self.arp {
-            body.extend(arp(asked, self.from));
+            Content::Message(message) => body = message.packet(),
+            Content::Arp(asked) => body.extend(arp(*asked, self.from)),
+            Content::Ours => {}
         }
         body.extend(payload(number));
         // A pattern in which no two neighbours are alike.
@@ -367,17 +364,16 @@ pub(super) fn mapped(address: IpAddr) -> [u8; 16] {
 
 impl fmt::Display for Shot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((operation, sender, target)) = self.arp {
-            write!(f, "ARP {operation} of {sender} for {target}")?;
-        }
-        if let Some((sender, target)) = self.solicitation {
-            write!(f, "a solicitation of {sender} for {target}")?;
-        }
-        match (&self.message, self.datagram) {
-            (Some(message), _) => f.write_str(message.name())?,
-            (None, Some((from, group))) => write!(f, "a datagram of {from} to {group}")?,
-            (None, None) if self.arp.is_some() || self.solicitation.is_some() => {}
-            (None, None) => write!(f, "a frame to {}", self.to)?,
+        match &self.content {
+            Content::Ours => write!(f, "a frame to {}", self.to)?,
+            Content::Datagram((from, group)) => write!(f, "a datagram of {from} to {group}")?,
+            Content::Arp((operation, sender, target)) => {
+                write!(f, "ARP {operation} of {sender} for {target}")?;
+            }
+            Content::Solicitation((sender, target)) => {
+                write!(f, "a solicitation of {sender} for {target}")?;
+            }
+            Content::Message(message) => f.write_str(message.name())?,
         }
         if let Some(from) = self.from {
             write!(f, " as if of {from}")?;
