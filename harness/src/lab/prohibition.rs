@@ -1,7 +1,7 @@
 //! Routing policies that refuse (`ip rule add … prohibit`, ip-rule(8)): what fits one is not looked up
 //! any further. So a case asks by what fields a packet is looked up.
 //!
-//! They come behind the table of a namespace's own addresses.
+//! They come behind the table of a namespace's own addresses, unless a case has that moved.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,6 +10,7 @@ use hairpin_model::{Error, Family};
 
 use super::Lab;
 use crate::attrs::Attrs;
+use crate::netlink::Refused;
 use crate::netlink::plain::{self, ACK, CREATE, EXCL, Question};
 
 /// What a policy is for: all that the fields named here fit.
@@ -56,6 +57,13 @@ const FRA_IP_PROTO: u16 = 22;
 
 /// Before the tables of routes, behind that of own addresses.
 const PRIORITY: u32 = 100;
+/// Where the policy for own addresses is, and where it is behind those that refuse.
+const FIRST: u32 = 0;
+const LATER: u32 = 200;
+
+/// The table of a namespace's own addresses, and the action that looks into a table.
+const LOCAL: u8 = 255;
+const TO_TABLE: u8 = 1;
 
 impl Lab {
     /// Has a namespace refuse to look up what fits, or no longer. Of what is looked up for one link to
@@ -67,24 +75,12 @@ impl Lab {
         selector: &Selector,
         on: bool,
     ) -> Result<(), Error> {
-        let (kind, flags) = if on { (RTM_NEWRULE, CREATE | EXCL) } else { (RTM_DELRULE, 0) };
-        let header = header(family, selector);
-        let asked = Question { kind, flags: flags | ACK, header: &header, attrs: attrs(selector) };
-        let done = plain::ask(&self.node(netns)?.ns, &asked);
+        let done = self.policy(netns, on, &header(family, selector), attrs(selector))?;
         done.map_err(|refused| refused.error(&format!("prohibit {selector}: {on}"), netns))?;
         self.tell(|| format!("{netns} prohibits {selector}: {on}"));
         Ok(())
     }
-}
 
-/// The table of a namespace's own addresses, and the action that looks into a table.
-const LOCAL: u8 = 255;
-const TO_TABLE: u8 = 1;
-
-/// Behind the policies that refuse.
-const LATER: u32 = 200;
-
-impl Lab {
     /// Has a namespace look at its policies that refuse before it knows its own addresses, so that they
     /// are for what comes in, too.
     pub fn policies_before_own_addresses(
@@ -93,16 +89,26 @@ impl Lab {
         family: Family,
     ) -> Result<(), Error> {
         let header = vec![number(family), 0, 0, 0, LOCAL, 0, 0, TO_TABLE, 0, 0, 0, 0];
-        for (kind, flags, priority) in
-            [(RTM_NEWRULE, CREATE | EXCL, LATER), (RTM_DELRULE, 0, 0_u32)]
-        {
+        for (on, priority) in [(true, LATER), (false, FIRST)] {
             let attrs = Attrs::new().bytes(FRA_PRIORITY, &priority.to_ne_bytes());
-            let asked = Question { kind, flags: flags | ACK, header: &header, attrs };
-            let done = plain::ask(&self.node(netns)?.ns, &asked);
+            let done = self.policy(netns, on, &header, attrs)?;
             done.map_err(|refused| refused.error("move the rule for own addresses", netns))?;
         }
         self.tell(|| format!("{netns} looks at policies before its own addresses"));
         Ok(())
+    }
+
+    /// Gives a namespace a policy, or takes it away; the inner result is the kernel's answer.
+    fn policy(
+        &self,
+        netns: &str,
+        on: bool,
+        header: &[u8],
+        attrs: Attrs,
+    ) -> Result<Result<(), Refused>, Error> {
+        let (kind, flags) = if on { (RTM_NEWRULE, CREATE | EXCL) } else { (RTM_DELRULE, 0) };
+        let asked = Question { kind, flags: flags | ACK, header, attrs };
+        Ok(plain::ask(&self.node(netns)?.ns, &asked).map(drop))
     }
 }
 
