@@ -1,5 +1,6 @@
 //! What a link has counted.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use hairpin_model::Error;
@@ -55,6 +56,21 @@ impl std::ops::Sub for Counters {
     }
 }
 
+/// Asks until the answer is so, or for two seconds; gives the last answer.
+async fn asked_until<T>(
+    ask: impl AsyncFn() -> Result<T, Error>,
+    is: impl Fn(&T) -> bool,
+) -> Result<T, Error> {
+    let until = Instant::now() + BEHIND;
+    loop {
+        let answer = ask().await?;
+        if is(&answer) || Instant::now() >= until {
+            return Ok(answer);
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
 impl Lab {
     /// What a link has counted once it has received so many frames since `earlier`, or when it has not for two seconds. A
     /// driver that polls counts what it took at the end of its turn, which the kernel may put off, and tells nobody of it.
@@ -64,14 +80,20 @@ impl Lab {
         earlier: Counters,
         frames: u64,
     ) -> Result<Counters, Error> {
-        let (link, until) = (link.into(), Instant::now() + BEHIND);
-        loop {
-            let since = self.counters(link.clone()).await? - earlier;
-            if since.rx_packets >= frames || Instant::now() >= until {
-                return Ok(since);
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
+        let link = link.into();
+        let since = async || Ok(self.counters(link.clone()).await? - earlier);
+        asked_until(since, |since| since.rx_packets >= frames).await
+    }
+
+    /// What a link's driver itself has counted once that is so, or when it is not for two seconds: it may count at the end
+    /// of its turn, as it does the frames.
+    pub async fn own_counters_once(
+        &self,
+        link: impl Into<LinkName>,
+        is: impl Fn(&BTreeMap<String, u64>) -> bool,
+    ) -> Result<BTreeMap<String, u64>, Error> {
+        let link = link.into();
+        asked_until(async || self.own_counters(link.clone()), is).await
     }
 
     /// What a link has counted since it was made.

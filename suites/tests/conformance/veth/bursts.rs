@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use hairpin_harness::{CaseLab, Counters, Rule, Source, Stop, Strength, Xdp, check};
 use rstest::rstest;
 
-use super::queues::{MARKED, NEEDS, addressed, of_queues};
+use super::queues::{MARKED, NEEDS, addressed};
 
 pub(crate) const RULES: &[Rule] = &[BURST, SENT_BACK];
 
@@ -29,20 +29,22 @@ const BURST: Rule = Rule {
 /// More than a poll takes at a time from one that redirects, or sends back; and as many as it takes.
 const BURSTS: [u64; 5] = [1, 16, 17, 40, 64];
 
-/// What the ends count of a burst from a to whom the program looks out for.
-async fn burst(lab: &mut CaseLab, times: u64) -> Result<BTreeMap<&'static str, Counters>, Stop> {
-    const ENDS: [&str; 3] = ["a:eth0", "b:eth0", "c:eth0"];
+/// a, which sends, and b and c, which get what b's program has them get.
+const ENDS: [&str; 3] = ["a:eth0", "b:eth0", "c:eth0"];
+
+/// What the ends count of a burst from a to whom the program looks out for, once so many have come to
+/// each.
+async fn burst(lab: &mut CaseLab, times: u64, come: [u64; 3]) -> Result<[Counters; 3], Stop> {
     lab.add_neighbour("a:eth0", [192, 0, 2, 2].into(), MARKED).await?;
-    let mut before = Vec::new();
-    for end in ENDS {
-        before.push(lab.counters(end).await?);
+    let mut counted = [Counters::default(); 3];
+    for (end, counted) in ENDS.into_iter().zip(&mut counted) {
+        *counted = lab.counters(end).await?;
     }
     lab.send_burst("a", ([192, 0, 2, 2], 9).into(), usize::try_from(times).unwrap_or(1))?;
-    let mut seen = BTreeMap::new();
-    for (end, before) in ENDS.into_iter().zip(before) {
-        seen.insert(end, lab.counters(end).await? - before);
+    for ((end, counted), come) in ENDS.into_iter().zip(&mut counted).zip(come) {
+        *counted = lab.counters_after(end, *counted, come).await?;
     }
-    Ok(seen)
+    Ok(counted)
 }
 
 #[rstest]
@@ -55,13 +57,8 @@ fn many_at_once(#[case] does: Xdp, #[case] elsewhere: u64) {
         lab.set_xdp("b:eth0", MARKED, &does).await?;
         lab.set_xdp("c:eth0", MARKED, &Xdp::Pass).await?;
         for times in BURSTS {
-            let seen = burst(&mut lab, times).await?;
-            let sums = [
-                seen["a:eth0"].tx_packets,
-                seen["b:eth0"].rx_packets,
-                seen["c:eth0"].rx_packets,
-                seen["b:eth0"].rx_dropped,
-            ];
+            let [a, b, c] = burst(&mut lab, times, [0, times, times * elsewhere]).await?;
+            let sums = [a.tx_packets, b.rx_packets, c.rx_packets, b.rx_dropped];
             let wanted = [times, times, times * elsewhere, 0];
             let claim = format!("sent, come to b and to c, lost: {wanted:?}");
             lab.claim(&claim, sums == wanted, format!("{sums:?}"))?;
@@ -82,6 +79,12 @@ const SENT_BACK: Rule = Rule {
     needs: NEEDS,
 };
 
+/// What b's driver has counted of its own: frames seen, sent back, not sent back, dropped.
+fn own(all: &BTreeMap<String, u64>) -> [u64; 4] {
+    ["xdp_packets", "xdp_tx", "xdp_tx_errors", "drops"]
+        .map(|kind| all.get(&format!("rx_queue_0_{kind}")).copied().unwrap_or_default())
+}
+
 #[rstest]
 #[case::taken(true)]
 #[case::not_taken(false)]
@@ -93,17 +96,19 @@ fn sent_back_is_counted(#[case] taken: bool) {
             lab.set_xdp("a:eth0", MARKED, &Xdp::Drop).await?;
         }
         for times in BURSTS {
-            let kinds = ["xdp_packets", "xdp_tx", "xdp_tx_errors", "drops"];
-            let read = |lab: &CaseLab| -> Result<Vec<u64>, Stop> {
-                kinds.iter().map(|kind| Ok(of_queues(lab, kind)?[0])).collect()
-            };
-            let before = read(&lab)?;
-            let seen = burst(&mut lab, times).await?;
-            let own: Vec<u64> = read(&lab)?.iter().zip(before).map(|(a, b)| a - b).collect();
             let (back, lost) = if taken { (times, 0) } else { (0, times) };
+            let before = own(&lab.own_counters("b:eth0")?);
+            let [a, ..] = burst(&mut lab, times, [back, times, 0]).await?;
+            // An end sends back what it has got once it has counted that.
+            let since = |all: &BTreeMap<String, u64>| {
+                let now = own(all);
+                [0, 1, 2, 3].map(|kind| now[kind] - before[kind])
+            };
+            let done = |[_, back, lost, _]: [u64; 4]| back + lost >= times;
+            let own = since(&lab.own_counters_once("b:eth0", |all| done(since(all))).await?);
             let claim = format!("seen, sent back, not sent back: {times}, {back}, {lost}");
             lab.claim(&claim, own == [times, back, lost, 0], format!("{own:?}"))?;
-            let came = seen["a:eth0"].rx_packets;
+            let came = a.rx_packets;
             lab.claim(&format!("{back} come back"), came == back, came)?;
         }
         Ok(())

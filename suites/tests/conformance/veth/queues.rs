@@ -41,7 +41,7 @@ pub(super) fn addressed(queues: u32) -> Topology {
 }
 
 /// What each receive queue of b has counted of one kind.
-pub(super) fn of_queues(lab: &CaseLab, kind: &str) -> Result<Vec<u64>, Stop> {
+fn of_queues(lab: &CaseLab, kind: &str) -> Result<Vec<u64>, Stop> {
     let own = lab.own_counters("b:eth0")?;
     Ok((0..4)
         .map(|queue| own.get(&format!("rx_queue_{queue}_{kind}")).copied().unwrap_or(0))
