@@ -459,6 +459,14 @@ impl CaseLab {
         Ok(copies)
     }
 
+    /// Sends a frame out of a link, and holds that whoever watches another that it comes to is told
+    /// the address of the first as its sender's.
+    pub fn expect_told_sender(&self, from: &str, shot: &Shot, at: &str) -> Result<(), Stop> {
+        let sender = self.lab.mac(from);
+        let seen = self.lab.told_sender(from, shot, at)?;
+        self.claim(&format!("{at} is told {sender}"), seen == Some(sender), format!("{seen:?}"))
+    }
+
     /// Holds that the kernel refused something with this error.
     pub fn expect_refusal<T>(
         &self,

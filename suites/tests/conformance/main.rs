@@ -14,6 +14,7 @@
 //! | [`measure`] | what each kind of network costs: figures, no cases |
 //! | [`macvlan`] | children, siblings, parents and the switch outside, mode by mode |
 
+mod bonds;
 mod bridge;
 mod counted;
 mod docker;

@@ -45,17 +45,24 @@ async fn spare(lab: &mut CaseLab, family: Family) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Looks whether that address is free.
-fn probe(address: IpAddr) -> (Shot, &'static str, &'static str) {
-    match address {
-        IpAddr::V4(free) => {
-            let shot = Shot::arp(1, Ipv4Addr::UNSPECIFIED, free);
-            (shot, "b broadcast, c broadcast", "c broadcast")
-        }
-        IpAddr::V6(free) => {
-            let shot = Shot::solicitation(Ipv6Addr::UNSPECIFIED, free);
-            (shot, "b multicast, c multicast", "c multicast")
-        }
+/// A question for who has an address.
+fn question(asker: (Ipv4Addr, Ipv6Addr), of: IpAddr) -> Shot {
+    match of {
+        IpAddr::V4(of) => Shot::arp(1, asker.0, of),
+        IpAddr::V6(of) => Shot::solicitation(asker.1, of),
+    }
+}
+
+/// Who looks whether an address is free, and a.
+const NOBODY: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED);
+const A: (Ipv4Addr, Ipv6Addr) =
+    (Ipv4Addr::new(192, 0, 2, 1), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+
+/// Who hears a's question where it leaves by all ports, and who where b's is spared.
+const fn hearers(of: IpAddr) -> (&'static str, &'static str) {
+    match of {
+        IpAddr::V4(_) => ("b broadcast, c broadcast", "c broadcast"),
+        IpAddr::V6(_) => ("b multicast, c multicast", "c multicast"),
     }
 }
 
@@ -65,8 +72,9 @@ fn probe(address: IpAddr) -> (Shot, &'static str, &'static str) {
 fn for_one_that_is_unknown_leave_by_all_ports(#[case] family: Family, #[case] free: &str) {
     check(&UNKNOWN, async |case| {
         let mut lab = case.lab(&lan()).await?;
-        let (unknown, all, _) = probe(free.parse().expect("an address of the table"));
-        let (taken, _, spared) = probe(known(family));
+        let unknown = question(NOBODY, free.parse().expect("an address of the table"));
+        let taken = question(NOBODY, known(family));
+        let (all, spared) = hearers(known(family));
         lab.expect_shot("a", &taken, all).await?;
         spare(&mut lab, family).await?;
         lab.expect_shot("a", &taken, spared).await?;
@@ -156,13 +164,8 @@ fn for_the_bridges_own_address_are_kept(#[case] own: &str) {
         let length = if own.contains(':') { 64 } else { 24 };
         let lan = lan().address("sw:br", &format!("{own}/{length}"));
         let mut lab = case.lab(&lan).await?;
-        let (_, all, spared) = probe(own.parse().expect("an address of the table"));
-        let asked = match own.parse().expect("an address of the table") {
-            IpAddr::V4(own) => Shot::arp(1, Ipv4Addr::new(192, 0, 2, 1), own),
-            IpAddr::V6(own) => {
-                Shot::solicitation(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), own)
-            }
-        };
+        let own = own.parse().expect("an address of the table");
+        let (asked, (all, spared)) = (question(A, own), hearers(own));
         lab.expect_shot("a", &asked, all).await?;
         lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 1).await?;
         lab.expect_shot("a", &asked, spared).await?;

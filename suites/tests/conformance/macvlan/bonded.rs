@@ -6,11 +6,9 @@
 //!                      \ b2 --- f:f0     one of the two is in use
 //! ```
 
-use hairpin_harness::options::{bond, link};
-use hairpin_harness::topology::LinkName;
-use hairpin_harness::{
-    CaseLab, Mode, Need, Offload, Rule, Source, Stop, Strength, Tiding, Topology, check,
-};
+use hairpin_harness::{Mode, Need, Offload, Rule, Source, Strength, Topology, check};
+
+use crate::bonds::{self, PORTS, expect_larger_segments, expect_told, join};
 
 pub(crate) const RULES: &[Rule] = &[TOLD, SEGMENTS, TAGGED, JOINS];
 
@@ -18,25 +16,7 @@ pub(crate) const RULES: &[Rule] = &[TOLD, SEGMENTS, TAGGED, JOINS];
 const NEEDS_BOND: &[Need] = &[Need::Driver("veth"), Need::Driver("bond"), Need::Driver("macvlan")];
 
 fn bonded() -> Topology {
-    let lan = Topology::new("bonded").host("c1").netns("p").host("e").host("f").bond("p:bond0");
-    let lan = lan.cable("p:b1", "e:e0").cable("p:b2", "f:f0").down("p:b1").down("p:b2");
-    lan.macvlan("c1:c0", "p:bond0", Mode::Bridge)
-}
-
-pub(crate) fn index(lab: &CaseLab, link: &str) -> u64 {
-    lab.topology().ifindex(&LinkName::from(link)).into()
-}
-
-/// The state of RFC 2863 of a link that runs.
-const UP: u64 = 6;
-
-/// Puts a link into the bond. While the kernel has yet to see that such a link runs, a bond that begins
-/// to use it tells nobody.
-pub(crate) async fn join(lab: &mut CaseLab, port: &str) -> Result<(), Stop> {
-    let bond = index(lab, "p:bond0");
-    lab.set_option(port, link::CONTROLLER, bond).await?;
-    lab.set_up(port, true).await?;
-    lab.expect_to_become(port, link::OPERSTATE, UP).await
+    bonds::bonded().host("c1").macvlan("c1:c0", "p:bond0", Mode::Bridge)
 }
 
 const TOLD: Rule = Rule {
@@ -56,19 +36,7 @@ const TOLD: Rule = Rule {
 fn is_told_when_another_link_is_in_use() {
     check(&TOLD, async |case| {
         let mut lab = case.lab(&bonded()).await?;
-        for port in ["p:b1", "p:b2"] {
-            join(&mut lab, port).await?;
-        }
-        lab.expect_to_become("c1:c0", link::CARRIER, 1).await?;
-        lab.expect_option("p:bond0", bond::ACTIVE, index(&lab, "p:b1")).await?;
-        for port in ["p:b2", "p:b1"] {
-            let notices = lab.notices("c1")?;
-            let other = index(&lab, port);
-            lab.set_option("p:bond0", bond::ACTIVE, other).await?;
-            let all = [Tiding::Failover, Tiding::Neighbours, Tiding::Memberships];
-            lab.expect_tidings(&notices, "c1:c0", &all).await?;
-        }
-        Ok(())
+        expect_told(&mut lab, "c1:c0").await
     });
 }
 
@@ -93,11 +61,8 @@ const SEGMENTS: Rule = Rule {
 fn segments_grow_with_the_bonds() {
     check(&SEGMENTS, async |case| {
         let mut lab = case.lab(&bonded()).await?;
-        let before = lab.option("p:bond0", link::TSO_MAX_SIZE).await?;
-        join(&mut lab, "p:b1").await?;
-        let most = lab.option("p:bond0", link::TSO_MAX_SIZE).await?;
-        lab.claim("a cable takes more than none", most > before, format!("{before:?} {most:?}"))?;
-        lab.expect_to_become("c1:c0", link::TSO_MAX_SIZE, most.unwrap_or_default()).await
+        expect_larger_segments(&mut lab, "c1:c0").await?;
+        Ok(())
     });
 }
 
@@ -122,7 +87,7 @@ const TAGGED: Rule = Rule {
 fn vlans_of_a_child_are_asked_of_the_bond() {
     check(&TAGGED, async |case| {
         let mut lab = case.lab(&bonded()).await?;
-        for port in ["p:b1", "p:b2"] {
+        for port in PORTS {
             for _ in 0..2 {
                 let made = lab.grow(|lan| lan.vlan("c1:v5", "c1:c0", 5)).await;
                 lab.expect_done("a VLAN", made)?;

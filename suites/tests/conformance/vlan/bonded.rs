@@ -6,18 +6,15 @@
 //!                     \ b2 --- f:f0     one of the two is in use
 //! ```
 
-use hairpin_harness::options::link::CARRIER as IT_HAS;
-use hairpin_harness::options::{bond, link};
-use hairpin_harness::{Need, Rule, Source, Strength, Tiding, Topology, check};
+use hairpin_harness::options::link;
+use hairpin_harness::{Need, Rule, Source, Strength, Topology, check};
 
-use crate::macvlan::bonded::{index, join};
+use crate::bonds::{self, expect_larger_segments, expect_told};
 
 pub(crate) const RULES: &[Rule] = &[TOLD, SEGMENTS];
 
 fn bonded() -> Topology {
-    let lan = Topology::new("bonded").netns("p").host("e").host("f").bond("p:bond0");
-    let lan = lan.cable("p:b1", "e:e0").cable("p:b2", "f:f0").down("p:b1").down("p:b2");
-    lan.vlan("p:v5", "p:bond0", 5)
+    bonds::bonded().vlan("p:v5", "p:bond0", 5)
 }
 
 const TOLD: Rule = Rule {
@@ -37,19 +34,7 @@ const TOLD: Rule = Rule {
 fn is_told_when_another_link_is_in_use() {
     check(&TOLD, async |case| {
         let mut lab = case.lab(&bonded()).await?;
-        for port in ["p:b1", "p:b2"] {
-            join(&mut lab, port).await?;
-        }
-        lab.expect_to_become("p:v5", IT_HAS, 1).await?;
-        lab.expect_option("p:bond0", bond::ACTIVE, index(&lab, "p:b1")).await?;
-        for port in ["p:b2", "p:b1"] {
-            let notices = lab.notices("p")?;
-            let other = index(&lab, port);
-            lab.set_option("p:bond0", bond::ACTIVE, other).await?;
-            let all = [Tiding::Failover, Tiding::Neighbours, Tiding::Memberships];
-            lab.expect_tidings(&notices, "p:v5", &all).await?;
-        }
-        Ok(())
+        expect_told(&mut lab, "p:v5").await
     });
 }
 
@@ -71,11 +56,8 @@ fn segments_grow_with_the_bonds() {
         let mut lab = case.lab(&bonded()).await?;
         let before = lab.option("p:bond0", link::TSO_MAX_SIZE).await?;
         lab.expect_to_become("p:v5", link::TSO_MAX_SIZE, before.unwrap_or_default()).await?;
-        join(&mut lab, "p:b1").await?;
-        let most = lab.option("p:bond0", link::TSO_MAX_SIZE).await?;
-        lab.claim("a cable takes more than none", most > before, format!("{before:?} {most:?}"))?;
-        lab.expect_to_become("p:v5", link::TSO_MAX_SIZE, most.unwrap_or_default()).await?;
+        let most = expect_larger_segments(&mut lab, "p:v5").await?;
         lab.grow(|lan| lan.vlan("p:v6", "p:bond0", 6)).await?;
-        lab.expect_option("p:v6", link::TSO_MAX_SIZE, most.unwrap_or_default()).await
+        lab.expect_option("p:v6", link::TSO_MAX_SIZE, most).await
     });
 }
