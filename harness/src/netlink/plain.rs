@@ -4,6 +4,7 @@
 //! Knows the wire, and no driver. The kernel answers within the caller's `send`, so reading never
 //! waits, and an answer that is not there is an error and no reason to hang.
 
+use std::fmt;
 use std::io;
 
 use hairpin_model::Error;
@@ -117,19 +118,30 @@ pub(crate) enum EventKind {
     Vlan = 33,
 }
 
+/// A socket that hears what the kernel tells of unasked in a namespace, from now on.
+fn listen(ns: &Ns, kinds: &[EventKind]) -> Result<TokioSocket, Error> {
+    let open = || -> io::Result<TokioSocket> {
+        let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
+        socket.socket_mut().bind_auto()?;
+        kinds.iter().try_for_each(|kind| socket.socket_mut().add_membership(*kind as u32))?;
+        Ok(socket)
+    };
+    ns.enter(open).map_err(|error| deaf(&error))
+}
+
 /// The kernel's events of one namespace, kept to be read.
-#[derive(Debug)]
-pub(crate) struct Kept(Socket);
+pub(crate) struct Kept(TokioSocket);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
 
 impl Kept {
     /// Keeps what is told from now on.
     pub(crate) fn subscribe(ns: &Ns, kinds: &[EventKind]) -> Result<Self, Error> {
-        let listen = || -> io::Result<Socket> {
-            let socket = open()?;
-            kinds.iter().try_for_each(|kind| socket.add_membership(*kind as u32))?;
-            Ok(socket)
-        };
-        ns.enter(listen).map(Self).map_err(|error| deaf(&error))
+        listen(ns, kinds).map(Self)
     }
 
     /// What has been told so far and was not read yet, oldest first. That messages were lost is an
@@ -137,17 +149,19 @@ impl Kept {
     pub(crate) fn take(&self) -> Result<Vec<Answer>, Error> {
         let mut told = Vec::new();
         loop {
-            let datagram = match self.0.recv_from_full() {
-                Ok((datagram, _)) => datagram,
+            match self.0.socket_ref().recv_from_full() {
+                Ok((datagram, _)) => told.extend(messages(&datagram)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(told),
                 Err(error) => return Err(deaf(&error)),
-            };
-            let mut rest = datagram.as_slice();
-            while let Some((kind, body, after)) = split(rest) {
-                rest = after;
-                told.push((kind, body.to_vec()));
             }
         }
+    }
+
+    /// Waits for what is told next. Another socket's news would not do: the kernel gives each its copy in
+    /// turn, and may let us run in between.
+    pub(crate) async fn next(&self) -> Result<Vec<Answer>, Error> {
+        let (datagram, _) = self.0.recv_from_full().await.map_err(|error| deaf(&error))?;
+        Ok(messages(&datagram).collect())
     }
 }
 
@@ -165,15 +179,7 @@ pub(crate) struct Events(TokioSocket);
 impl Events {
     /// Listens from now on.
     pub(crate) fn subscribe(ns: &Ns, kinds: &[EventKind]) -> Result<Self, Error> {
-        let listen = || -> io::Result<TokioSocket> {
-            let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
-            socket.socket_mut().bind_auto()?;
-            for kind in kinds {
-                socket.socket_mut().add_membership(*kind as u32)?;
-            }
-            Ok(socket)
-        };
-        ns.enter(listen).map(Self).map_err(|error| deaf(&error))
+        listen(ns, kinds).map(Self)
     }
 
     /// Waits for the next event. That the queue overran is news, too.
@@ -183,6 +189,15 @@ impl Events {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// The messages of a datagram.
+fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Answer> {
+    std::iter::from_fn(move || {
+        let (kind, body, after) = split(datagram)?;
+        datagram = after;
+        Some((kind, body.to_vec()))
+    })
 }
 
 /// A message's type and body, and what follows it.

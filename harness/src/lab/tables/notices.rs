@@ -73,22 +73,28 @@ impl Lab {
     ) -> Result<(), Error> {
         let index = self.index(&link.into())?;
         let mut missing = tidings.to_vec();
-        let all = async || {
-            for (_, body) in notices.kept.take()? {
-                let why =
-                    (u32_at(&body, 4) == index).then(|| find(body.get(LINK_HEADER..)?, IFLA_EVENT));
-                let why = why.flatten().map_or(0, |value| u32_at(value, 0));
-                missing.retain(|tiding| *tiding as u32 != why);
+        let all = async {
+            let mut told = notices.kept.take()?;
+            loop {
+                for (_, body) in told {
+                    let why = (u32_at(&body, 4) == index)
+                        .then(|| find(body.get(LINK_HEADER..)?, IFLA_EVENT));
+                    let why = why.flatten().map_or(0, |value| u32_at(value, 0));
+                    missing.retain(|tiding| *tiding as u32 != why);
+                }
+                if missing.is_empty() {
+                    return Ok(());
+                }
+                told = notices.kept.next().await?;
             }
-            Ok(missing.is_empty())
         };
-        let came = self.comes_to_hold(&notices.netns, &[EventKind::Link], BECOME, all).await?;
-        came.then_some(()).ok_or_else(|| {
-            Error::new(
-                format!("the kernel did not tell all of {tidings:?} within {} s", BECOME.as_secs()),
+        let came = tokio::time::timeout(BECOME, all).await;
+        came.unwrap_or_else(|_| {
+            Err(Error::new(
+                format!("the kernel did not tell {missing:?} within {} s", BECOME.as_secs()),
                 format!("namespace `{}`", notices.netns),
                 "does the driver pass on what the link below is told?",
-            )
+            ))
         })
     }
 
