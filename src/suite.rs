@@ -5,6 +5,7 @@
 
 pub(crate) mod cargo;
 pub(crate) mod locate;
+pub(crate) mod needs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,11 @@
 //! Whether the running kernel has what a rule needs.
 //!
 //! Asked of the kernel itself, in the sandbox's own empty namespace: a driver that answers anything
-//! but "not supported" is there.
+//! but "not supported" is there. Asked once: by the process, or by the runner for all of its processes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use hairpin_model::topology::{Bridge, Macvlan, Mode};
 use hairpin_model::{Error, Need};
@@ -19,28 +21,40 @@ pub(crate) fn cheap(needs: &[Need]) -> Vec<Need> {
     needs.iter().copied().filter(|need| *need != Need::Nftables).collect()
 }
 
-/// Asks for each need; gives those that are missing, with the kernel's words.
+/// Gives those of the needs that are missing, with the kernel's words.
 pub(crate) async fn missing(needs: &[Need]) -> Result<Vec<(Need, String)>, Error> {
     crate::sandbox::status()?;
-    if needs.is_empty() {
-        return Ok(Vec::new());
-    }
     // A test program asks from several threads in one namespace, with the same names: a link that
     // another thread has just made there would pass for the driver's answer.
-    let _one_at_a_time = ASKING.lock().await;
-    let here = Ns::current()?;
-    let netlink = Netlink::connect(&here)?;
+    let mut answers = ANSWERS.lock().await;
     let mut missing = Vec::new();
-    for need in needs {
-        if let Err(words) = probe(&netlink, &here, *need).await? {
-            missing.push((*need, words));
-        }
+    for need in needs.iter().copied().filter(|need| !is_told(*need)) {
+        let answer = match answers.get(&need) {
+            Some(answer) => answer.clone(),
+            None => answers.entry(need).or_insert(ask(need).await?).clone(),
+        };
+        missing.extend(answer.err().map(|words| (need, words)));
     }
     Ok(missing)
 }
 
-/// Held by the thread that asks.
-static ASKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// What the kernel has answered so far. A kernel does not change under a process, and some questions cost
+/// it a bridge, whose end is a grace period in which nobody else can change a link.
+static ANSWERS: tokio::sync::Mutex<BTreeMap<Need, Result<(), String>>> =
+    tokio::sync::Mutex::const_new(BTreeMap::new());
+
+/// Whether the runner has asked already, and the kernel has it.
+fn is_told(need: Need) -> bool {
+    static TOLD: OnceLock<String> = OnceLock::new();
+    let told = TOLD.get_or_init(|| std::env::var(Need::MET).unwrap_or_default());
+    told.split(';').any(|met| met == need.to_string())
+}
+
+async fn ask(need: Need) -> Result<Result<(), String>, Error> {
+    let here = Ns::current()?;
+    let netlink = Netlink::connect(&here)?;
+    probe(&netlink, &here, need).await
+}
 
 /// The name and index of the link that is made to see whether it can be.
 const PROBE: (&str, u32) = ("probe", 7000);

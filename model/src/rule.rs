@@ -65,6 +65,9 @@ pub enum Need {
 }
 
 impl Need {
+    /// The variable in which a runner names, joined by `;`, the needs that it knows to be met, so that its
+    /// processes do not ask again.
+    pub const MET: &str = "HAIRPIN_NEEDS_MET";
     /// The words of [`Need::VirtualTime`], by which a runner knows the cases for such a guest.
     pub const VIRTUAL_TIME: &str = "virtual time";
     /// What such a guest's kernel is told, so that the cases know where they are.

@@ -22,6 +22,7 @@ use crate::select::{Unmatched, select};
 use crate::show;
 use crate::stream::Stream;
 use crate::suite::locate::SuiteArgs;
+use crate::suite::needs::Needs;
 use crate::suite::{Case, NEEDS, Suite};
 use report::Report;
 
@@ -122,8 +123,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
     let stop = Stop::on_signals()?;
     let (suite, ready) = std::thread::scope(|scope| {
         let ready = scope.spawn(|| match &args.kernel {
-            Some(kernel) => Guest::prepare(args, kernel, &program).map(Some),
-            None => preflight(&program, args.deadline, &stop).map(|()| None),
+            Some(kernel) => {
+                Guest::prepare(args, kernel, &program).map(|guest| (Needs::default(), Some(guest)))
+            }
+            None => preflight(&program, args.deadline, &stop).map(|needs| (needs, None)),
         });
         let suite = Suite::load(&program, args.deadline, &stop);
         (suite, ready.join().expect("the preparation does not panic"))
@@ -137,14 +140,14 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
         Ok(cases) => cases,
         Err(unmatched) => return Ok(unknown(&unmatched)),
     };
-    let mut guest = ready?;
+    let (needs, mut guest) = ready?;
     if let Some(guest) = guest.as_mut().filter(|_| !args.pristine) {
         guest.rehearse(&suite, &cases, args.repeat.get());
     }
     let options = args.options();
     let mut report = Report::new(args, &suite, &cases, (stream, captures), guest.as_ref())?;
     let ward = guest.as_ref().map(Guest::ward);
-    let place = ward.as_ref().map_or(Place::Here, Place::Guests);
+    let place = ward.as_ref().map_or(Place::Here(&needs), Place::Guests);
     schedule::run(&suite, &cases, &options, place, &stop, |news| report.hear(news, &stop));
     report.end(&stop)
 }
@@ -216,12 +219,12 @@ impl Args {
 }
 
 /// Asks the program whether labs can be built here at all, so that one error stands for what every
-/// case would say. A program without that test is believed to manage.
-fn preflight(program: &std::path::Path, deadline: Duration, stop: &Stop) -> Result<(), Error> {
+/// case would say, and what the kernel has. A program without that test is believed to manage.
+fn preflight(program: &Path, deadline: Duration, stop: &Stop) -> Result<Needs, Error> {
     let args = ["--exact", NEEDS, "--nocapture"].map(str::to_owned).to_vec();
     let ended = process::run(&Job::new(program, args, deadline), stop, &mut |_, _| {})?;
     if matches!(ended.end, End::Exited(0) | End::Stopped) {
-        return Ok(());
+        return Ok(Needs::told(&ended.records));
     }
     // What the machine forbids is told in our words, with the remedy; anything else in theirs.
     Facts::gather()?.judge()?;

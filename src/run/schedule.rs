@@ -18,13 +18,14 @@ use crate::run::judge::judge;
 use crate::run::process::{self, End, Job};
 use crate::run::slots::{Slot, Slots};
 use crate::run::stop::Stop;
+use crate::suite::needs::Needs;
 use crate::suite::{Case, Suite};
 
 /// Where cases are run.
 #[derive(Clone, Copy)]
 pub(crate) enum Place<'g> {
-    /// On this kernel, each a process.
-    Here,
+    /// On this kernel, of which that is known, each a process.
+    Here(&'g Needs),
     /// On another, each in a guest of its own.
     Guests(&'g Ward<'g>),
 }
@@ -113,7 +114,7 @@ pub(crate) fn run(
                 }
                 let news = news.clone();
                 scope.spawn(move || match shared.place {
-                    Place::Here => one(shared, index, case, slots, &news),
+                    Place::Here(needs) => one(shared, needs, (index, case), slots, &news),
                     Place::Guests(ward) => in_guest(shared, ward, (index, case), slots, &news),
                 });
             }
@@ -145,16 +146,28 @@ impl Shared<'_> {
     }
 }
 
-/// Runs one case to the end of its process.
-fn one(shared: &Shared<'_>, index: usize, case: &Case, slots: (Slot, Slot), news: &Sender<News>) {
+/// Runs one case to the end of its process; one whose needs are known to be missing has none.
+fn one(
+    shared: &Shared<'_>,
+    needs: &Needs,
+    (index, case): (usize, &Case),
+    slots: (Slot, Slot),
+    news: &Sender<News>,
+) {
     // The receiver lives as long as this scope, so nothing sent is lost.
     let tell = |item| news.send(item).expect("the receiver outlives the threads");
     let (alive, running) = slots;
     let mut running = Some(running);
     let began = shared.began.elapsed();
     tell(News::Started(index));
+    let lacking = needs.lacking(&shared.suite.rule_of(case).needs);
+    if !lacking.is_empty() {
+        tell(News::Finished(index, Some(skipped(index, &lacking, began))));
+        return;
+    }
     let args = ["--exact", &case.test, "--nocapture"].map(str::to_owned).to_vec();
     let mut job = Job::new(&shared.suite.program, args, shared.options.deadline);
+    job.met = needs.met();
     job.keep = shared.options.keep;
     let mut shown = false;
     let ended = process::run(&job, shared.stop, &mut |records, kept| {
@@ -219,6 +232,20 @@ fn in_guest(
     };
     drop(slots);
     tell(item);
+}
+
+/// The result of a case that the kernel has too little for.
+fn skipped(index: usize, lacking: &[&str], began: Duration) -> Result {
+    Result {
+        index,
+        outcome: Outcome::Skip,
+        reason: Some(lacking.join(", ")),
+        records: Vec::new(),
+        output: String::new(),
+        frames: None,
+        began,
+        took: Duration::ZERO,
+    }
 }
 
 fn has_result(records: &[Record]) -> bool {
