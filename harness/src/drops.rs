@@ -6,15 +6,20 @@
 //! of this than there is room for.
 
 mod btf;
+mod fields;
+mod places;
+mod ring;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use btf::Btf;
+use fields::Fields;
+use places::Places;
+use ring::Ring;
 
 /// Where a guest has what traces its kernel.
 const TRACING: &str = "/sys/kernel/tracing";
@@ -53,10 +58,23 @@ pub(crate) struct Drop {
 }
 
 struct Reader {
-    pipe: File,
+    ring: Ring,
+    places: Places,
+    fields: Fields,
     reasons: BTreeMap<u32, String>,
-    unread: String,
-    kept: VecDeque<Drop>,
+    kept: Vec<Given>,
+}
+
+/// A frame that was given up, as the kernel wrote it down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Given {
+    at: Duration,
+    netns: u32,
+    link: u32,
+    /// Where in the kernel.
+    place: u64,
+    reason: Option<u32>,
+    frame: Vec<u8>,
 }
 
 static READER: OnceLock<Mutex<Reader>> = OnceLock::new();
@@ -82,33 +100,36 @@ pub(crate) fn take(namespaces: &[u32]) -> Vec<Drop> {
     let Some(reader) = READER.get() else { return Vec::new() };
     let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
     reader.read();
-    let (ours, others) =
-        reader.kept.drain(..).partition(|drop: &Drop| namespaces.contains(&drop.netns));
+    let is_ours = |given: &Given| namespaces.contains(&given.netns);
+    let (ours, others): (Vec<Given>, _) = reader.kept.drain(..).partition(is_ours);
     reader.kept = others;
-    Vec::from(ours)
+    ours.into_iter().map(|given| reader.told(given)).collect()
 }
 
 fn open() -> io::Result<Reader> {
     let own = format!("{TRACING}/instances/{GROUP}");
+    let places = format!("{TRACING}/instances/{GROUP}-places");
     // A program that ran in this guest before has done it.
     if !fs::exists(&own)? {
-        let probe = probe(&Btf::of_this_kernel()?)
+        let probes = probes(&Btf::of_this_kernel()?)
             .ok_or_else(|| io::Error::other("the kernel does not describe what drops frames"))?;
-        fs::write(format!("{TRACING}/kprobe_events"), probe)?;
-        fs::create_dir(&own)?;
-        fs::write(format!("{own}/trace_clock"), "mono")?;
-        fs::write(format!("{own}/events/{GROUP}/drop/enable"), "1")?;
+        fs::write(format!("{TRACING}/kprobe_events"), probes)?;
+        for (instance, event) in [(&places, "place"), (&own, "drop")] {
+            fs::create_dir(instance)?;
+            fs::write(format!("{instance}/trace_clock"), "mono")?;
+            fs::write(format!("{instance}/events/{GROUP}/{event}/enable"), "1")?;
+        }
     }
+    let format = fs::read_to_string(format!("{own}/events/{GROUP}/drop/format"))?;
+    let fields =
+        Fields::of(&format).ok_or_else(|| io::Error::other("what it tells is not known"))?;
     let reasons = reasons(&fs::read_to_string(format!("{TRACING}/events/skb/kfree_skb/format"))?);
-    let pipe = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(format!("{own}/trace_pipe"))?;
-    Ok(Reader { pipe, reasons, unread: String::new(), kept: VecDeque::new() })
+    let (ring, places) = (Ring::open(&own)?, Places::open(&places)?);
+    Ok(Reader { ring, places, fields, reasons, kept: Vec::new() })
 }
 
-/// The probe's definition.
-fn probe(btf: &Btf) -> Option<String> {
+/// The probes' definitions: of what is told of each frame, and of the names of the places.
+fn probes(btf: &Btf) -> Option<String> {
     let parameter = |function: &&str| btf.parameter(function, "skb");
     let function = FUNCTIONS.into_iter().find(|function| parameter(function).is_some())?;
     let skb = REGISTERS.get(parameter(&function)?)?;
@@ -121,10 +142,11 @@ fn probe(btf: &Btf) -> Option<String> {
     let inode = btf.offset("net", "ns")? + btf.offset("ns_common", "inum")?;
     let why = reason.map_or_else(String::new, |register| format!(" reason=%{register}:u32"));
     Some(format!(
-        "p:{GROUP}/drop {function} netns=+{inode}(+{net}(+{dev}(%{skb}))):u32 \
+        "p:{GROUP}/place {function} {}\np:{GROUP}/drop {function} netns=+{inode}(+{net}(+{dev}(%{skb}))):u32 \
          link=+{index}(+{dev}(%{skb})):u32 mac=+{mac}(%{skb}):u16 network=+{network}(%{skb}):u16 \
          protocol=+{protocol}(%{skb}):u16 head=+{head}(%{skb}):x64 data=+{data}(%{skb}):x64{why} \
-         bytes=-{BEFORE}(+{data}(%{skb})):x64[{}] function=$stack0:symbol",
+         bytes=-{BEFORE}(+{data}(%{skb})):x64[{}] place=$stack0:x64",
+        places::ARGUMENTS,
         (BEFORE + BEHIND) / 8
     ))
 }
@@ -143,54 +165,34 @@ fn reasons(format: &str) -> BTreeMap<u32, String> {
 impl Reader {
     /// Takes what the kernel has told.
     fn read(&mut self) {
-        let mut buffer = [0; 1 << 14];
-        // It tells whole lines, and nothing more to come as an error.
-        while let Ok(many @ 1..) = self.pipe.read(&mut buffer) {
-            self.unread.push_str(&String::from_utf8_lossy(&buffer[..many]));
+        let Self { ring, fields, kept, .. } = self;
+        ring.take(|at, entry| kept.extend(fields.given(at, entry)));
+        kept.retain(|given| given.reason.is_none_or(|reason| !is_consumed(reason, &self.reasons)));
+        // Each processor has told its own.
+        kept.sort_by_key(|given| given.at);
+        let many = kept.len().saturating_sub(KEPT);
+        kept.drain(..many);
+    }
+
+    /// The same in the kernel's words.
+    fn told(&mut self, given: Given) -> Drop {
+        let name =
+            |reason| self.reasons.get(&reason).cloned().unwrap_or_else(|| reason.to_string());
+        Drop {
+            at: given.at,
+            netns: given.netns,
+            link: given.link,
+            function: self.places.name(given.place),
+            reason: given.reason.map(name),
+            frame: given.frame,
         }
-        let whole = self.unread.rfind('\n').map_or(0, |end| end + 1);
-        let rest = self.unread.split_off(whole);
-        let lines = std::mem::replace(&mut self.unread, rest);
-        self.kept.extend(lines.lines().filter_map(|line| parse(line, &self.reasons)));
-        let many = self.kept.len().saturating_sub(KEPT);
-        self.kept.drain(..many);
     }
 }
 
-/// A line of the pipe, if it tells of a frame that was given up.
-fn parse(line: &str, reasons: &BTreeMap<u32, String>) -> Option<Drop> {
-    let (head, fields) = line.split_once(": drop: ")?;
-    let at = head.split_whitespace().last()?.parse().ok().map(Duration::from_secs_f64)?;
-    let fields: BTreeMap<&str, &str> =
-        fields.split_whitespace().filter_map(|field| field.split_once('=')).collect();
-    let short = |name| fields.get(name)?.parse::<u32>().ok();
-    let long = |name| usize::from_str_radix(fields.get(name)?.strip_prefix("0x")?, 16).ok();
-    let reason = short("reason");
-    let reason = reason.map(|n| reasons.get(&n).cloned().unwrap_or_else(|| n.to_string()));
-    if reason.as_deref() == Some("CONSUMED") {
-        return None;
-    }
-    let numbers = fields.get("bytes")?.trim_matches(['{', '}']).split(',');
-    let number = |number: &str| u64::from_str_radix(number.trim_start_matches("0x"), 16).ok();
-    let bytes: Vec<u8> = numbers.filter_map(number).flat_map(u64::to_ne_bytes).collect();
-    // Headers are counted from where the frame's memory begins.
-    let data = long("data")?.checked_sub(long("head")?)?;
-    let from = |header: u32| {
-        let header = usize::try_from(header).ok()?;
-        bytes.get((header + BEFORE).checked_sub(data)?..)
-    };
-    /// A header that is not there yet.
-    const UNSET: u32 = 0xffff;
-    let frame = match short("mac")? {
-        // What a host sends itself has no Ethernet header before it is at a link.
-        UNSET => {
-            let protocol = u16::try_from(short("protocol")?).ok()?.to_ne_bytes();
-            [&[0; 12][..], &protocol, from(short("network")?)?].concat()
-        }
-        mac => from(mac)?.to_vec(),
-    };
-    let function = fields.get("function")?.split('+').next()?.to_owned();
-    Some(Drop { at, netns: short("netns")?, link: short("link")?, function, reason, frame })
+/// Whether the frame had come to its end as it should. Its number is the first one, by name or, where kernels
+/// have no name for it, without.
+fn is_consumed(reason: u32, reasons: &BTreeMap<u32, String>) -> bool {
+    reasons.get(&reason).map_or(reason == 1, |name| name == "CONSUMED")
 }
 
 #[cfg(test)]
@@ -200,44 +202,18 @@ mod tests {
     const FORMAT: &str = "print fmt: \"skbaddr=%p protocol=%u location=%p reason: %s\", REC->skbaddr, \
                           __print_symbolic(REC->reason, { 1, \"CONSUMED\" }, { 2, \"NOT_SPECIFIED\" })";
 
-    /// A line as kernels write it, of a frame whose memory has 80 bytes before what is read next.
-    fn line(mac: u32, more: &str) -> String {
-        let numbers: Vec<String> = (0..24_u64).map(|n| format!("{:#x}", n * 0x0101)).collect();
-        format!(
-            "  suite-71  [001] ..s1.  2.000718: drop: (kfree_skb_reason+0x0/0x1c) netns=4026531999 link=10 \
-             mac={mac} network=80 protocol=8 head=0xffff888004000000 data=0xffff888004000050{more} \
-             bytes={{{}}} function=br_forward+0x1d/0x40 [bridge]",
-            numbers.join(",")
-        )
+    #[test]
+    fn reasons_have_the_kernels_names() {
+        let reasons = reasons(FORMAT);
+        assert_eq!(reasons[&2], "NOT_SPECIFIED");
+        assert!(is_consumed(1, &reasons) && !is_consumed(2, &reasons));
     }
 
     #[test]
-    fn a_line_tells_a_frame_and_its_end() {
-        let drop = parse(&line(66, " reason=2"), &reasons(FORMAT)).unwrap();
-        assert_eq!(drop.at, Duration::from_micros(2_000_718));
-        assert_eq!((drop.netns, drop.link), (4_026_531_999, 10));
-        assert_eq!(
-            (drop.function.as_str(), drop.reason.as_deref()),
-            ("br_forward", Some("NOT_SPECIFIED"))
-        );
-        // 64 bytes before what is read next, less the 14 of the header that was read.
-        assert_eq!(drop.frame.len(), BEHIND + 14);
-        assert_eq!(drop.frame[..4], [0, 0, 0, 0]);
-        assert_eq!(drop.frame[14..16], [8, 8]);
-        assert_eq!(parse(&line(66, ""), &BTreeMap::new()).unwrap().reason, None);
-        assert_eq!(parse(&line(66, " reason=99"), &reasons(FORMAT)).unwrap().reason.unwrap(), "99");
-    }
-
-    #[test]
-    fn a_packet_without_a_header_is_given_one() {
-        let drop = parse(&line(0xffff, ""), &BTreeMap::new()).unwrap();
-        assert_eq!(drop.frame[12..16], [8, 0, 8, 8]);
-    }
-
-    #[test]
-    fn what_is_no_drop_is_passed_over() {
-        assert_eq!(parse(&line(66, " reason=1"), &reasons(FORMAT)), None);
-        assert_eq!(parse("CPU:0 [LOST 12 EVENTS]", &BTreeMap::new()), None);
-        assert_eq!(parse("", &BTreeMap::new()), None);
+    fn the_first_reason_without_a_name_is_no_drop() {
+        let nameless = reasons(&FORMAT.replace("{ 1, \"CONSUMED\" }, ", ""));
+        assert!(is_consumed(1, &nameless) && !is_consumed(99, &nameless));
+        let older = reasons(&FORMAT.replace("CONSUMED", "NOT_SPECIFIED"));
+        assert!(!is_consumed(1, &older));
     }
 }
