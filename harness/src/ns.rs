@@ -6,10 +6,13 @@
 use std::fs::File;
 use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use hairpin_model::Error;
 use nix::sched::{CloneFlags, setns, unshare};
+
+use crate::sysctl;
 
 /// A network namespace that exists as long as this value, or a socket made in it, does.
 #[derive(Debug)]
@@ -26,33 +29,36 @@ impl Ns {
         made.map(Self)
     }
 
-    /// Makes so many at once, on all cores, and runs `prepare` inside each: this is half of what a
-    /// small lab costs.
-    pub(crate) fn several(
-        count: usize,
-        prepare: impl Fn() -> Result<(), Error> + Sync,
-    ) -> Result<Vec<Self>, Error> {
+    /// Makes so many at once, on all cores, with their sysctls pinned: this is half of what a small lab
+    /// costs.
+    pub(crate) fn several(count: usize) -> Result<Vec<Self>, Error> {
         crate::sandbox::status()?;
-        let make = || -> Result<Self, Error> {
-            leave()?;
-            prepare()?;
-            Self::current()
-        };
+        let mut made = taken(count);
+        let count = count - made.len();
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let share = count.div_ceil(cores).max(1);
         // These threads never come home: they end where they are.
         thread::scope(|scope| {
             let makers: Vec<_> = (0..count)
                 .step_by(share)
-                .map(|first| (first..count.min(first + share)).map(|_| make()))
+                .map(|first| (first..count.min(first + share)).map(|_| pinned()))
                 .map(|shared| scope.spawn(|| shared.collect::<Result<Vec<_>, _>>()))
                 .collect();
-            let mut made = Vec::with_capacity(count);
             for maker in makers {
                 made.extend(maker.join().expect("making a namespace does not panic")?);
             }
             Ok(made)
         })
+    }
+
+    /// Makes so many for the labs to come. A guest does so before it is copied: each copy has them then, as
+    /// new as if it had made them.
+    pub(crate) fn reserve(count: usize) -> Result<(), Error> {
+        let home = current()?;
+        let made: Result<_, _> = (0..count).map(|_| pinned()).collect();
+        go(home.as_fd());
+        *RESERVE.lock().unwrap_or_else(PoisonError::into_inner) = made?;
+        Ok(())
     }
 
     /// By which number the kernel knows it: that of its inode.
@@ -79,6 +85,23 @@ impl Ns {
     pub fn raw(&self) -> RawFd {
         self.0.as_raw_fd()
     }
+}
+
+/// Namespaces in which nothing was ever made.
+static RESERVE: Mutex<Vec<Ns>> = Mutex::new(Vec::new());
+
+/// As many of the reserve as there are, up to so many.
+fn taken(count: usize) -> Vec<Ns> {
+    let mut reserve = RESERVE.lock().unwrap_or_else(PoisonError::into_inner);
+    let left = reserve.len().saturating_sub(count);
+    reserve.split_off(left)
+}
+
+/// Moves the calling thread into a new namespace whose sysctls are pinned.
+fn pinned() -> Result<Ns, Error> {
+    leave()?;
+    sysctl::pin()?;
+    Ns::current()
 }
 
 struct Back(OwnedFd);

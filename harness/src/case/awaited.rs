@@ -29,6 +29,20 @@ impl CaseLab {
         self.claim_came(&format!("{port} {words} a member of {group}"), seen)
     }
 
+    /// Holds that a port becomes a member of a group and then is none any more, within twenty seconds: by what
+    /// the kernel tells of it, as it may be over before we look.
+    pub async fn expect_member_for_a_time(
+        &self,
+        notices: &Notices,
+        port: impl Into<LinkName>,
+        group: &str,
+    ) -> Result<(), Stop> {
+        let port = port.into();
+        let lines = ["new", "gone"].map(|verb| format!("{verb} {group} {}", port.link));
+        let seen = self.lab.await_told(notices, &lines).await;
+        self.claim_came(&format!("{port} is a member of {group} for a time"), seen)
+    }
+
     /// Holds that a bridge comes to have a router behind a port, or none any more, within twenty
     /// seconds.
     pub async fn expect_router(&self, port: impl Into<LinkName>, is: bool) -> Result<(), Stop> {

@@ -37,7 +37,7 @@ pub(super) async fn build(topology: &Topology) -> Result<Vec<Node>, Error> {
 
 async fn make_nodes(topology: &Topology) -> Result<Vec<Node>, Error> {
     let mut nodes = Vec::new();
-    let made = Ns::several(topology.netns.len(), sysctl::pin)?;
+    let made = Ns::several(topology.netns.len())?;
     for (netns, ns) in topology.netns.iter().zip(made) {
         // Defaults are for links to come.
         for (name, value) in netns.sysctls.iter().filter(|(name, _)| is_default(name)) {

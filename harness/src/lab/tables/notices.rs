@@ -23,6 +23,35 @@ pub struct Notices {
     kept: Kept,
 }
 
+impl Notices {
+    /// Takes in what is told until that was enough; whether it came to that in time.
+    async fn come_to(&self, mut is_enough: impl FnMut(&Answer) -> bool) -> Result<bool, Error> {
+        let enough = async {
+            let mut told = self.kept.take()?;
+            loop {
+                // All of it, so that what is told next is read from its beginning.
+                let mut is_all = false;
+                for message in &told {
+                    is_all |= is_enough(message);
+                }
+                if is_all {
+                    return Ok(());
+                }
+                told = self.kept.next().await?;
+            }
+        };
+        match tokio::time::timeout(BECOME, enough).await {
+            Ok(ended) => ended.map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+}
+
+fn untold(netns: &str, missing: &impl std::fmt::Debug, help: &str) -> Error {
+    let what = format!("the kernel did not tell {missing:?} within {} s", BECOME.as_secs());
+    Error::new(what, format!("namespace `{netns}`"), help)
+}
+
 /// Why the kernel tells of a link of which nothing has changed (`IFLA_EVENT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -73,29 +102,31 @@ impl Lab {
     ) -> Result<(), Error> {
         let index = self.index(&link.into())?;
         let mut missing = tidings.to_vec();
-        let all = async {
-            let mut told = notices.kept.take()?;
-            loop {
-                for (_, body) in told {
-                    let why = (u32_at(&body, 4) == index)
-                        .then(|| find(body.get(LINK_HEADER..)?, IFLA_EVENT));
-                    let why = why.flatten().map_or(0, |value| u32_at(value, 0));
-                    missing.retain(|tiding| *tiding as u32 != why);
-                }
-                if missing.is_empty() {
-                    return Ok(());
-                }
-                told = notices.kept.next().await?;
-            }
+        let is_all = |(_, body): &Answer| {
+            let why =
+                (u32_at(body, 4) == index).then(|| find(body.get(LINK_HEADER..)?, IFLA_EVENT));
+            let why = why.flatten().map_or(0, |value| u32_at(value, 0));
+            missing.retain(|tiding| *tiding as u32 != why);
+            missing.is_empty()
         };
-        let came = tokio::time::timeout(BECOME, all).await;
-        came.unwrap_or_else(|_| {
-            Err(Error::new(
-                format!("the kernel did not tell {missing:?} within {} s", BECOME.as_secs()),
-                format!("namespace `{}`", notices.netns),
-                "does the driver pass on what the link below is told?",
-            ))
-        })
+        let came = notices.come_to(is_all).await?;
+        let help = "does the driver pass on what the link below is told?";
+        came.then_some(()).ok_or_else(|| untold(&notices.netns, &missing, help))
+    }
+
+    /// Waits until each of these lines has been told, in this order, since the notices were last read: as
+    /// [`Lab::told_of`] gives them. What holds for a moment only is not missed so, however late we look.
+    pub async fn await_told(&self, notices: &Notices, lines: &[String]) -> Result<(), Error> {
+        let mut missing = lines;
+        let is_all = |message: &Answer| {
+            for line in self.notice(&notices.netns, message) {
+                missing = missing.strip_prefix(&[line][..]).unwrap_or(missing);
+            }
+            missing.is_empty()
+        };
+        let came = notices.come_to(is_all).await?;
+        let help = "is it about this namespace, and in these words?";
+        came.then_some(()).ok_or_else(|| untold(&notices.netns, &missing, help))
     }
 
     fn notice(&self, netns: &str, (kind, body): &Answer) -> Vec<String> {
