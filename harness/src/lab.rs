@@ -22,6 +22,7 @@ mod sysfs;
 mod tables;
 mod timers;
 mod vconfig;
+mod watched;
 pub(crate) mod xdp;
 
 use std::net::IpAddr;

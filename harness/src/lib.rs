@@ -44,6 +44,7 @@ pub use lab::{
     queue, vlan_option,
 };
 pub use netlink::LinkState;
+pub use nft::Watch;
 pub use nix::errno::Errno;
 pub use ns::Ns;
 pub use observe::{
