@@ -12,13 +12,14 @@ use std::time::Duration;
 use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::{LinkOption, bridge, port};
 use hairpin_harness::{
-    Bridge, CaseLab, Errno, Family, Message, Need, Rule, Source, Stop, Strength, Topology, check,
+    Bridge, CaseLab, Errno, Family, Message, Need, Rule, Shot, Source, Stop, Strength, Topology,
+    check,
 };
 use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ASKS, AGAIN, SILENT, LEFT, LOWEST, ROUTERS, LIMIT];
+pub(crate) const RULES: &[Rule] = &[ASKS, AGAIN, SILENT, LEFT, LOWEST, ROUTERS, LIMIT, PASSES];
 
 /// The switch, following memberships, with addresses of its own to ask from.
 pub(super) fn asking() -> Topology {
@@ -321,5 +322,31 @@ fn no_more_groups_than_allowed() {
         lab.expect_option("sw:p2", port::MCAST_N_GROUPS, 1).await?;
         lab.add_mdb("sw:br", "sw:p2", "239.1.2.3", None).await?;
         lab.expect_option("sw:p2", port::MCAST_N_GROUPS, 2).await
+    });
+}
+
+const PASSES: Rule = Rule {
+    id: "bridge.asking.a-question-passes",
+    promise: "a question for members, be it for all groups or for one, goes on as it came to all other \
+              ports and to the bridge itself, whoever asks in the end",
+    source: Source {
+        cite: "RFC 4541, 2.1.1; br_multicast_rcv, net/bridge/br_multicast.c",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_question_passes(#[case] family: Family) {
+    check(&PASSES, async |case| {
+        let mut lab = case.lab(&asking()).await?;
+        for question in [Message::query(family), Message::query_of(group(family), 10)] {
+            let all = "b multicast, c multicast, sw multicast";
+            lab.expect_shot("a", &Shot::message(&question), all).await?;
+        }
+        Ok(())
     });
 }
