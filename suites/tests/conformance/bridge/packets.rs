@@ -230,6 +230,7 @@ const AS_IT_CAME: &str = "b multicast, c multicast, sw multicast";
 #[case::padding_v6(Family::V6, Flaw::Padded, 82)]
 #[case::pads(Family::V6, Flaw::Options([1, 2, 0, 0, 0, 0]), 0)]
 #[case::single_pads(Family::V6, Flaw::Options([0; 6]), 0)]
+#[case::single_pad_first(Family::V6, Flaw::Options([0, 1, 3, 0, 0, 0]), 0)]
 #[case::router_alert(Family::V6, Flaw::Options([5, 2, 0, 0, 1, 0]), 0)]
 #[case::unknown(Family::V6, Flaw::Options([0x1e, 4, 1, 2, 3, 4]), 0)]
 #[case::empty(Family::V6, Flaw::Options([0x1e, 0, 0x1e, 0, 0x1e, 0]), 0)]
