@@ -168,7 +168,7 @@ fn no_more_than_allowed(#[case] family: Family) {
     check(&LIMIT, async |case| {
         let mut lab = believing(case).await?;
         lab.expect_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, 512).await?;
-        for limit in [0x0100_0000, 1] {
+        for limit in [257, 1] {
             lab.set_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, limit).await?;
             lab.expect_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, limit).await?;
         }
