@@ -22,6 +22,7 @@ mod sysfs;
 mod tables;
 mod timers;
 mod vconfig;
+mod watched;
 pub(crate) mod xdp;
 
 use std::net::IpAddr;
@@ -43,7 +44,7 @@ pub use prohibition::Selector;
 pub use queue::Queue;
 pub use tables::{
     Counters, Fdb, FdbEntry, Flush, MdbEntry, MessageCount, Notices, PortVlan, Quality, Standing,
-    StpCounters, Tiding, VlanCounters, VlanOption, VlanRange, Way, vlan_option,
+    StpCounters, Tiding, VlanCounters, VlanOption, VlanRange, Way, Wish, vlan_option,
 };
 pub use vconfig::Vconfig;
 pub use xdp::Xdp;

@@ -23,6 +23,7 @@ mod expr;
 mod message;
 mod ruleset;
 mod socket;
+mod watch;
 
 use hairpin_model::{
     Firewall,
@@ -33,6 +34,7 @@ pub use counter::Counter;
 pub use error::Error;
 pub use ruleset::Place;
 use socket::Netfilter;
+pub use watch::Watch;
 
 /// A part of nftables that a kernel can be built without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,19 @@ pub fn apply(firewall: &Firewall) -> Result<(), Error> {
     Netfilter::open()?.transact(&batch, &batch.commit())
 }
 
+/// Has the kernel count what a watch is for, from zero.
+pub(crate) fn set_watch(watch: &Watch) -> Result<(), Error> {
+    let batch = watch.batch();
+    Netfilter::open()?.transact(&batch, &batch.commit())
+}
+
+/// How many packets a watch has counted; `None` if it was not set.
+pub(crate) fn watched(watch: &Watch) -> Result<Option<u64>, Error> {
+    let (family, attrs) = watch.rules();
+    let rules = Netfilter::open()?.rules(family, &attrs, "the rule of a watch")?;
+    Ok(rules.iter().find_map(|rule| Counter::read(rule)).map(|counter| counter.packets))
+}
+
 /// Takes Hairpin's table away, if it is there.
 pub fn clear() -> Result<(), Error> {
     let batch = ruleset::remove();
@@ -93,7 +108,11 @@ pub fn clear() -> Result<(), Error> {
 /// The counters of all rules and policies, in the order in which the chains were made. Empty
 /// when no firewall is set.
 pub fn counters() -> Result<Vec<Counter>, Error> {
-    let rules = Netfilter::open()?.rules(&ruleset::all_rules(), "the list of rules")?;
+    let rules = Netfilter::open()?.rules(
+        message::NFPROTO_INET,
+        &ruleset::all_rules(),
+        "the list of rules",
+    )?;
     Ok(rules.iter().filter_map(|rule| Counter::read(rule)).collect())
 }
 

@@ -326,3 +326,22 @@ fn beside(header: &libc::msghdr) -> (u64, Option<(u16, u16)>, u16) {
     }
     (at, tag, network)
 }
+/// How many messages a socket has lost because its queue was full.
+pub(crate) fn dropped(socket: &impl AsRawFd) -> io::Result<u32> {
+    /// `SO_MEMINFO`, and where `SK_MEMINFO_DROPS` is in what it gives.
+    const MEMINFO: libc::c_int = 55;
+    const DROPS: usize = 8;
+    let mut counts = [0_u32; DROPS + 1];
+    let mut len = size_of_val(&counts) as libc::socklen_t;
+    // SAFETY: the value is an array of the length given.
+    let rc = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            MEMINFO,
+            counts.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    check(rc).map(|_| counts[DROPS])
+}

@@ -18,6 +18,7 @@ mod tunnels;
 mod vlan_options;
 mod vlan_ranges;
 mod vlans;
+mod wishes;
 
 pub use addresses::Standing;
 pub use counters::Counters;
@@ -30,6 +31,7 @@ pub use stats::{MessageCount, StpCounters, VlanCounters};
 pub use vlan_options::{VlanOption, vlan_option};
 pub use vlan_ranges::VlanRange;
 pub use vlans::PortVlan;
+pub use wishes::Wish;
 
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u16::from_ne_bytes(*b))

@@ -14,9 +14,13 @@ use netlink_sys::{AsyncSocket, AsyncSocketExt, Socket, SocketAddr, TokioSocket};
 use super::{Refused, ext_ack};
 use crate::attrs::{Attrs, align};
 use crate::ns::Ns;
+use crate::sys;
 
 /// Netlink's header: length, type, flags, sequence number, sender.
 const HEADER: usize = 16;
+
+/// The number of each question, the only one of its socket.
+const SEQUENCE: u32 = 0x6870;
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -69,13 +73,18 @@ pub(crate) struct Question<'a> {
 pub(crate) fn ask(ns: &Ns, question: &Question<'_>) -> Result<Vec<Answer>, Refused> {
     let socket = ns.enter(open).map_err(|error| broken(&error))?;
     socket.send(&question.bytes(), 0).map_err(|error| broken(&error))?;
+    let mut address = SocketAddr::new(0, 0);
+    socket.get_address(&mut address).map_err(|error| broken(&error))?;
     let mut answers = Vec::new();
     loop {
         let (datagram, _) = socket.recv_from_full().map_err(|error| broken(&error))?;
         let mut rest = datagram.as_slice();
         while let Some((kind, body, after)) = split(rest) {
+            let ours = answers_to(rest, address.port_number());
             rest = after;
             match kind {
+                // As iproute2 does: what does not say what it answers is no answer.
+                _ if !ours => {}
                 NLMSG_ERROR | NLMSG_DONE => return verdict(body).map(|()| answers),
                 _ => answers.push((kind, body.to_vec())),
             }
@@ -91,10 +100,17 @@ impl Question<'_> {
         bytes.extend(length.to_ne_bytes());
         bytes.extend(self.kind.to_ne_bytes());
         bytes.extend((self.flags | REQUEST).to_ne_bytes());
-        bytes.extend([0; 8]);
+        bytes.extend(SEQUENCE.to_ne_bytes());
+        bytes.extend([0; 4]);
         bytes.extend(body);
         bytes
     }
+}
+
+/// Whether a message says that it answers our question, and to us.
+fn answers_to(message: &[u8], port: u32) -> bool {
+    let says = |at: usize, number: u32| message.get(at..at + 4) == Some(&number.to_ne_bytes());
+    says(8, SEQUENCE) && says(12, port)
 }
 
 fn open() -> io::Result<Socket> {
@@ -152,7 +168,7 @@ impl Kept {
             match self.0.socket_ref().recv_from_full() {
                 Ok((datagram, _)) => told.extend(messages(&datagram)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(told),
-                Err(error) => return Err(deaf(&error)),
+                Err(error) => self.unless_never_made(error)?,
             }
         }
     }
@@ -160,8 +176,22 @@ impl Kept {
     /// Waits for what is told next. Another socket's news would not do: the kernel gives each its copy in
     /// turn, and may let us run in between.
     pub(crate) async fn next(&self) -> Result<Vec<Answer>, Error> {
-        let (datagram, _) = self.0.recv_from_full().await.map_err(|error| deaf(&error))?;
-        Ok(messages(&datagram).collect())
+        loop {
+            match self.0.recv_from_full().await {
+                Ok((datagram, _)) => return Ok(messages(&datagram).collect()),
+                Err(error) => self.unless_never_made(error)?,
+            }
+        }
+    }
+
+    /// The kernel says the same of messages that did not fit into our queue and of those that it could
+    /// not make. Only the former are counted; the latter were not told, and that is its own affair.
+    fn unless_never_made(&self, error: io::Error) -> Result<(), Error> {
+        let is_lack = error.raw_os_error() == Some(nix::errno::Errno::ENOBUFS as i32);
+        match sys::dropped(self.0.socket_ref()) {
+            Ok(0) if is_lack => Ok(()),
+            _ => Err(deaf(&error)),
+        }
     }
 }
 

@@ -134,6 +134,11 @@ impl Steps {
         }
     }
 
+    /// Only packets with these bytes at that place, counted from where the network's header begins.
+    pub(super) fn network(self, offset: u32, bytes: &[u8]) -> Self {
+        self.payload(NETWORK_HEADER, offset, bytes.len()).compare(EQUAL, bytes)
+    }
+
     /// Only packets to this port of the transport protocol with this number.
     pub(super) fn port(self, transport: u8, port: u16) -> Self {
         self.meta(Meta::Transport)

@@ -5,7 +5,7 @@
 pub(super) use crate::attrs::{Attrs, align};
 
 /// The address family of a table that sees IPv4 and IPv6 alike.
-const NFPROTO_INET: u8 = 1;
+pub(super) const NFPROTO_INET: u8 = 1;
 /// The version of the header that follows netlink's own.
 const NFNETLINK_V0: u8 = 0;
 /// The subsystem that a message is for: nf_tables.
@@ -44,8 +44,13 @@ impl Verb {
 }
 
 /// One message to nf_tables, with `REQUEST` added to its flags.
-pub(super) fn message(verb: Verb, flags: u16, sequence: u32, attrs: &Attrs) -> Vec<u8> {
-    frame(verb.kind(), flags, sequence, [NFPROTO_INET, NFNETLINK_V0, 0, 0], attrs.as_bytes())
+pub(super) fn message(
+    (verb, family): (Verb, u8),
+    flags: u16,
+    sequence: u32,
+    attrs: &Attrs,
+) -> Vec<u8> {
+    frame(verb.kind(), flags, sequence, [family, NFNETLINK_V0, 0, 0], attrs.as_bytes())
 }
 
 /// Messages that the kernel takes all or not at all. The number of a message is its place in
@@ -53,6 +58,8 @@ pub(super) fn message(verb: Verb, flags: u16, sequence: u32, attrs: &Attrs) -> V
 #[derive(Debug)]
 pub(super) struct Batch {
     bytes: Vec<u8>,
+    /// The address family of the tables that it is about.
+    family: u8,
     /// Where the last message starts.
     last: usize,
     /// What each message is about, in the words for an error.
@@ -61,14 +68,19 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn new() -> Self {
+        Self::of(NFPROTO_INET)
+    }
+
+    /// One about tables of that address family.
+    pub(super) fn of(family: u8) -> Self {
         let bytes = boundary(BATCH_BEGIN, 0);
-        Self { bytes, last: 0, places: vec!["the nftables transaction".into()] }
+        Self { bytes, family, last: 0, places: vec!["the nftables transaction".into()] }
     }
 
     /// Adds a message.
     pub(super) fn push(&mut self, verb: Verb, flags: u16, attrs: &Attrs, place: String) {
         self.last = self.bytes.len();
-        self.bytes.extend(message(verb, flags, self.last_number() + 1, attrs));
+        self.bytes.extend(message((verb, self.family), flags, self.last_number() + 1, attrs));
         self.places.push(place);
     }
 
@@ -144,7 +156,7 @@ mod tests {
             12, 0, 1, 0, b'h', b'a', b'i', b'r', b'p', b'i', b'n', 0, // the name
             8, 0, 2, 0, 0, 0, 0, 0, // the flags
         ];
-        assert_eq!(message(Verb::NewTable, CREATE, 7, &attrs), expected);
+        assert_eq!(message((Verb::NewTable, NFPROTO_INET), CREATE, 7, &attrs), expected);
     }
 
     #[cfg(target_endian = "little")]

@@ -19,9 +19,9 @@ use super::{
 /// Hairpin's table. It owns nothing else in the namespace.
 const TABLE: &str = "hairpin";
 /// `NFTA_TABLE_NAME`.
-const TABLE_NAME: u16 = 1;
+pub(super) const TABLE_NAME: u16 = 1;
 /// `NFTA_RULE_TABLE`.
-const RULE_TABLE: u16 = 1;
+pub(super) const RULE_TABLE: u16 = 1;
 /// `NFTA_RULE_EXPRESSIONS`.
 pub(super) const RULE_EXPRESSIONS: u16 = 4;
 /// `NFTA_RULE_USERDATA`.

@@ -79,11 +79,16 @@ impl Netfilter {
         }
     }
 
-    /// Reads all rules that the attributes name; returns the attributes of each.
-    pub(super) fn rules(self, attrs: &Attrs, place: &str) -> Result<Vec<Vec<u8>>, Error> {
+    /// Reads all rules of that family that the attributes name; returns the attributes of each.
+    pub(super) fn rules(
+        self,
+        family: u8,
+        attrs: &Attrs,
+        place: &str,
+    ) -> Result<Vec<Vec<u8>>, Error> {
         for attempt in 0..DUMP_ATTEMPTS {
             let number = u32::try_from(attempt).expect("attempts are few");
-            self.send(&message(Verb::GetRule, DUMP, number, attrs), place)?;
+            self.send(&message((Verb::GetRule, family), DUMP, number, attrs), place)?;
             if let Some(list) = self.list(place)? {
                 return Ok(list);
             }
@@ -221,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_kernels_words_are_found_behind_what_it_quotes() {
-        let quoted = message(Verb::NewRule, 0, 5, &Attrs::new().text(1, "hairpin"));
+        let quoted = message((Verb::NewRule, 1), 0, 5, &Attrs::new().text(1, "hairpin"));
         let words = Attrs::new().number(2, 36).text(WORDS, "No such chain");
         for bytes in [answer(0, &quoted, &words), answer(CAPPED, &quoted[..HEADER], &words)] {
             let answer = answers(&bytes).next().unwrap().unwrap();
@@ -244,7 +249,7 @@ mod tests {
 
     #[test]
     fn no_cut_of_a_verdict_makes_it_panic() {
-        let whole = answer(0, &message(Verb::NewRule, 0, 5, &Attrs::new()), &Attrs::new());
+        let whole = answer(0, &message((Verb::NewRule, 1), 0, 5, &Attrs::new()), &Attrs::new());
         for length in 0..=whole.len() - HEADER {
             let body = &whole[HEADER..HEADER + length];
             let answer = Answer { kind: NLMSG_ERROR, flags: 0, sequence: 5, body };

@@ -49,13 +49,16 @@ pub(super) fn number(payload: &[u8]) -> Option<u32> {
 pub(super) fn number_in(frame: &[u8]) -> Option<u32> {
     // Behind Ethernet's header, a tag that was left in its place, or those of IPv4 or IPv6 and UDP;
     // ARP is as long as IPv4 and UDP.
-    let known = [14, 14 + 4, 14 + 20 + 8, 14 + 40 + 8, 14 + NUMBER_AT].into_iter();
+    let known = [14, 14 + 4, 14 + 20 + 8, 14 + 40 + 8, WITH_OPTIONS, 14 + NUMBER_AT].into_iter();
     let known = known.chain(IN_SESSION.map(|at| 14 + at));
     known.chain(end_of_packet(frame)).find_map(|at| number(frame.get(at..)?))
 }
 
 /// Where a datagram of IPv4 or IPv6 has its number within a session of PPPoE.
 const IN_SESSION: [usize; 2] = [session::HEADER + 20 + 8, session::HEADER + 40 + 8];
+
+/// Where a datagram of IPv6 with a header of options has its number.
+const WITH_OPTIONS: usize = 14 + 40 + 8 + 8;
 
 /// Where an IP packet ends in a frame without tags: messages about memberships have it behind them.
 fn end_of_packet(frame: &[u8]) -> Option<usize> {

@@ -1,4 +1,4 @@
-//! IP packets that are none: one thing is wrong with each, and all else is right.
+//! IP packets that are none, or odd: one thing is so with each, and all else is as it should be.
 
 use etherparse::checksum::Sum16BitWords;
 
@@ -11,11 +11,17 @@ pub enum Flaw {
     Length,
     /// The check sum of its header is another; IPv6 has none.
     Sum,
+    /// It says to be shorter than its header; only IPv4 can.
+    Short,
+    /// Its frame goes on behind it.
+    Padded,
+    /// It has a header of hop-by-hop options, which are these; only IPv6 can.
+    Options([u8; 6]),
 }
 
 impl Flaw {
     /// Puts it into a sound packet without options.
-    pub(super) fn put(self, packet: &mut [u8]) {
+    pub(super) fn put(self, packet: &mut Vec<u8>) {
         const OTHER: u8 = 5;
         const IPV4_LENGTH: usize = 2;
         const IPV6_LENGTH: usize = 4;
@@ -23,6 +29,9 @@ impl Flaw {
         match self {
             Self::Version => packet[0] = OTHER << 4 | packet[0] & 0xf,
             Self::Length => packet[if is_ipv4 { IPV4_LENGTH } else { IPV6_LENGTH }] |= 0x40,
+            Self::Short => packet[IPV4_LENGTH..][..2].copy_from_slice(&[0, 10]),
+            Self::Padded => packet.extend([0; 10]),
+            Self::Options(options) => add_options(packet, options),
             Self::Sum => {}
         }
         if is_ipv4 {
@@ -30,6 +39,17 @@ impl Flaw {
             packet[10..12].copy_from_slice(&sum.to_be_bytes());
         }
     }
+}
+
+/// Puts a header of hop-by-hop options (RFC 8200, 4.3) before what an IPv6 packet carries.
+fn add_options(packet: &mut Vec<u8>, options: [u8; 6]) {
+    const LENGTH: usize = 5;
+    const NEXT: usize = 6;
+    const HEADER: usize = 40;
+    let header = [&[packet[NEXT], 0][..], &options].concat();
+    packet[LENGTH] += 8;
+    packet[NEXT] = 0;
+    packet.splice(HEADER..HEADER, header);
 }
 
 /// The check sum of an IPv4 header, whatever it says to be (RFC 791, 3.1).
@@ -52,7 +72,7 @@ mod tests {
     fn only_one_thing_is_wrong() {
         assert_eq!(header_sum(&SOUND), 0xb861);
         for (flaw, is_summed) in [(Flaw::Version, true), (Flaw::Length, true), (Flaw::Sum, false)] {
-            let mut packet = SOUND;
+            let mut packet = SOUND.to_vec();
             flaw.put(&mut packet);
             let told = u16::from_be_bytes([packet[10], packet[11]]);
             assert_eq!(told == header_sum(&packet), is_summed, "{flaw:?}");

@@ -16,6 +16,7 @@ pub(crate) mod flush;
 pub(crate) mod followed;
 pub(crate) mod given;
 pub(crate) mod groups;
+pub(crate) mod hooks;
 pub(crate) mod hosts;
 pub(crate) mod instances;
 pub(crate) mod learning;

@@ -48,6 +48,7 @@ hairpin_harness::suite!(
     bridge::followed::RULES,
     bridge::given::RULES,
     bridge::groups::RULES,
+    bridge::hooks::RULES,
     bridge::hosts::RULES,
     bridge::instances::RULES,
     bridge::learning::RULES,

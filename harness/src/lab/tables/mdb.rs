@@ -119,6 +119,22 @@ fn mdb_entry(port: u32, group: &str, vlan: u16, state: u8) -> Option<[u8; 28]> {
     Some(entry)
 }
 
+/// An address of IPv4 or IPv6.
+pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => bytes.first_chunk::<4>().map(|b| IpAddr::from(*b)),
+        _ => bytes.first_chunk::<16>().map(|b| IpAddr::from(*b)),
+    }
+}
+
+/// What a message of the kernel tells of memberships, each with what follows it.
+pub(super) fn infos(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let all = find(body.get(8..).unwrap_or_default(), MDBA_MDB).unwrap_or_default();
+    let entries = parse(all).filter(|(kind, _)| *kind == MDBA_MDB_ENTRY);
+    let infos = entries.flat_map(|(_, entry)| parse(entry));
+    infos.filter(|(kind, _)| *kind == MDBA_MDB_ENTRY_INFO).map(|(_, info)| info)
+}
+
 impl Lab {
     /// The memberships that the bridges of a namespace know, in order of group.
     pub async fn mdb(&self, netns: &str) -> Result<Vec<MdbEntry>, Error> {
@@ -131,7 +147,7 @@ impl Lab {
     }
 
     /// All that the bridges of a namespace say of groups: memberships, and where routers are.
-    fn group_tables(&self, netns: &str, what: &str) -> Result<Vec<Answer>, Error> {
+    pub(super) fn group_tables(&self, netns: &str, what: &str) -> Result<Vec<Answer>, Error> {
         let header = [AF_BRIDGE, 0, 0, 0, 0, 0, 0, 0];
         let attrs = Attrs::new();
         let asked = Question { kind: RTM_GETMDB, flags: DUMP, header: &header, attrs };
@@ -141,14 +157,10 @@ impl Lab {
 
     /// The memberships that a message of the kernel tells.
     pub(super) fn memberships(&self, netns: &str, body: &[u8]) -> Vec<MdbEntry> {
-        let all = find(body.get(8..).unwrap_or_default(), MDBA_MDB).unwrap_or_default();
-        let entries = parse(all).filter(|(kind, _)| *kind == MDBA_MDB_ENTRY);
-        let infos = entries.flat_map(|(_, entry)| parse(entry));
-        let infos = infos.filter(|(kind, _)| *kind == MDBA_MDB_ENTRY_INFO);
-        infos.filter_map(|(_, info)| self.membership(netns, info)).collect()
+        infos(body).filter_map(|info| self.membership(netns, info)).collect()
     }
 
-    fn membership(&self, netns: &str, info: &[u8]) -> Option<MdbEntry> {
+    pub(super) fn membership(&self, netns: &str, info: &[u8]) -> Option<MdbEntry> {
         let vlan = u16_at(info, 6);
         let group = match u16::from_be_bytes(*info.get(24..)?.first_chunk()?) {
             0x0800 => Ipv4Addr::from(*info.get(8..)?.first_chunk::<4>()?).to_string(),
@@ -156,10 +168,7 @@ impl Lab {
             _ => Mac(*info.get(8..)?.first_chunk::<6>()?).to_string(),
         };
         let source = find(info.get(28..)?, MDBA_MDB_EATTR_SOURCE);
-        let source = source.and_then(|bytes| match bytes.len() {
-            4 => bytes.first_chunk::<4>().map(|b| IpAddr::from(*b)),
-            _ => bytes.first_chunk::<16>().map(|b| IpAddr::from(*b)),
-        });
+        let source = source.and_then(address);
         Some(MdbEntry {
             link: self.topology.link_at(netns, u32_at(info, 0))?.name.link.clone(),
             group,
@@ -276,8 +285,9 @@ impl Lab {
         bridge: impl Into<LinkName>,
         port: impl Into<LinkName>,
         group: &str,
+        vlan: Option<u16>,
     ) -> Result<(), Error> {
-        self.change_mdb((RTM_NEWMDB, 0), &bridge.into(), &port.into(), group, None)
+        self.change_mdb((RTM_NEWMDB, 0), &bridge.into(), &port.into(), group, vlan)
     }
 
     /// Ends a membership.

@@ -12,13 +12,15 @@ use std::time::Duration;
 use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::{LinkOption, bridge, port};
 use hairpin_harness::{
-    Bridge, CaseLab, Errno, Family, Message, Need, Rule, Source, Stop, Strength, Topology, check,
+    Bridge, CaseLab, Errno, Family, Mac, Message, Need, Rule, Shot, Source, Stop, Strength,
+    Topology, check,
 };
 use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ASKS, AGAIN, SILENT, LEFT, LOWEST, ROUTERS, LIMIT];
+pub(crate) const RULES: &[Rule] =
+    &[ASKS, AGAIN, SILENT, LEFT, LOWEST, ROUTERS, LIMIT, PASSES, UNASKED, SNOOPERS];
 
 /// The switch, following memberships, with addresses of its own to ask from.
 pub(super) fn asking() -> Topology {
@@ -325,5 +327,91 @@ fn no_more_groups_than_allowed() {
         lab.expect_option("sw:p2", port::MCAST_N_GROUPS, 1).await?;
         lab.add_mdb("sw:br", "sw:p2", "239.1.2.3", None).await?;
         lab.expect_option("sw:p2", port::MCAST_N_GROUPS, 2).await
+    });
+}
+
+const PASSES: Rule = Rule {
+    id: "bridge.asking.a-question-passes",
+    promise: "a question for members, be it for all groups or for one, goes on as it came to all other \
+              ports and to the bridge itself, whoever asks in the end",
+    source: Source {
+        cite: "RFC 4541, 2.1.1; br_multicast_rcv, net/bridge/br_multicast.c",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_question_passes(#[case] family: Family) {
+    check(&PASSES, async |case| {
+        let mut lab = case.lab(&asking()).await?;
+        for question in [Message::query(family), Message::query_of(group(family), 10)] {
+            let all = "b multicast, c multicast, sw multicast";
+            lab.expect_shot("a", &Shot::message(&question), all).await?;
+        }
+        Ok(())
+    });
+}
+
+const UNASKED: Rule = Rule {
+    id: "bridge.asking.a-leave-where-nobody-asks",
+    promise: "where nobody asks, who leaves is no member any more after the time that the last member \
+              has to answer; who does not leave stays one",
+    source: Source {
+        cite: "bridge(8), mcast_last_member_interval; br_multicast_leave_group",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_leave_where_nobody_asks(#[case] family: Family) {
+    check(&UNASKED, async |case| {
+        let mut lab = case.lab(&asking()).await?;
+        lab.set_option("sw:br", bridge::MCAST_LAST_MEMBER_INTERVAL, 10).await?;
+        let (group, name) = (group(family), group(family).to_string());
+        for (host, port) in [("b", "sw:p2"), ("c", "sw:p3")] {
+            lab.say(host, &[Message::report(group)]).await?;
+            lab.expect_member(port, &name, true).await?;
+        }
+        lab.say("b", &[Message::leave(group)]).await?;
+        lab.expect_member("sw:p2", &name, false).await?;
+        lab.expect_member("sw:p3", &name, true).await
+    });
+}
+
+const SNOOPERS: Rule = Rule {
+    id: "bridge.asking.a-bridge-that-follows-joins-its-like",
+    promise: "a bridge that follows memberships listens to the groups of all such (224.0.0.106 and \
+              ff02::6a), and one that does not no longer",
+    source: Source {
+        cite: "RFC 4286, 2; br_multicast_join_snoopers, net/bridge/br_multicast.c",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_bridge_that_follows_joins_its_like() {
+    check(&SNOOPERS, async |case| {
+        const V4: Mac = Mac([0x01, 0, 0x5e, 0, 0, 0x6a]);
+        const V6: Mac = Mac([0x33, 0x33, 0, 0, 0, 0x6a]);
+        let mut lab = case.lab(&asking()).await?;
+        for follows in [true, false, true] {
+            lab.set_option("sw:br", bridge::MCAST_SNOOPING, u64::from(follows)).await?;
+            let heard = lab.filters("sw:br").await?;
+            for group in [V4, V6] {
+                let claim = format!("follows: {follows}; listens to {group}: {follows}");
+                lab.claim(&claim, heard.contains(&group) == follows, format!("{heard:?}"))?;
+            }
+        }
+        Ok(())
     });
 }

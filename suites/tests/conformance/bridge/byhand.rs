@@ -15,7 +15,8 @@ use hairpin_harness::{
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[NEW_OR_OLD, UNLEARNED, TEMPORARY, HOST, OWN_ENDS, FULL, UNFIT];
+pub(crate) const RULES: &[Rule] =
+    &[NEW_OR_OLD, UNLEARNED, TEMPORARY, HOST, OWN_ENDS, FULL, UNFIT, LONG];
 
 /// An address that no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x17]);
@@ -114,11 +115,11 @@ fn a_membership_for_a_time_ends() {
     check(&TEMPORARY, async |case| {
         let mut lab = case.lab(&snooping()).await?;
         lab.set_option("sw:br", bridge::MCAST_MEMBERSHIP_INTERVAL, 300).await?;
-        let done = lab.add_mdb_for_a_time("sw:br", "sw:p2", NAME).await;
+        let done = lab.add_mdb_for_a_time("sw:br", "sw:p2", NAME, None).await;
         lab.expect_refusal("an Ethernet group for a time", done, Errno::EINVAL)?;
         for group in ["239.1.2.3", "ff0e::77"] {
             lab.add_mdb("sw:br", "sw:p3", group, None).await?;
-            lab.add_mdb_for_a_time("sw:br", "sw:p2", group).await?;
+            lab.add_mdb_for_a_time("sw:br", "sw:p2", group, None).await?;
             let told = lab.mdb("sw").await?.into_iter().filter(|entry| entry.group == group);
             let (p2, p3) = (format!("{group} p2"), format!("{group} p3 permanent"));
             lab.expect_lines("told", told, &[&p2, &p3])?;
@@ -156,8 +157,8 @@ fn the_bridge_itself_joins() {
         lab.expect_refusal("again", done, Errno::EEXIST)?;
         let done = lab.add_mdb("sw:br", "sw:br", "239.1.2.3", None).await;
         lab.expect_refusal("an IP group for good", done, Errno::EINVAL)?;
-        lab.add_mdb_for_a_time("sw:br", "sw:br", "239.1.2.3").await?;
-        let done = lab.add_mdb_for_a_time("sw:br", "sw:br", "239.1.2.3").await;
+        lab.add_mdb_for_a_time("sw:br", "sw:br", "239.1.2.3", None).await?;
+        let done = lab.add_mdb_for_a_time("sw:br", "sw:br", "239.1.2.3", None).await;
         lab.expect_refusal("an IP group again", done, Errno::EEXIST)?;
         lab.delete_mdb("sw:br", "sw:br", NAME, None).await?;
         lab.expect_shot("a", &shot, "b multicast").await?;
@@ -184,7 +185,7 @@ fn the_bridges_own_for_a_time_ends() {
         lab.set_option("sw:br", bridge::MCAST_MEMBERSHIP_INTERVAL, 300).await?;
         for group in ["239.1.2.3", "ff0e::77"] {
             lab.add_mdb("sw:br", "sw:p3", group, None).await?;
-            lab.add_mdb_for_a_time("sw:br", "sw:br", group).await?;
+            lab.add_mdb_for_a_time("sw:br", "sw:br", group, None).await?;
             lab.expect_member("sw:br", group, true).await?;
         }
         for group in ["239.1.2.3", "ff0e::77"] {
@@ -250,7 +251,7 @@ fn no_membership_of_a_bridge_that_is_unfit() {
             lab.expect_refusal(link, done, Errno::EINVAL)?;
         }
         lab.set_option("sw:p1", port::STATE, 0).await?;
-        let done = lab.add_mdb_for_a_time("sw:br", "sw:p1", "239.1.2.3").await;
+        let done = lab.add_mdb_for_a_time("sw:br", "sw:p1", "239.1.2.3", None).await;
         lab.expect_refusal("for a time at a disabled port", done, Errno::EINVAL)?;
         lab.add_mdb("sw:br", "sw:p1", "239.1.2.3", None).await?;
         lab.set_option("sw:br", bridge::MCAST_SNOOPING, 0).await?;
@@ -263,5 +264,38 @@ fn no_membership_of_a_bridge_that_is_unfit() {
         lab.set_up("sw:br", true).await?;
         let done = lab.add_mdb("sw:br", "sw:p2", NAME, None).await;
         lab.expect_done("up again", done)
+    });
+}
+
+const LONG: Rule = Rule {
+    id: "bridge.byhand.a-long-table-is-told-whole",
+    promise: "a table of memberships that does not fit into one message is told whole in several, each \
+              membership once",
+    source: Source {
+        cite: "netlink(7), NLM_F_MULTI; br_mdb_fill_info, net/bridge/br_mdb.c",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: SNOOPS,
+};
+
+#[test]
+fn a_long_table_is_told_whole() {
+    check(&LONG, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let mut made = Vec::new();
+        for number in 1..=70 {
+            let group = format!("239.1.3.{number}");
+            for port in ["p1", "p2", "p3"] {
+                lab.add_mdb("sw:br", format!("sw:{port}").as_str(), &group, None).await?;
+                made.push(format!("{group} {port} permanent"));
+            }
+        }
+        made.sort();
+        let told = lab.mdb("sw").await?.into_iter().map(|entry| entry.to_string());
+        let mut told: Vec<String> = told.filter(|line| line.starts_with("239.1.3.")).collect();
+        told.sort();
+        let observed = format!("{} of {}", told.len(), made.len());
+        lab.claim("each of 210 memberships is told once", told == made, observed)
     });
 }

@@ -17,7 +17,7 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
-pub(crate) const RULES: &[Rule] = &[OPTIONS, INSTANCES, SPARED];
+pub(crate) const RULES: &[Rule] = &[OPTIONS, HOLDS, DOWN, INSTANCES, SPARED];
 
 const DRIVERS: [Need; 3] = [Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering];
 
@@ -110,6 +110,80 @@ fn each_vlan_has_settings_of_its_own(
         }
         let changes = own.changes(&lab.told("sw:br").await?);
         lab.expect_lines("what the bridge says otherwise", changes, &[])
+    });
+}
+
+const HOLDS: Rule = Rule {
+    id: "bridge.byvlan.a-membership-holds-as-long-as-its-vlan-says",
+    promise: "where memberships are a matter of each VLAN, one that is made for a time holds for the \
+              time of its VLAN, and not for that of another or of the bridge",
+    source: Source {
+        cite: "bridge(8), mcast_membership_interval; __br_mdb_choose_context, since 5.15",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: &[DRIVERS[0], DRIVERS[1], DRIVERS[2], Need::Since(5, 15)],
+};
+
+#[test]
+fn a_membership_holds_as_long_as_its_vlan_says() {
+    check(&HOLDS, async |case| {
+        let settings = Bridge::default().mcast_snooping(true).vlan_filtering();
+        let mut lab = case.lab(&switch_with(settings)).await?;
+        lab.set_option("sw:br", bridge::SWITCHES, bridge::switch(1, true)).await?;
+        for (id, time) in [(10, 10_000), (20, 20_000)] {
+            for link in ["sw:br", "sw:p1"] {
+                lab.add_vlan(link, PortVlan::tagged(id)).await?;
+            }
+            let interval = vlan_option::MCAST_MEMBERSHIP_INTERVAL;
+            lab.set_vlan_option("sw:br", id, interval, time).await?;
+            lab.add_mdb_for_a_time("sw:br", "sw:p1", "239.1.2.3", Some(id)).await?;
+        }
+        let told = lab.wishes("sw").await?.into_iter().map(|wish| wish.to_string());
+        let of_both = ["239.1.2.3 p1 vlan 10 by 4 for 10", "239.1.2.3 p1 vlan 20 by 4 for 20"];
+        let ours = told.filter(|line| line.starts_with("239.1.2.3"));
+        lab.expect_lines("for how long, in tens of seconds", ours, &of_both)
+    });
+}
+
+const DOWN: Rule = Rule {
+    id: "bridge.byvlan.a-port-that-goes-down-is-in-no-group",
+    promise: "where memberships are a matter of each VLAN, those of a port that goes down are over in \
+              each of its VLANs, but for those that do not end; other ports' stay",
+    source: Source {
+        cite: "br_multicast_disable_port and br_multicast_disable_port_ctx, since 5.15",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[DRIVERS[0], DRIVERS[1], DRIVERS[2], Need::Since(5, 15)],
+};
+
+#[test]
+fn a_port_that_goes_down_is_in_no_group() {
+    check(&DOWN, async |case| {
+        let settings = Bridge::default().mcast_snooping(true).vlan_filtering();
+        let mut lab = case.lab(&switch_with(settings)).await?;
+        lab.set_option("sw:br", bridge::SWITCHES, bridge::switch(1, true)).await?;
+        for id in [10, 20] {
+            for link in ["sw:br", "sw:p1", "sw:p2"] {
+                lab.add_vlan(link, PortVlan::tagged(id)).await?;
+            }
+            for port in ["sw:p1", "sw:p2"] {
+                lab.add_mdb_for_a_time("sw:br", port, "239.1.2.3", Some(id)).await?;
+                lab.add_mdb("sw:br", port, "239.1.2.4", Some(id)).await?;
+            }
+        }
+        let of_port = async |lab: &CaseLab, port: &str| -> Result<Vec<String>, Stop> {
+            let entries = lab.mdb("sw").await?.into_iter().filter(|entry| entry.link == port);
+            Ok(entries.map(|entry| entry.to_string()).collect())
+        };
+        let before = of_port(&lab, "p2").await?;
+        let (stay, all) = (["239.1.2.4 p1 vlan 10 permanent", "239.1.2.4 p1 vlan 20 permanent"], 4);
+        lab.claim("four each", before.len() == all, format!("{before:?}"))?;
+        lab.set_up("sw:p1", false).await?;
+        lab.expect_lines("p1 is down", of_port(&lab, "p1").await?, &stay)?;
+        let before: Vec<&str> = before.iter().map(String::as_str).collect();
+        lab.expect_lines("p2 is up", of_port(&lab, "p2").await?, &before)
     });
 }
 

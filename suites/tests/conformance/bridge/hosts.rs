@@ -168,7 +168,10 @@ fn no_more_than_allowed(#[case] family: Family) {
     check(&LIMIT, async |case| {
         let mut lab = believing(case).await?;
         lab.expect_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, 512).await?;
-        lab.set_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, 1).await?;
+        for limit in [257, 1] {
+            lab.set_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, limit).await?;
+            lab.expect_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, limit).await?;
+        }
         let done = lab.set_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, 0).await;
         lab.expect_refusal("a limit of nothing", done, Errno::EINVAL)?;
         lab.expect_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, 1).await?;

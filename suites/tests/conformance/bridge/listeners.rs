@@ -157,7 +157,7 @@ fn the_bridge_hears_all_of_what_it_joined(
         let name = group(family, 1).to_string();
         for itself in [bridge_first, !bridge_first] {
             match itself {
-                true => lab.add_mdb_for_a_time("sw:br", "sw:br", &name).await?,
+                true => lab.add_mdb_for_a_time("sw:br", "sw:br", &name, None).await?,
                 false => want(&mut lab, ("c", ToInclude), (family, &[1])).await?,
             }
         }

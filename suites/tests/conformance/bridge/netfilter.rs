@@ -188,13 +188,24 @@ fn one_port() -> Firewall {
     )
 }
 
+/// How much is sent, by a link that takes how much, and the packets that it comes to.
+type Sent = (usize, u32, &'static [usize]);
+
+const LONG_V4: Sent = (4000, 1500, &[1500, 1500, 1068]);
+const LONG_V6: Sent = (4000, 1500, &[1496, 1496, 1160]);
+/// Together they would fit into one packet of the bridge.
+const SHORT_V4: Sent = (1400, 1300, &[1300, 148]);
+const SHORT_V6: Sent = (1400, 1300, &[1296, 208]);
+
 #[rstest]
-#[case::v4(Family::V4, bridge::NF_CALL_IPTABLES, [1500, 1500, 1068])]
-#[case::v6(Family::V6, bridge::NF_CALL_IP6TABLES, [1496, 1496, 1160])]
+#[case::v4(Family::V4, bridge::NF_CALL_IPTABLES, LONG_V4)]
+#[case::v6(Family::V6, bridge::NF_CALL_IP6TABLES, LONG_V6)]
+#[case::short_v4(Family::V4, bridge::NF_CALL_IPTABLES, SHORT_V4)]
+#[case::short_v6(Family::V6, bridge::NF_CALL_IP6TABLES, SHORT_V6)]
 fn pieces_are_judged_as_a_whole(
     #[case] family: Family,
     #[case] switch: LinkOption,
-    #[case] packets: [usize; 3],
+    #[case] (bytes, mtu, packets): Sent,
 ) {
     check(&PIECES, async |case| {
         let mut lab = case.lab(&docker_host()).await?;
@@ -203,11 +214,12 @@ fn pieces_are_judged_as_a_whole(
             let ip = lab.topology().address_of(far, family).expect("it has both families");
             lab.add_neighbour(&*link, ip, mac).await?;
         }
+        lab.set_mtu("c1:eth0", mtu).await?;
         for shown in [0, 1] {
             lab.set_option("r:br1", switch, shown).await?;
             lab.set_firewall("r", one_port())?;
-            let seen = lab.pieces("c1", "c2", family, 4000).await?;
-            let claim = format!("4000 bytes arrive whole, as {packets:?} bytes; shown: {shown}");
+            let seen = lab.pieces("c1", "c2", family, bytes).await?;
+            let claim = format!("{bytes} bytes arrive whole, as {packets:?} bytes; shown: {shown}");
             lab.claim(&claim, seen.whole && seen.packets == packets, format!("{seen:?}"))?;
         }
         Ok(())

@@ -7,12 +7,14 @@
 //! ```
 
 use hairpin_harness::Class::{Broadcast, Multicast, Unicast};
-use hairpin_harness::{Class, Fdb, Need, PortFlags, Rule, Source, Strength, Topology, check};
+use hairpin_harness::options::{bridge, port};
+use hairpin_harness::{Class, Fdb, Need, PortFlags, Rule, Shot, Source, Strength, Topology, check};
 use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[ISOLATED, NO_FLOOD, NO_BROADCAST, LOCKED, HAIRPIN_OFF, VLANS];
+pub(crate) const RULES: &[Rule] =
+    &[ISOLATED, NO_FLOOD, NO_BROADCAST, LOCKED, HAIRPIN_OFF, VLANS, AT_ONCE];
 
 fn three_ports() -> Topology {
     Topology::new("three-ports")
@@ -228,6 +230,30 @@ fn vlan_filtering_passes_the_default_vlan() {
         }
         let mut lab = case.lab(&topology).await?;
         lab.expect(Unicast, ALL).await?;
+        Ok(())
+    });
+}
+
+const AT_ONCE: Rule = Rule {
+    id: "bridge.port.forwards-at-once-where-no-tree-is-spoken",
+    promise: "a port that comes up forwards at once where no spanning tree is spoken, whatever the \
+              bridge's forward delay",
+    source: Source { cite: "br_make_forwarding, net/bridge/br_stp.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn forwards_at_once_where_no_tree_is_spoken() {
+    check(&AT_ONCE, async |case| {
+        let mut lab = case.lab(&three_ports()).await?;
+        lab.set_option("sw:br", bridge::FORWARD_DELAY, 1500).await?;
+        for up in [false, true] {
+            lab.set_up("sw:p1", up).await?;
+        }
+        lab.expect_up("sw:p1", true).await?;
+        lab.expect_option("sw:p1", port::STATE, 3).await?;
+        lab.expect_shot("b", &Shot::broadcast(), "a broadcast, c broadcast").await?;
         Ok(())
     });
 }

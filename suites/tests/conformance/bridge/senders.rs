@@ -15,7 +15,7 @@ use rstest::rstest;
 
 use super::querier::{ask, group, sender, snooping, speak_newest};
 
-pub(crate) const RULES: &[Rule] = &[CHANGED, BLOCKED, AT_ONCE, OF_ALL];
+pub(crate) const RULES: &[Rule] = &[CHANGED, BLOCKED, AT_ONCE, OF_ALL, TOLD];
 
 const CHANGED: Rule = Rule {
     id: "bridge.senders.a-member-changes-its-mind",
@@ -35,6 +35,11 @@ const CHANGED: Rule = Rule {
 #[case::answers_without_some(&[(IsExclude, 2)], [true, false, true])]
 #[case::some_and_one_more(&[(ToInclude, 1), (Allow, 2)], [true, true, false])]
 #[case::some_then_all_but_one(&[(ToInclude, 1), (ToExclude, 2)], [true, false, true])]
+#[case::all_but_one_twice(&[(ToExclude, 2), (ToExclude, 2)], [true, false, true])]
+#[case::all_but_one_and_answers_so(&[(ToExclude, 2), (IsExclude, 2)], [true, false, true])]
+#[case::all_but_one_then_it_too(&[(ToExclude, 2), (ToInclude, 2)], [true, true, true])]
+#[case::all_but_one_and_answers_with_it(&[(ToExclude, 2), (IsInclude, 2)], [true, true, true])]
+#[case::some_and_answers_all_but_it(&[(IsInclude, 1), (IsExclude, 1)], [true, true, true])]
 #[case::all_but_one_let_in_again(&[(ToExclude, 2), (Allow, 2)], [true, true, true])]
 fn a_member_changes_its_mind(
     #[case] said: &[(Record, u8)],
@@ -186,5 +191,46 @@ fn one_of_all_is_shut_out_after_its_time(#[case] family: Family) {
             lab.expect_shot("c", &other, "a multicast, b multicast").await?;
         }
         Ok(())
+    });
+}
+
+const TOLD: Rule = Rule {
+    id: "bridge.senders.whom-a-member-hears-is-told",
+    promise: "of a member that said whom it hears the table tells whether these are all or all are but \
+              they, and for how long each holds yet: those to hear, and one that hears all but some, \
+              for the time of a membership, those to be shut out for none",
+    source: Source {
+        cite: "RFC 3376, 6.4; bridge(8), mdb show; __mdb_fill_info and __mdb_fill_srcs",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 10)],
+};
+
+/// Holds what is told of `b`: the kernel itself (2) knows it from `b`.
+async fn expect_wish(lab: &CaseLab, family: Family, wish: &str) -> Result<(), Stop> {
+    let own = format!("{} p2 ", group(family, 1));
+    let told = lab.wishes("sw").await?.into_iter().map(|wish| wish.to_string());
+    lab.expect_lines("what is told of b", told.filter(|line| line.starts_with(&own)), &[wish])
+}
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn whom_a_member_hears_is_told(#[case] family: Family) {
+    check(&TOLD, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let [one, two, three] = [1, 2, 3].map(|number| sender(family, number));
+        let group = group(family, 1);
+        hear_two(&mut lab, family).await?;
+        let both = format!("{group} p2 only by 2 for 0: {one} for 26, {two} for 26");
+        expect_wish(&lab, family, &both).await?;
+        let but_two = Message::record(ToExclude, group, &[two, three]);
+        lab.shoot("b", &Shot::message(&but_two)).await?;
+        let kept = format!("{group} p2 all but by 2 for 26: {two} for ");
+        let told = lab.wishes("sw").await?;
+        let line = told.iter().map(ToString::to_string).find(|line| line.starts_with(&kept));
+        let line = line.unwrap_or_else(|| format!("{told:?}"));
+        lab.claim("all but two and three", line.ends_with(&format!(", {three} for 0")), &line)
     });
 }

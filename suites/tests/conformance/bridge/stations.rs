@@ -6,13 +6,16 @@
 //!   b --- p2 +----+
 //! ```
 
-use hairpin_fixtures::switch::switch;
+use hairpin_fixtures::switch::{switch, switch_with};
 use hairpin_harness::options::{bridge, port};
-use hairpin_harness::{CaseLab, Mac, PortFlags, Rule, Shot, Source, Stop, Strength, check};
+use hairpin_harness::{
+    Bridge, CaseLab, Mac, Need, PortFlags, PortVlan, Rule, Shot, Source, Stop, Strength, Tag,
+    check, vlan_option,
+};
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[RESERVED, TREE_SPOKEN, TWINS, BY_HAND, ANSWERED_FOR];
+pub(crate) const RULES: &[Rule] = &[RESERVED, OF_A_VLAN, TREE_SPOKEN, TWINS, BY_HAND, ANSWERED_FOR];
 
 /// An address that no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x0f]);
@@ -57,6 +60,55 @@ fn what_is_not_forwarded_teaches_too() {
             expect_known(&lab, "learning on", ROAMER, &["p1"]).await?;
             lab.expect_shot("c", &Shot::to(ROAMER), "a other").await?;
             lab.delete_fdb("sw:p1", ROAMER, None).await?;
+        }
+        Ok(())
+    });
+}
+
+const OF_A_VLAN: Rule = Rule {
+    id: "bridge.stations.what-is-of-another-vlan-teaches-nothing",
+    promise: "a frame to a reserved group in a VLAN that its port is in teaches where its sender is in \
+              that VLAN; in one that the port is not in, that is learning there, or without a tag \
+              where the port's own VLAN may not learn, it teaches nothing",
+    source: Source {
+        cite: "br_should_learn, net/bridge/br_vlan.c; __br_handle_local_finish",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[NEEDS[0], NEEDS[1], Need::VlanFiltering],
+};
+
+/// In which VLANs an address is known.
+async fn known_in(lab: &CaseLab, mac: Mac) -> Result<Vec<Option<u16>>, Stop> {
+    let entries = lab.fdb("sw").await?;
+    Ok(entries.into_iter().filter(|entry| entry.mac == mac).map(|entry| entry.vlan).collect())
+}
+
+#[test]
+fn what_is_of_another_vlan_teaches_nothing() {
+    check(&OF_A_VLAN, async |case| {
+        const LISTENING: u64 = 1;
+        let filtering = Bridge::default().mcast_snooping(false).vlan_filtering();
+        let mut lab = case.lab(&switch_with(filtering)).await?;
+        lab.add_vlan("sw:p1", PortVlan::tagged(10)).await?;
+        let hello = Shot::to(reserved(0x0e)).from(ROAMER);
+        let ways = [(None, Some(1)), (Some(10), Some(10)), (Some(20), None)];
+        for state in [3, LISTENING] {
+            for id in [1, 10] {
+                lab.set_vlan_option("sw:p1", id, vlan_option::STATE, state).await?;
+            }
+            for (tag, learned) in ways {
+                let shot = tag.map_or(hello.clone(), |id| hello.clone().tag(Tag::vlan(id)));
+                lab.shoot("a", &shot).await?;
+                let learned: Vec<_> =
+                    learned.filter(|_| state == 3).map(Some).into_iter().collect();
+                let seen = known_in(&lab, ROAMER).await?;
+                let claim = format!("state {state}, tag {tag:?}: known in {learned:?}");
+                lab.claim(&claim, seen == learned, format!("{seen:?}"))?;
+                for id in seen {
+                    lab.delete_fdb("sw:p1", ROAMER, id).await?;
+                }
+            }
         }
         Ok(())
     });

@@ -389,7 +389,7 @@ const PROMISCUOUS: Rule = Rule {
     id: "bridge.tagged.a-port-that-knows-all-is-not-promiscuous",
     promise: "where VLANs are kept apart, a port that can filter is not promiscuous while no other may \
               learn or flood: it listens for the pinned addresses instead; filtering off or a \
-              promiscuous bridge makes all ports promiscuous",
+              promiscuous bridge makes all ports promiscuous; one that leaves listens for them no more",
     source: Source {
         cite: "br_manage_promisc, nbp_update_port_count and br_fdb_sync_static",
         strength: Strength::Code,
@@ -459,7 +459,13 @@ fn a_port_that_knows_all_is_not_promiscuous() {
             lab.claim(&format!("{port} no longer listens for it"), !listens, listens)?;
         }
         lab.add_fdb("sw:v2", NOBODY, Fdb::STATIC).await?;
-        expect_promiscuous(&lab, "pinned anew", NEITHER).await
+        expect_promiscuous(&lab, "pinned anew", NEITHER).await?;
+        lab.remove_port("sw:br", "v1").await?;
+        for (port, is) in [("sw:v1", false), ("sw:v3", true)] {
+            let listens = lab.filters(port).await?.contains(&NOBODY);
+            lab.claim(&format!("v1 has left: {port} listens: {is}"), listens == is, listens)?;
+        }
+        Ok(())
     });
 }
 

@@ -109,8 +109,19 @@ fn the_roots_word_is_passed_on() {
             lab.claim("an acknowledgement is no one else's", !said.acknowledged, heard.said)?;
             lab.expect_option(link, port::ID, said.port.into()).await?;
         }
+        let told = [(bridge::ROOT_ID, number(0, ROOT)), (bridge::BRIDGE_ID, number(own.0, own.1))];
+        for (option, id) in told {
+            lab.expect_option("sw:br", option, id).await?;
+        }
+        lab.expect_option("sw:br", bridge::ROOT_PATH_COST, (7 + COST).into()).await?;
         lab.expect_option("sw:br", bridge::ROOT_PORT, 1).await
     });
+}
+
+/// A bridge's number, its priority and its address: bytes of the wire, read as the machine's own.
+fn number(priority: u16, Mac(mac): Mac) -> u64 {
+    let number = mac.iter().fold(priority.into(), |number, byte| number << 8 | u64::from(*byte));
+    u64::from_be(number)
 }
 
 const HEEDED: Rule = Rule {

@@ -1,0 +1,137 @@
+//! One rule in a table of its own, for what no firewall of routed packets can say: frames of a bridge,
+//! and packets before they are routed or when they leave. It counts what fits, and may drop it.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use super::{
+    expr::{Steps, Verdict},
+    message::{APPEND, Attrs, Batch, CREATE, NFPROTO_INET, Verb},
+    ruleset::{COMMENT, Place, RULE_EXPRESSIONS, RULE_TABLE, RULE_USERDATA, TABLE_NAME},
+};
+
+/// `NFPROTO_BRIDGE`.
+const BRIDGE: u8 = 7;
+
+/// Where in a packet's way a watch is: a family's hook, and its place there.
+#[derive(Clone, Copy, Debug)]
+struct Post {
+    table: &'static str,
+    family: u8,
+    hook: u32,
+    priority: i32,
+}
+
+/// What is counted, and where.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    post: Post,
+    steps: Steps,
+    drops: bool,
+}
+
+impl Watch {
+    const fn at(table: &'static str, family: u8, hook: u32, priority: i32) -> Post {
+        Post { table, family, hook, priority }
+    }
+
+    fn of(post: Post) -> Self {
+        Self { post, steps: Steps::default(), drops: false }
+    }
+
+    /// Frames that come in by a bridge's port, before br_netfilter looks at them.
+    pub fn frames_before() -> Self {
+        Self::of(Self::at("hairpin-before", BRIDGE, 0, -200))
+    }
+
+    /// Frames that come in by a bridge's port, when br_netfilter has looked at them.
+    pub fn frames_behind() -> Self {
+        Self::of(Self::at("hairpin-behind", BRIDGE, 0, 200))
+    }
+
+    /// Frames that a bridge hands from one port to another, when br_netfilter has looked at them.
+    pub fn frames_bridged() -> Self {
+        Self::of(Self::at("hairpin-bridged", BRIDGE, 2, 200))
+    }
+
+    /// IP packets that come in, before they are routed.
+    pub fn coming() -> Self {
+        Self::of(Self::at("hairpin-coming", NFPROTO_INET, 0, 0))
+    }
+
+    /// IP packets that leave.
+    pub fn leaving() -> Self {
+        Self::of(Self::at("hairpin-leaving", NFPROTO_INET, 4, 0))
+    }
+
+    /// Only what leaves by this link.
+    #[must_use]
+    pub fn to_link(mut self, link: &str) -> Self {
+        self.steps = self.steps.output(link);
+        self
+    }
+
+    /// Only IPv4 packets to that address.
+    #[must_use]
+    pub fn to(mut self, address: Ipv4Addr) -> Self {
+        self.steps = self.steps.network(16, &address.octets());
+        self
+    }
+
+    /// Dropped once it is counted.
+    #[must_use]
+    pub const fn drops(mut self) -> Self {
+        self.drops = true;
+        self
+    }
+
+    /// Makes its table, or makes it anew.
+    pub(super) fn batch(&self) -> Batch {
+        let mut batch = Batch::of(self.post.family);
+        for (verb, flags) in
+            [(Verb::NewTable, CREATE), (Verb::DelTable, 0), (Verb::NewTable, CREATE)]
+        {
+            let attrs = Attrs::new().text(TABLE_NAME, self.post.table);
+            batch.push(verb, flags, &attrs, self.place());
+        }
+        batch.push(Verb::NewChain, CREATE, &self.chain(), self.place());
+        batch.push(Verb::NewRule, CREATE | APPEND, &self.rule(), self.place());
+        batch
+    }
+
+    /// What names its rule in a request: the family, and the table.
+    pub(super) fn rules(&self) -> (u8, Attrs) {
+        (self.post.family, Attrs::new().text(RULE_TABLE, self.post.table))
+    }
+
+    /// The attributes are `NFTA_CHAIN_*` and, within, `NFTA_HOOK_*`.
+    fn chain(&self) -> Attrs {
+        let priority = self.post.priority.cast_unsigned();
+        let hook = Attrs::new().number(1, self.post.hook).number(2, priority);
+        let accept = Verdict::Accept as u32;
+        let named = Attrs::new().text(1, self.post.table).text(3, "watch");
+        named.nest(4, &hook).number(5, accept).text(7, "filter")
+    }
+
+    fn rule(&self) -> Attrs {
+        let steps = self.steps.clone().counter();
+        let steps = if self.drops { steps.verdict(Verdict::Drop) } else { steps };
+        let comment = format!("{}\0", Place::Rule(0));
+        let length = u8::try_from(comment.len()).expect("a comment is short");
+        Attrs::new()
+            .text(RULE_TABLE, self.post.table)
+            .text(2, "watch")
+            .nest(RULE_EXPRESSIONS, steps.attrs())
+            .bytes(RULE_USERDATA, &[&[COMMENT, length], comment.as_bytes()].concat())
+    }
+
+    fn place(&self) -> String {
+        format!("table `{}`", self.post.table)
+    }
+}
+
+impl fmt::Display for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.post.table, if self.drops { ", which drops" } else { "" })
+    }
+}
