@@ -15,6 +15,7 @@ pub mod options;
 mod process;
 mod prohibition;
 pub mod queue;
+mod senders;
 mod settle;
 mod socket;
 mod stamped;
@@ -50,10 +51,11 @@ pub use vconfig::Vconfig;
 pub use xdp::Xdp;
 
 use crate::observe::{
-    Advert, Asking, Bpdu, BridgeEar, Emerged, Fate, Flow, Listeners, Message, Noted, Passage,
-    Pieces, Received, Recording, RegistrarEar, Registration, Shot, advertise, datagram, emerged,
-    flow, hear_bridges, hear_registrations, hears_bound, join, listen, noted, observe, pieces,
-    pieces_for, ping, say, say_as_bridge, send_many, shoot, shoot_from, told_sender,
+    Advert, Asking, Bpdu, BridgeEar, Emerged, Fate, Flow, Joined, Listeners, Message, Noted,
+    Passage, Pieces, Received, Recording, RegistrarEar, Registration, Shot, advertise, datagram,
+    emerged, flow, hear_bridges, hear_registrations, hears_bound, join, joined, listen, noted,
+    observe, pieces, pieces_for, ping, say, say_as_bridge, send_many, shoot, shoot_from,
+    told_sender,
 };
 
 /// One namespace of a lab.
@@ -237,6 +239,17 @@ impl Lab {
         at: impl Into<LinkName>,
     ) -> Result<Option<Mac>, Error> {
         told_sender(self, (&from.into(), shot), &at.into())
+    }
+
+    /// Sends a stream of so many bytes from one host's link to another's, which are on one network, and
+    /// tells what those see of it who watch the two.
+    pub fn joined(
+        &self,
+        from: impl Into<LinkName>,
+        to: impl Into<LinkName>,
+        bytes: usize,
+    ) -> Result<Joined, Error> {
+        joined(self, (&from.into(), &to.into()), bytes)
     }
 
     /// Has a host's link take the frames of an Ethernet group, as long as the lab lives.

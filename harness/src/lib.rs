@@ -49,8 +49,8 @@ pub use nix::errno::Errno;
 pub use ns::Ns;
 pub use observe::{
     Advert, Asked, Asking, Bpdu, BridgeEar, Config, Declared, Emerged, Fate, Flaw, Flow, HeardBpdu,
-    Hearing, Message, Noted, Passage, Pieces, Received, Record, RegistrarEar, Registration, Said,
-    Shot, Tag, Taken,
+    Hearing, Joined, Message, Noted, Passage, Pieces, Received, Record, RegistrarEar, Registration,
+    Said, Shot, Tag, Taken,
 };
 pub use version::Kernel;
 

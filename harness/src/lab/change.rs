@@ -9,6 +9,7 @@ use super::Lab;
 use super::build::Builder;
 use super::options::link_header;
 use crate::attrs::Attrs;
+use crate::netlink::Refused;
 use crate::netlink::plain::{Question, RTM_NEWLINK};
 use crate::ns::Ns;
 use crate::{nft, sysctl};
@@ -27,12 +28,13 @@ const IFLA_NET_NS_FD: u16 = 28;
 impl Lab {
     /// Brings a link up or down.
     pub async fn set_up(&mut self, link: impl Into<LinkName>, up: bool) -> Result<(), Error> {
-        self.switch(&link.into(), up).await?;
+        self.switch(link, up).await?;
         self.settle().await
     }
 
     /// Brings a link up or down, and does not wait for what follows.
-    pub(crate) async fn switch(&mut self, link: &LinkName, up: bool) -> Result<(), Error> {
+    pub async fn switch(&mut self, link: impl Into<LinkName>, up: bool) -> Result<(), Error> {
+        let link = &link.into();
         let index = self.index(link)?;
         let done = self.node(&link.netns)?.netlink.set_up(index, up).await;
         done.map_err(|refused| {
@@ -81,6 +83,20 @@ impl Lab {
             format!("{link} {}", bridge.map_or("out of its bridge".into(), |b| format!("into {b}")))
         });
         self.settle().await
+    }
+
+    /// Puts the loopback of a bond's namespace into the bond, which may become another kind of link by
+    /// that.
+    pub async fn set_bond_of_loopback(&mut self, bond: &LinkName) -> Result<(), Error> {
+        const LOOPBACK: u32 = 1;
+        let (bond_index, netlink) = (self.index(bond)?, &self.node(&bond.netns)?.netlink);
+        let refused = |doing, refused: Refused| refused.error(doing, bond);
+        let down = netlink.set_up(LOOPBACK, false).await;
+        down.map_err(|error| refused("bring the loopback down", error))?;
+        let done = netlink.set_bridge(LOOPBACK, Some(bond_index)).await;
+        done.map_err(|error| refused("take the loopback in", error))?;
+        self.tell(|| format!("{bond} takes the loopback in"));
+        Ok(())
     }
 
     /// Changes the mode, flags and senders of a macvlan child.

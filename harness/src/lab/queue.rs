@@ -127,13 +127,16 @@ impl Queue {
         ))
     }
 
-    /// Whether there is something to read, and room to write (`poll`).
+    /// Whether there is something to read, and room to write (`poll`), by both of the names that
+    /// each has.
     pub fn ready(&self) -> (bool, bool) {
-        let mut asked = [PollFd::new(self.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
+        let input = PollFlags::POLLIN | PollFlags::POLLRDNORM;
+        let output = PollFlags::POLLOUT | PollFlags::POLLWRNORM;
+        let mut asked = [PollFd::new(self.as_fd(), input | output)];
         // Interrupted by a signal it has told nothing: asked again.
         while poll(&mut asked, PollTimeout::ZERO).is_err() {}
         let told = asked[0].revents().unwrap_or(PollFlags::empty());
-        (told.contains(PollFlags::POLLIN), told.contains(PollFlags::POLLOUT))
+        (told.contains(input), told.contains(output))
     }
 
     /// Watches for the moment at which something comes.
@@ -247,6 +250,12 @@ impl Queue {
     /// Asks for something else, whatever it is, with a number.
     pub fn ask(&self, request: u32, number: i32) -> Result<i32, Error> {
         self.number(&format!("ask for {request:#x}"), request, number)
+    }
+
+    /// Asks for something whose argument is to be read or written where there is nothing.
+    pub fn ask_nowhere(&self, request: u32) -> Result<(), Error> {
+        let done = ioctl::nowhere(self.as_fd(), request);
+        done.map_err(|error| self.refused(&format!("ask for {request:#x}"), &error))
     }
 
     /// The name of its link and its Ethernet address (`SIOCGIFHWADDR`).

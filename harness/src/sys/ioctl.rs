@@ -28,6 +28,13 @@ pub(crate) fn bits(fd: BorrowedFd<'_>, request: u32, bits: u32) -> io::Result<()
     check(rc).map(|_| ())
 }
 
+/// Passes an address at which there is nothing.
+pub(crate) fn nowhere(fd: BorrowedFd<'_>, request: u32) -> io::Result<()> {
+    // SAFETY: the kernel checks what it is given to read or write at, and nothing is at 0.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), 0 as libc::c_ulong) };
+    check(rc).map(|_| ())
+}
+
 /// Passes flags in a `struct ifreq`, and gives back its name and flags as the kernel has left them.
 pub(crate) fn flags(fd: BorrowedFd<'_>, request: u32, flags: u16) -> io::Result<(String, u16)> {
     // SAFETY: all-zero is a valid ifreq.

@@ -10,7 +10,7 @@
 
 use hairpin_harness::options::{bond, link};
 use hairpin_harness::topology::LinkName;
-use hairpin_harness::{CaseLab, Stop, Tiding, Topology};
+use hairpin_harness::{CaseLab, Errno, Stop, Tiding, Topology};
 
 /// The two links, which are not in the bond yet.
 pub(crate) const PORTS: [&str; 2] = ["p:b1", "p:b2"];
@@ -64,4 +64,15 @@ pub(crate) async fn expect_larger_segments(lab: &mut CaseLab, above: &str) -> Re
     let most = most.unwrap_or_default();
     lab.expect_to_become(above, link::TSO_MAX_SIZE, most).await?;
     Ok(most)
+}
+
+/// Holds that the bond cannot become what the loopback is, which is no Ethernet, while a link stands on
+/// it, and that it can once that link is gone: it was the last one that was made.
+pub(crate) async fn expect_to_stay_ethernet(lab: &mut CaseLab) -> Result<(), Stop> {
+    let bond = LinkName::from("p:bond0");
+    let joined = lab.set_bond_of_loopback(&bond).await;
+    lab.expect_refusal("the loopback as the first of its links", joined, Errno::EBUSY)?;
+    lab.delete_last().await?;
+    let joined = lab.set_bond_of_loopback(&bond).await;
+    lab.expect_done("with nothing above it", joined)
 }

@@ -8,6 +8,7 @@
 
 pub(crate) mod asking;
 pub(crate) mod birth;
+pub(crate) mod bonded;
 pub(crate) mod counters;
 pub(crate) mod cpus;
 pub(crate) mod echoes;

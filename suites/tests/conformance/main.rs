@@ -93,6 +93,7 @@ hairpin_harness::suite!(
     ipvlan::lookup::RULES,
     ipvlan::asking::RULES,
     ipvlan::birth::RULES,
+    ipvlan::bonded::RULES,
     ipvlan::counters::RULES,
     ipvlan::cpus::RULES,
     ipvlan::echoes::RULES,

@@ -31,6 +31,7 @@ pub(crate) const RULES: &[Rule] = &[
     MOVED,
     BORN,
     PEER,
+    NOTHING_YET,
     GOOD_ADDRESS,
     TAGS,
 ];
@@ -363,6 +364,33 @@ fn each_end_names_the_other() {
         }
         let home = lab.newborn("veth", "a", None, &[]).await?.option(link::BELOW_NETNS);
         lab.claim("but not its own", home.is_none(), format!("{home:?}"))
+    });
+}
+
+const NOTHING_YET: Rule = Rule {
+    id: "veth.nothing-is-counted-at-birth",
+    promise: "a cable that has carried nothing has counted nothing at either end, in either direction",
+    source: Source {
+        cite: "veth_get_stats64 and veth_stats_rx, drivers/net/veth.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn nothing_is_counted_at_birth() {
+    check(&NOTHING_YET, async |case| {
+        let lab = case.lab(&cable().down("a:eth0").down("b:eth0")).await?;
+        for end in ["a:eth0", "b:eth0"] {
+            let seen = lab.counters(end).await?;
+            let claim = format!("{end} has counted nothing");
+            lab.claim(&claim, seen == Counters::default(), format!("{seen:?}"))?;
+            let mut own = lab.own_counters(end)?;
+            own.retain(|name, count| name != "peer_ifindex" && *count > 0);
+            lab.claim("nor has its driver", own.is_empty(), format!("{own:?}"))?;
+        }
+        Ok(())
     });
 }
 

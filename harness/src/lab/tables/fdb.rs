@@ -10,9 +10,9 @@ use hairpin_model::topology::{Kind, Link, LinkName};
 use hairpin_model::{Error, Mac};
 
 use super::super::Lab;
-use super::super::options::{driver_data, link_header};
+use super::super::options::link_header;
 use super::{u16_at, u32_at};
-use crate::attrs::{Attrs, find, parse};
+use crate::attrs::{Attrs, find};
 use crate::netlink::plain::{
     ACK, AF_BRIDGE, Answer, CREATE, DUMP, EXCL, EventKind, Question, REPLACE, RTM_DELNEIGH,
     RTM_GETNEIGH, RTM_NEWNEIGH,
@@ -243,15 +243,6 @@ impl Lab {
         self.command(&link, &asked, &format!("have it take no frames for {mac}"))?;
         self.tell(|| format!("{link} takes frames for {mac} no longer"));
         self.apply_rx_modes().await
-    }
-
-    /// The senders that a macvlan child in source mode hears.
-    pub async fn senders(&self, link: impl Into<LinkName>) -> Result<BTreeSet<Mac>, Error> {
-        const MACADDR_DATA: u16 = 5;
-        let attrs = self.link_attributes(&link.into())?;
-        let list = driver_data(&attrs).and_then(|data| find(data, MACADDR_DATA));
-        let list = list.unwrap_or_default();
-        Ok(parse(list).filter_map(|(_, mac)| mac.try_into().ok()).map(Mac).collect())
     }
 
     /// What the bridges of a namespace know, in order of address.

@@ -10,17 +10,18 @@ use std::net::Ipv6Addr;
 
 use hairpin_fixtures::ipvlan_lan;
 use hairpin_fixtures::lan::quiet;
-use hairpin_harness::options::link;
+use hairpin_harness::options::{LinkOption, link};
 use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
 use hairpin_harness::{
-    CaseLab, Family, Mac, Offload, Rule, Source, Standing, Stop, Strength, check,
+    CaseLab, Family, Mac, Mode, Need, Offload, Rule, Source, Standing, Stop, Strength, Topology,
+    check,
 };
 use rstest::rstest;
 
 use super::NEEDS;
 
 pub(crate) const RULES: &[Rule] =
-    &[ETHTOOL, LOG, INTERFACE_ID, FILTERS, OFFLOADS, NO_TAGS, FORGETS];
+    &[ETHTOOL, LOG, INTERFACE_ID, FILTERS, OFFLOADS, NO_TAGS, FORGETS, UNSEEN];
 
 const ETHTOOL: Rule = Rule {
     id: "ipvlan.told.as-fast-as-its-parent",
@@ -267,5 +268,59 @@ fn a_new_address_of_its_parent_is_its_own() {
         lab.claim("it has forgotten e", known.is_none(), format!("{known:?}"))?;
         let cell = lab.ping(Family::V4, "c1", "e").await?;
         lab.claim("and reaches it again", cell.verdict.symbol() == '+', &cell.verdict)
+    });
+}
+
+const UNSEEN: Rule = Rule {
+    id: "ipvlan.told.follows-a-carrier-that-changed-unseen",
+    promise: "a child has its parent's carrier as soon as the parent is up, also where that got or lost \
+              it while it was down, when nobody is told",
+    source: Source {
+        cite: "ipvlan_device_event, drivers/net/ipvlan/ipvlan_main.c; \"ipvlan: Add handling of \
+               NETDEV_UP events\" (57fb346cc7d0)",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[
+        Need::Driver("veth"),
+        Need::Driver("bridge"),
+        Need::Driver("macvlan"),
+        Need::Driver("ipvlan"),
+        Need::Since(6, 1),
+    ],
+};
+
+/// Whether a link has carrier.
+const LIT: LinkOption = link::CARRIER;
+
+/// Its parent is a link that its owner can hold down; beside it stands a bridge with a port.
+fn on_what_is_held() -> Topology {
+    let held = Topology::new("held").netns("p").netns("e").cable("p:p0", "e:e0").bridge("p:br");
+    let held = held.cable("p:s0", "e:e1").port("p:s0", "br");
+    let held = held.macvlan("p:m0", "p:p0", Mode::Bridge);
+    held.ipvlan("p:i0", "p:m0", IpvlanMode::L2, IpvlanFlag::Bridge)
+}
+
+#[test]
+fn follows_a_carrier_that_changed_unseen() {
+    const UP: u64 = 6;
+    const DOWN: u64 = 2;
+    check(&UNSEEN, async |case| {
+        let mut lab = case.lab(&on_what_is_held()).await?;
+        for held in [1, 0] {
+            lab.expect_to_become("p:br", link::OPERSTATE, UP).await?;
+            lab.switch("p:m0", false).await?;
+            lab.set_option("p:m0", link::PROTO_DOWN, held).await?;
+            // The kernel is in no hurry to look at the carriers of links that are down, or that have lost
+            // it, and does so in the order in which they changed: it is through with m0's, and has told
+            // nobody, as m0 is down, when it has told of the bridge's.
+            lab.switch("p:s0", false).await?;
+            lab.expect_to_become("p:br", link::OPERSTATE, DOWN).await?;
+            lab.expect_option("p:i0", LIT, held).await?;
+            lab.switch("p:m0", true).await?;
+            lab.expect_to_become("p:i0", LIT, 1 - held).await?;
+            lab.switch("p:s0", true).await?;
+        }
+        Ok(())
     });
 }

@@ -8,9 +8,11 @@
 
 use hairpin_harness::{Mode, Need, Offload, Rule, Source, Strength, Topology, check};
 
-use crate::bonds::{self, PORTS, expect_larger_segments, expect_told, join};
+use crate::bonds::{
+    self, PORTS, expect_larger_segments, expect_to_stay_ethernet, expect_told, join,
+};
 
-pub(crate) const RULES: &[Rule] = &[TOLD, SEGMENTS, TAGGED, JOINS];
+pub(crate) const RULES: &[Rule] = &[TOLD, SEGMENTS, TAGGED, JOINS, KIND];
 
 /// What every case here needs.
 const NEEDS_BOND: &[Need] = &[Need::Driver("veth"), Need::Driver("bond"), Need::Driver("macvlan")];
@@ -133,5 +135,25 @@ fn joins_what_comes_as_its_parent_does() {
             lab.expect_offload("c1:c0", Offload::Lro, on).await?;
         }
         Ok(())
+    });
+}
+
+const KIND: Rule = Rule {
+    id: "macvlan.bonded.keeps-the-bond-what-it-is",
+    promise: "a bond with a child does not become what the first of its links is, if that is no Ethernet; \
+              without one it does",
+    source: Source {
+        cite: "macvlan_device_event, NETDEV_PRE_TYPE_CHANGE, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS_BOND,
+};
+
+#[test]
+fn keeps_the_bond_what_it_is() {
+    check(&KIND, async |case| {
+        let mut lab = case.lab(&bonded()).await?;
+        expect_to_stay_ethernet(&mut lab).await
     });
 }

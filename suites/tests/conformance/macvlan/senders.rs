@@ -6,9 +6,8 @@
 //!   c2 (source) ---/
 //! ```
 
-use std::collections::BTreeSet;
-
 use hairpin_fixtures::lan::{mixed_lan, quiet};
+use hairpin_harness::options::LinkOption;
 use hairpin_harness::options::macvlan::{MACADDR, MACADDR_COUNT, MACADDR_MODE};
 use hairpin_harness::topology::Macvlan;
 use hairpin_harness::{CaseLab, Errno, Mac, Mode, Rule, Shot, Source, Stop, Strength, check};
@@ -18,11 +17,13 @@ use rstest::rstest;
 use super::NEEDS;
 use crate::counted::{MORE, expect_bytes};
 
-pub(crate) const RULES: &[Rule] = &[EACH_ITS_OWN, TOLD, SET, COUNTED, KEPT, ALIKE];
+pub(crate) const RULES: &[Rule] =
+    &[EACH_ITS_OWN, TOLD, SET, LISTED, BAD_LISTS, COUNTED, KEPT, ALIKE];
 
 /// Addresses that no link of the topology has.
 const ONE: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x31]);
 const TWO: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x32]);
+const THREE: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x33]);
 
 const ADD: u64 = 0;
 const DELETE: u64 = 1;
@@ -46,7 +47,8 @@ async fn expect_heard(lab: &mut CaseLab, from: Mac, heard: &str) -> Result<(), S
 
 async fn expect_list(lab: &CaseLab, child: &str, senders: &[Mac]) -> Result<(), Stop> {
     let seen = lab.senders(child).await?;
-    let wanted: BTreeSet<Mac> = senders.iter().copied().collect();
+    let mut wanted = senders.to_vec();
+    wanted.sort();
     let claim = format!("{child} tells {} senders", senders.len());
     lab.claim(&claim, seen == wanted, format!("{seen:?}"))?;
     lab.expect_option(child, MACADDR_COUNT, senders.len() as u64).await
@@ -141,6 +143,76 @@ fn a_new_list_replaces_the_old() {
         expect_list(&lab, "c1:c0", &[TWO]).await?;
         lab.set_macvlan("c1:c0", hearing(&[])).await?;
         expect_list(&lab, "c1:c0", &[]).await
+    });
+}
+
+const LISTED: Rule = Rule {
+    id: "macvlan.senders.a-list-is-set-as-a-whole",
+    promise: "a list that is set is heard item by item, with the one that is named beside it, each \
+              once; an empty one is nobody, and a list is no sender to add or to delete",
+    source: Source {
+        cite: "macvlan_changelink_sources, drivers/net/macvlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_list_is_set_as_a_whole() {
+    check(&LISTED, async |case| {
+        let mut lab = case.lab(&mixed_lan(hearing(&[ONE]), Mode::Bridge)).await?;
+        let [one, two, three] = [ONE, TWO, THREE].map(|mac| (MACADDR, number(mac)));
+        let set = (MACADDR_MODE, REPLACE);
+        for (beside, list, heard) in [
+            (&[set][..], &[two, three][..], &[TWO, THREE][..]),
+            (&[set, one], &[two, three], &[ONE, TWO, THREE]),
+            (&[set, two], &[two, three, two], &[TWO, THREE]),
+            (&[set, three], &[], &[THREE]),
+            (&[set], &[one], &[ONE]),
+            (&[set], &[], &[]),
+        ] {
+            lab.list_senders("c1:c0", beside, list).await?;
+            expect_list(&lab, "c1:c0", heard).await?;
+        }
+        lab.list_senders("c1:c0", &[set], &[one, two]).await?;
+        for verb in [ADD, DELETE] {
+            let done = lab.list_senders("c1:c0", &[(MACADDR_MODE, verb)], &[two, three]).await;
+            lab.expect_refusal("to name nobody beside the list", done, Errno::EINVAL)?;
+        }
+        expect_list(&lab, "c1:c0", &[ONE, TWO]).await?;
+        expect_heard(&mut lab, TWO, "c1 host, p host").await?;
+        expect_heard(&mut lab, THREE, "p host").await
+    });
+}
+
+const BAD_LISTS: Rule = Rule {
+    id: "macvlan.senders.a-bad-item-spoils-the-list",
+    promise: "a list with an item that is no address, or no single station's, is refused, wherever in \
+              it that is, and nothing of it is heard",
+    source: Source { cite: "macvlan_validate, drivers/net/macvlan.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::half_an_address((MACADDR.in_bytes(4), 0x0268_70ff), Errno::EINVAL)]
+#[case::too_long((MACADDR.in_bytes(8), 0x0268_70ff_0031_0000), Errno::EINVAL)]
+#[case::no_address((MACADDR_COUNT.in_bytes(6), 0x0268_70ff_0031), Errno::EINVAL)]
+#[case::nobodys((MACADDR, 0), Errno::EADDRNOTAVAIL)]
+#[case::a_groups((MACADDR, 0x0100_5e00_0001), Errno::EADDRNOTAVAIL)]
+fn a_bad_item_spoils_the_list(#[case] bad: (LinkOption, u64), #[case] errno: Errno) {
+    check(&BAD_LISTS, async |case| {
+        let mut lab = case.lab(&mixed_lan(hearing(&[ONE]), Mode::Bridge)).await?;
+        let (two, three) = ((MACADDR, number(TWO)), (MACADDR, number(THREE)));
+        let set = [(MACADDR_MODE, REPLACE)];
+        for list in [&[bad][..], &[bad, two], &[two, bad], &[two, bad, three]] {
+            let done = lab.list_senders("c1:c0", &set, list).await;
+            lab.expect_refusal("a list with a bad item", done, errno)?;
+            expect_list(&lab, "c1:c0", &[ONE]).await?;
+        }
+        lab.list_senders("c1:c0", &set, &[two, three]).await?;
+        expect_list(&lab, "c1:c0", &[TWO, THREE]).await
     });
 }
 

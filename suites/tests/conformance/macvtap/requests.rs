@@ -2,12 +2,24 @@
 
 use hairpin_fixtures::lan::{macvtap_lan, quiet};
 use hairpin_harness::queue::{MULTI_QUEUE, PLAIN, VNET_HEADER};
-use hairpin_harness::{Errno, Mac, Mode, Rule, Shot, Source, Strength, check};
+use hairpin_harness::{Errno, Error, Mac, Mode, Rule, Shot, Source, Strength, check};
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] =
-    &[ORDER, OTHER_ORDER, NEITHER, KINDS, HEADER, OFFLOADS, ROOM, ADDRESS, ALIEN, NUMBERS, GONE];
+pub(crate) const RULES: &[Rule] = &[
+    ORDER,
+    OTHER_ORDER,
+    NEITHER,
+    KINDS,
+    HEADER,
+    OFFLOADS,
+    ROOM,
+    ADDRESS,
+    ALIEN,
+    NOWHERE,
+    NUMBERS,
+    GONE,
+];
 
 const NEW: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x12]);
 
@@ -347,6 +359,47 @@ fn what_only_others_know_is_refused() {
             lab.expect_refusal(what, queue.ask(request, 1), Errno::EINVAL)?;
         }
         Ok(())
+    });
+}
+
+const NOWHERE: Rule = Rule {
+    id: "macvtap.requests.nothing-is-read-or-written-nowhere",
+    promise: "a request whose argument is to be read or written where there is nothing is refused, and \
+              the queue is what it was",
+    source: Source {
+        cite: "tap_ioctl, drivers/net/tap.c; ioctl(2), EFAULT",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn nothing_is_read_or_written_nowhere() {
+    check(&NOWHERE, async |case| {
+        let lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let queue = lab.open_queue("c1:c0")?;
+        let is = || -> Result<_, Error> {
+            Ok((queue.flags()?, queue.header()?, queue.address()?, queue.little_endian()?))
+        };
+        let before = is()?;
+        for (what, request) in [
+            ("to be of a kind", 0x4004_54ca),
+            ("its features", 0x8004_54cf),
+            ("its kind", 0x8004_54d2),
+            ("to have a buffer", 0x4004_54d4),
+            ("its header", 0x8004_54d7),
+            ("to have a header", 0x4004_54d8),
+            ("to be attached", 0x4004_54d9),
+            ("to be little-endian", 0x4004_54dc),
+            ("whether it is", 0x8004_54dd),
+            ("its address", 0x8927),
+            ("to have an address", 0x8924),
+        ] {
+            lab.expect_refusal(what, queue.ask_nowhere(request), Errno::EFAULT)?;
+        }
+        let after = is()?;
+        lab.claim("it is what it was", after == before, format!("{after:?}"))
     });
 }
 

@@ -26,6 +26,7 @@ pub(crate) const RULES: &[Rule] = &[
     REFUSED,
     PEERS,
     POLLED,
+    WATCHED,
 ];
 
 const DEFAULTS: Rule = Rule {
@@ -454,6 +455,36 @@ fn joins_what_its_sender_has_cut() {
             let wanted = if joins && cuts { 3 } else { 0 };
             let claim = format!("it joins {joins}, its sender cuts {cuts}: {wanted} by the poll");
             lab.claim(&claim, seen == wanted, seen)?;
+        }
+        Ok(())
+    });
+}
+
+const WATCHED: Rule = Rule {
+    id: "veth.offload.joining-is-no-matter-for-who-watches-the-sender",
+    promise: "who watches the sender sees each segment of a stream as it was sent, though the other end \
+              joins them to longer ones",
+    source: Source {
+        cite: "veth_xdp_rcv, skb_unclone, drivers/net/veth.c; \"veth: ensure skb entering GRO are \
+               not cloned\"",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Since(6, 1)],
+};
+
+#[test]
+fn joining_is_no_matter_for_who_watches_the_sender() {
+    check(&WATCHED, async |case| {
+        let mut lab = case.lab(&super::queues::addressed(1)).await?;
+        lab.set_offload("a:eth0", Offload::Tso, false)?;
+        for joins in [false, true] {
+            lab.set_offload("b:eth0", Offload::Gro, joins)?;
+            let seen = lab.joined("a:eth0", "b:eth0", 60_000)?;
+            let claim = format!("b joins {joins}: longer frames come than were sent");
+            let longer = seen.longest_come > seen.longest_sent;
+            lab.claim(&claim, longer == joins && seen.sent > 20, format!("{seen:?}"))?;
+            lab.claim("each is as long as it says", seen.garbled == 0, format!("{seen:?}"))?;
         }
         Ok(())
     });
