@@ -6,6 +6,7 @@
 //! the same pair reachable.
 
 mod awaited;
+mod end;
 mod flow;
 mod patience;
 pub(crate) mod shell;
@@ -19,7 +20,6 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use futures::FutureExt;
-use hairpin_model::event::Outcome;
 use hairpin_model::grid::{Drawing, Grid, Verdict};
 use hairpin_model::topology::LinkName;
 use hairpin_model::{CaseId, Class, Error, Event, Need, Rule, Topology};
@@ -29,6 +29,7 @@ use crate::lab::{Lab, Queue};
 use crate::observe::{self, Asked, Emerged, Fate, Flow, HeardBpdu, Recording, Shot};
 use crate::{events, needs, program, report};
 
+use end::{End, finish};
 pub use patience::Since;
 
 /// Why a case ends before its last line.
@@ -99,15 +100,6 @@ pub fn check(rule: &'static Rule, body: impl AsyncFnOnce(&mut Case) -> Result<()
     end.leave(&state);
 }
 
-/// How a case ended.
-enum End {
-    Pass,
-    Skip(Vec<String>),
-    Known(String),
-    Fail(String, String),
-    Error(Error),
-}
-
 async fn run(state: Rc<State>, body: impl AsyncFnOnce(&mut Case) -> Result<(), Stop>) -> End {
     if let Some(end) = lacking(&needs::cheap(state.rule.needs)).await {
         return end;
@@ -138,90 +130,6 @@ async fn lacking(asked: &[Need]) -> Option<End> {
 fn words(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
-}
-
-fn finish(state: &State, end: &End, began: Instant) {
-    let (outcome, reason) = match end {
-        End::Pass => (Outcome::Pass, None),
-        End::Skip(missing) => (Outcome::Skip, Some(missing.join(", "))),
-        End::Known(reason) => (Outcome::Known, Some(reason.clone())),
-        End::Fail(line, _) => (Outcome::Fail, Some(line.clone())),
-        End::Error(error) => (Outcome::Error, Some(error.to_string())),
-    };
-    let frames = state.recording.take();
-    if outcome.is_bad() {
-        frames.into_iter().map(Event::Frame).for_each(events::emit);
-    }
-    events::emit(Event::CaseFinished {
-        case: state.id.clone(),
-        rule: state.rule.id.into(),
-        outcome,
-        reason,
-        case_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-    });
-}
-
-impl End {
-    /// Holds the end against the known failures: the one that is expected is excused, a pass in its
-    /// place is not.
-    fn excused(self, case: &CaseId) -> Self {
-        let expectation = match program::expectation(case) {
-            Ok(expectation) => expectation,
-            Err(error) => return Self::Error(error),
-        };
-        match (self, expectation) {
-            (Self::Fail(line, _), Some(known)) if line.contains(&known.signature) => {
-                Self::Known(format!("{} ({})", known.reason, known.link))
-            }
-            (Self::Pass, Some(known)) => {
-                let line = format!(
-                    "passes, but a failure is expected: delete `{}` in {}",
-                    known.id, known.file
-                );
-                Self::Fail(
-                    line.clone(),
-                    format!("{line}\n  reason given: {}\n  link: {}", known.reason, known.link),
-                )
-            }
-            (end, _) => end,
-        }
-    }
-
-    /// Why a case came to its end before it had a network.
-    fn without_network(self, case: &CaseId) -> String {
-        let what = format!("{case} has no network to open a shell in");
-        let (place, help) = ("this kernel", "name a case that `hairpin draw` can draw");
-        match self {
-            Self::Error(error) => error.to_string(),
-            Self::Skip(missing) => {
-                let what = format!("{what}: the kernel lacks {}", missing.join(", "));
-                Error::new(what, place, "see `hairpin doctor`").to_string()
-            }
-            Self::Fail(line, _) => Error::new(format!("{what}: {line}"), place, help).to_string(),
-            Self::Pass | Self::Known(_) => Error::new(what, place, help).to_string(),
-        }
-    }
-
-    /// Leaves the test function the way libtest understands.
-    fn leave(self, state: &State) {
-        match self {
-            Self::Pass => {}
-            Self::Known(reason) => eprintln!("{} fails as is known: {reason}", state.id),
-            Self::Skip(missing) => {
-                let strict = std::env::var_os("HAIRPIN_STRICT").is_some_and(|value| value == "1");
-                let what =
-                    format!("skipped {}: this kernel lacks {}", state.id, missing.join(", "));
-                assert!(!strict, "{what}, and HAIRPIN_STRICT=1 allows no skip");
-                eprintln!("{what}");
-            }
-            Self::Fail(_, story) => {
-                panic!("{}\n{story}", report::head(state.rule, &state.id, "failed"))
-            }
-            Self::Error(error) => {
-                panic!("{}\n{error}", report::head(state.rule, &state.id, "error"))
-            }
-        }
-    }
 }
 
 impl State {

@@ -11,8 +11,10 @@ mod places;
 mod ring;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -126,6 +128,15 @@ fn open() -> io::Result<Reader> {
     let reasons = reasons(&fs::read_to_string(format!("{TRACING}/events/skb/kfree_skb/format"))?);
     let (ring, places) = (Ring::open(&own)?, Places::open(&places)?);
     Ok(Reader { ring, places, fields, reasons, kept: Vec::new() })
+}
+
+/// Opens what the kernel tells, which says at once when there is nothing more.
+fn pipe(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// The probes' definitions: of what is told of each frame, and of the names of the places.

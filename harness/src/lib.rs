@@ -32,6 +32,7 @@ mod observe;
 pub mod program;
 mod report;
 pub mod sandbox;
+mod snmp;
 mod sys;
 pub mod sysctl;
 mod version;

@@ -27,15 +27,17 @@ pub(crate) async fn missing(needs: &[Need]) -> Result<Vec<(Need, String)>, Error
     // A test program asks from several threads in one namespace, with the same names: a link that
     // another thread has just made there would pass for the driver's answer.
     let mut answers = ANSWERS.lock().await;
-    let mut missing = Vec::new();
-    for need in needs.iter().copied().filter(|need| !is_told(*need)) {
-        let answer = match answers.get(&need) {
-            Some(answer) => answer.clone(),
-            None => answers.entry(need).or_insert(ask(need).await?).clone(),
-        };
-        missing.extend(answer.err().map(|words| (need, words)));
+    let is_open = |need: &Need| !answers.contains_key(need) && !is_told(*need);
+    let open: Vec<Need> = needs.iter().copied().filter(is_open).collect();
+    if !open.is_empty() {
+        let here = Ns::current()?;
+        let netlink = Netlink::connect(&here)?;
+        for need in open {
+            answers.insert(need, probe(&netlink, &here, need).await?);
+        }
     }
-    Ok(missing)
+    let words = |need: &Need| answers.get(need)?.clone().err();
+    Ok(needs.iter().filter_map(|need| Some((*need, words(need)?))).collect())
 }
 
 /// What the kernel has answered so far. A kernel does not change under a process, and some questions cost
@@ -47,13 +49,8 @@ static ANSWERS: tokio::sync::Mutex<BTreeMap<Need, Result<(), String>>> =
 fn is_told(need: Need) -> bool {
     static TOLD: OnceLock<String> = OnceLock::new();
     let told = TOLD.get_or_init(|| std::env::var(Need::MET).unwrap_or_default());
-    told.split(';').any(|met| met == need.to_string())
-}
-
-async fn ask(need: Need) -> Result<Result<(), String>, Error> {
-    let here = Ns::current()?;
-    let netlink = Netlink::connect(&here)?;
-    probe(&netlink, &here, need).await
+    let need = need.to_string();
+    told.split(';').any(|met| met == need)
 }
 
 /// The name and index of the link that is made to see whether it can be.

@@ -54,9 +54,8 @@ impl Ns {
     /// Makes so many for the labs to come. A guest does so before it is copied: each copy has them then, as
     /// new as if it had made them.
     pub(crate) fn reserve(count: usize) -> Result<(), Error> {
-        let home = current()?;
+        let _back = Back(current()?);
         let made: Result<_, _> = (0..count).map(|_| pinned()).collect();
-        go(home.as_fd());
         *RESERVE.lock().unwrap_or_else(PoisonError::into_inner) = made?;
         Ok(())
     }

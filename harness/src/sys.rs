@@ -326,6 +326,7 @@ fn beside(header: &libc::msghdr) -> (u64, Option<(u16, u16)>, u16) {
     }
     (at, tag, network)
 }
+
 /// How many messages a socket has lost because its queue was full.
 pub(crate) fn dropped(socket: &impl AsRawFd) -> io::Result<u32> {
     /// `SO_MEMINFO`, and where `SK_MEMINFO_DROPS` is in what it gives.

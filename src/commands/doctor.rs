@@ -17,6 +17,7 @@ use crate::run::process::{self, Job};
 use crate::run::stop::Stop;
 use crate::show::{Out, STRONG, count, outcome, paint, width, wrap};
 use crate::suite::locate::{SuiteArgs, source_tree};
+use crate::suite::needs::Needs;
 use crate::suite::{NEEDS, Suite, cargo};
 
 const EXAMPLES: &str = "\
@@ -140,23 +141,21 @@ fn suite(args: &SuiteArgs) -> Result<(Suite, Finding), Error> {
 }
 
 /// What the suite program says of its needs; with the words of those that are missing.
-fn needs(suite: &Suite) -> Result<(Vec<Finding>, Vec<String>), Error> {
+fn needs(suite: &Suite) -> Result<(Vec<Finding>, Needs), Error> {
     if !suite.tells_needs {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok((Vec::new(), Needs::default()));
     }
     let args = ["--exact", NEEDS, "--nocapture"].map(str::to_owned).to_vec();
     let job = Job::new(&suite.program, args, DEADLINE);
     let ended = process::run(&job, &Stop::new()?, &mut |_, _| {})?;
     let modules = Modules::of_this_kernel();
     let mut findings = Vec::new();
-    let mut missing = Vec::new();
     for record in &ended.records {
         let Event::Check { claim, observed } = &record.event else { continue };
         let Some(why) = observed else {
             findings.push(Finding::good(claim, "there"));
             continue;
         };
-        missing.push(claim.clone());
         let remedy = modules.remedy(claim);
         let state = Err(format!("missing: {why}"));
         findings.push(Finding { what: claim.clone(), state, remedy, vital: false });
@@ -168,13 +167,12 @@ fn needs(suite: &Suite) -> Result<(Vec<Finding>, Vec<String>), Error> {
         let last = ended.output.lines().last().unwrap_or_default().to_owned();
         findings.push(Finding::fatal("labs", &Error::new(what, NEEDS, last)));
     }
-    Ok((findings, missing))
+    Ok((findings, Needs::told(&ended.records)))
 }
 
 /// How many rules need something that is missing.
-fn lacking(suite: &Suite, missing: &[String]) -> usize {
-    let lacks = |needs: &[String]| needs.iter().any(|need| missing.contains(need));
-    suite.rules.iter().filter(|rule| lacks(&rule.needs)).count()
+fn lacking(suite: &Suite, needs: &Needs) -> usize {
+    suite.rules.iter().filter(|rule| !needs.lacking(&rule.needs).is_empty()).count()
 }
 
 fn line(finding: &Finding, widest: usize) -> String {

@@ -30,7 +30,7 @@ pub(crate) struct Job<'a> {
     args: Vec<String>,
     deadline: Duration,
     /// The needs that are known to be met, see [`Need::MET`].
-    pub(crate) met: String,
+    pub(crate) met: &'a str,
     /// Leave the lab alive at the first failure: the process shares our terminal, and once it
     /// has failed, it may stay as long as the user likes and its words are passed on.
     pub(crate) keep: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Job<'a> {
 impl<'a> Job<'a> {
     /// A process that must come to its result, and then to its end, within the deadline each.
     pub(crate) fn new(program: &'a Path, args: Vec<String>, deadline: Duration) -> Self {
-        Self { program, args, deadline, met: String::new(), keep: false }
+        Self { program, args, deadline, met: "", keep: false }
     }
 }
 
@@ -146,7 +146,7 @@ impl Running {
         command.arg(job.program).args(&job.args);
         // Strictness is ours to judge; a library's snapshot files would be left behind.
         command.env_remove("HAIRPIN_STRICT").env_remove("HAIRPIN_KEEP").env("INSTA_UPDATE", "no");
-        command.env(Need::MET, &job.met).stdout(events_in).stderr(output_in);
+        command.env(Need::MET, job.met).stdout(events_in).stderr(output_in);
         if job.keep {
             command.env("HAIRPIN_KEEP", "1").stdin(Stdio::inherit());
         } else {

@@ -8,20 +8,21 @@ use hairpin_model::{Event, Record};
 /// The answers. Of a program that does not tell them there are none, and each case asks for itself.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
-    met: Vec<String>,
+    /// As [`hairpin_model::Need::MET`] carries it.
+    met: String,
     missing: Vec<String>,
 }
 
 impl Needs {
     /// What the records of [`super::NEEDS`] tell.
     pub(crate) fn told(records: &[Record]) -> Self {
-        let mut needs = Self::default();
+        let (mut met, mut missing) = (Vec::new(), Vec::new());
         for record in records {
             let Event::Check { claim, observed } = &record.event else { continue };
-            let side = if observed.is_none() { &mut needs.met } else { &mut needs.missing };
+            let side = if observed.is_none() { &mut met } else { &mut missing };
             side.push(claim.clone());
         }
-        needs
+        Self { met: met.join(";"), missing }
     }
 
     /// Those of a rule's needs that are known to be missing.
@@ -30,8 +31,8 @@ impl Needs {
     }
 
     /// What is known to be there, as [`hairpin_model::Need::MET`] carries it.
-    pub(crate) fn met(&self) -> String {
-        self.met.join(";")
+    pub(crate) fn met(&self) -> &str {
+        &self.met
     }
 }
 

@@ -6,6 +6,8 @@
 use std::fs;
 use std::io;
 
+use super::u32_at;
+
 /// Where a kernel that describes itself does so.
 const FILE: &str = "/sys/kernel/btf/vmlinux";
 
@@ -26,10 +28,6 @@ pub(super) struct Btf {
     strings: usize,
     /// Where each type begins; the first is type 1.
     types: Vec<usize>,
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 fn size_at(bytes: &[u8], at: usize) -> Option<usize> {

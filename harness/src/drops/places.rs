@@ -4,9 +4,11 @@
 //! tells the same address in both forms, and is read as text when an address is met for the first time.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::pipe;
 
 /// What the event tells.
 pub(super) const ARGUMENTS: &str = "place=$stack0:x64 function=$stack0:symbol";
@@ -20,8 +22,7 @@ pub(super) struct Places {
 impl Places {
     /// Those told in the instance in that folder.
     pub(super) fn open(instance: &str) -> io::Result<Self> {
-        let path = format!("{instance}/trace_pipe");
-        let pipe = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        let pipe = pipe(Path::new(&format!("{instance}/trace_pipe")))?;
         Ok(Self { pipe, known: HashMap::new() })
     }
 

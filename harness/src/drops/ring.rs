@@ -4,10 +4,11 @@
 //! Text of the same would be for people: a kernel needs twenty times as long to write it as to have it read so.
 //! What the bytes of an entry mean is for [`super`].
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
+
+use super::{pipe, u32_at};
 
 /// More than a page of any buffer.
 const ROOM: usize = 1 << 16;
@@ -33,10 +34,8 @@ impl Ring {
     /// Those of the instance in that folder.
     pub(super) fn open(instance: &str) -> io::Result<Self> {
         let processors = fs::read_dir(format!("{instance}/per_cpu"))?;
-        let open = |processor: io::Result<fs::DirEntry>| {
-            let path = processor?.path().join("trace_pipe_raw");
-            OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
-        };
+        let open =
+            |processor: io::Result<fs::DirEntry>| pipe(&processor?.path().join("trace_pipe_raw"));
         processors.map(open).collect::<io::Result<_>>().map(Self)
     }
 
@@ -50,10 +49,6 @@ impl Ring {
             }
         }
     }
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {

@@ -6,7 +6,7 @@ use hairpin_model::topology::{Kind, Link, LinkName, Macvlan, Netns, PortFlags, R
 use hairpin_model::{Error, Mac, Topology};
 
 use super::Lab;
-use super::build::Builder;
+use super::build::{Builder, LOOPBACK};
 use super::options::link_header;
 use crate::attrs::Attrs;
 use crate::netlink::Refused;
@@ -88,7 +88,6 @@ impl Lab {
     /// Puts the loopback of a bond's namespace into the bond, which may become another kind of link by
     /// that.
     pub async fn set_bond_of_loopback(&mut self, bond: &LinkName) -> Result<(), Error> {
-        const LOOPBACK: u32 = 1;
         let (bond_index, netlink) = (self.index(bond)?, &self.node(&bond.netns)?.netlink);
         let refused = |doing, refused: Refused| refused.error(doing, bond);
         let down = netlink.set_up(LOOPBACK, false).await;

@@ -4,11 +4,8 @@ use hairpin_model::topology::LinkName;
 use hairpin_model::{Error, Mac};
 
 use super::Lab;
-use super::options::{
-    IFLA_LINKINFO, INFO_DATA, INFO_KIND, LinkOption, driver_data, link_header, write,
-};
+use super::options::{LinkOption, driver_data, write};
 use crate::attrs::{Attrs, find, parse};
-use crate::netlink::plain::{Question, RTM_NEWLINK};
 
 /// Addresses within one attribute (`IFLA_MACVLAN_MACADDR_DATA`).
 const LIST: u16 = 5;
@@ -32,16 +29,10 @@ impl Lab {
         beside: &[(LinkOption, u64)],
         list: &[(LinkOption, u64)],
     ) -> Result<(), Error> {
-        let link = link.into();
-        let driver = self.topology.link(&link).map_or("", |link| link.kind.driver());
         let items = list.iter().copied().fold(Attrs::new(), write);
         let values = beside.iter().copied().fold(Attrs::new(), write).nest(LIST, &items);
-        let info = Attrs::new().text(INFO_KIND, driver).nest(INFO_DATA, &values);
-        let attrs = Attrs::new().nest(IFLA_LINKINFO, &info);
-        let header = link_header(0, self.index(&link)?, 0, 0);
-        let asked = Question { kind: RTM_NEWLINK, flags: 0, header: &header, attrs };
-        self.command(&link, &asked, &format!("list {} senders", list.len()))?;
-        self.tell(|| format!("{link} lists {} senders", list.len()));
-        Ok(())
+        let many = list.len();
+        let words = (&*format!("list {many} senders"), &*format!("lists {many} senders"));
+        self.change_driver(&link.into(), &values, words)
     }
 }

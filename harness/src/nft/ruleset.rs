@@ -74,13 +74,13 @@ impl fmt::Display for Place {
 }
 
 /// A chain that a hook of the kernel starts.
-#[derive(Clone, Copy)]
-struct Chain {
-    name: &'static str,
-    kind: &'static str,
-    /// The kernel's `NF_INET_*`.
-    hook: u32,
-    priority: i32,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chain {
+    pub(super) name: &'static str,
+    pub(super) kind: &'static str,
+    /// The kernel's `NF_INET_*`, or of frames `NF_BR_*`.
+    pub(super) hook: u32,
+    pub(super) priority: i32,
 }
 
 const HOOKS: [Hook; 3] = [Hook::Input, Hook::Forward, Hook::Output];
@@ -289,31 +289,37 @@ fn table(batch: &mut Batch, verb: Verb, flags: u16) {
     batch.push(verb, flags, &attrs, format!("table `{TABLE}`"));
 }
 
-/// Adds a chain. The attributes are `NFTA_CHAIN_*` and, within, `NFTA_HOOK_*`.
+/// What makes a chain of that table. The attributes are `NFTA_CHAIN_*` and, within, `NFTA_HOOK_*`.
+pub(super) fn chain_of(table: &str, chain: Chain, policy: Verdict) -> Attrs {
+    let hook = Attrs::new().number(1, chain.hook).number(2, chain.priority.cast_unsigned());
+    let named = Attrs::new().text(1, table).text(3, chain.name);
+    named.nest(4, &hook).number(5, policy as u32).text(7, chain.kind)
+}
+
+/// What makes a rule of that table, with its place as comment: counters are found again by it.
+pub(super) fn rule_of(table: &str, chain: Chain, place: Place, steps: &Steps) -> Attrs {
+    let comment = format!("{place}\0");
+    let length = u8::try_from(comment.len()).expect("a comment is short");
+    Attrs::new()
+        .text(RULE_TABLE, table)
+        .text(2, chain.name)
+        .nest(RULE_EXPRESSIONS, steps.attrs())
+        .bytes(RULE_USERDATA, &[&[COMMENT, length], comment.as_bytes()].concat())
+}
+
+/// Adds a chain.
 fn chain(batch: &mut Batch, chain: Chain, policy: Policy) {
     let verdict = match policy {
         Policy::Accept => Verdict::Accept,
         Policy::Drop => Verdict::Drop,
     };
-    let hook = Attrs::new().number(1, chain.hook).number(2, chain.priority.cast_unsigned());
-    let attrs = Attrs::new()
-        .text(1, TABLE)
-        .text(3, chain.name)
-        .nest(4, &hook)
-        .number(5, verdict as u32)
-        .text(7, chain.kind);
+    let attrs = chain_of(TABLE, chain, verdict);
     batch.push(Verb::NewChain, CREATE, &attrs, format!("chain `{}`", chain.name));
 }
 
-/// Adds a rule, with its place as comment: counters are found again by it.
+/// Adds a rule.
 fn push(batch: &mut Batch, chain: Chain, place: Place, steps: &Steps) {
-    let comment = format!("{place}\0");
-    let length = u8::try_from(comment.len()).expect("a comment is short");
-    let attrs = Attrs::new()
-        .text(RULE_TABLE, TABLE)
-        .text(2, chain.name)
-        .nest(RULE_EXPRESSIONS, steps.attrs())
-        .bytes(RULE_USERDATA, &[&[COMMENT, length], comment.as_bytes()].concat());
+    let attrs = rule_of(TABLE, chain, place, steps);
     batch.push(Verb::NewRule, CREATE | APPEND, &attrs, in_chain(chain, place));
 }
 

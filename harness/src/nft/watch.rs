@@ -7,19 +7,18 @@ use std::net::Ipv4Addr;
 use super::{
     expr::{Steps, Verdict},
     message::{APPEND, Attrs, Batch, CREATE, NFPROTO_INET, Verb},
-    ruleset::{COMMENT, Place, RULE_EXPRESSIONS, RULE_TABLE, RULE_USERDATA, TABLE_NAME},
+    ruleset::{Chain, Place, RULE_TABLE, TABLE_NAME, chain_of, rule_of},
 };
 
 /// `NFPROTO_BRIDGE`.
 const BRIDGE: u8 = 7;
 
-/// Where in a packet's way a watch is: a family's hook, and its place there.
+/// Where in a packet's way a watch is: a table of its own, and the place of its chain.
 #[derive(Clone, Copy, Debug)]
 struct Post {
     table: &'static str,
     family: u8,
-    hook: u32,
-    priority: i32,
+    chain: Chain,
 }
 
 /// What is counted, and where.
@@ -32,7 +31,7 @@ pub struct Watch {
 
 impl Watch {
     const fn at(table: &'static str, family: u8, hook: u32, priority: i32) -> Post {
-        Post { table, family, hook, priority }
+        Post { table, family, chain: Chain { name: "watch", kind: "filter", hook, priority } }
     }
 
     fn of(post: Post) -> Self {
@@ -94,35 +93,19 @@ impl Watch {
             let attrs = Attrs::new().text(TABLE_NAME, self.post.table);
             batch.push(verb, flags, &attrs, self.place());
         }
-        batch.push(Verb::NewChain, CREATE, &self.chain(), self.place());
-        batch.push(Verb::NewRule, CREATE | APPEND, &self.rule(), self.place());
+        let Post { table, chain, .. } = self.post;
+        let steps = self.steps.clone().counter();
+        let steps = if self.drops { steps.verdict(Verdict::Drop) } else { steps };
+        let rule = rule_of(table, chain, Place::Rule(0), &steps);
+        let accepting = chain_of(table, chain, Verdict::Accept);
+        batch.push(Verb::NewChain, CREATE, &accepting, self.place());
+        batch.push(Verb::NewRule, CREATE | APPEND, &rule, self.place());
         batch
     }
 
     /// What names its rule in a request: the family, and the table.
     pub(super) fn rules(&self) -> (u8, Attrs) {
         (self.post.family, Attrs::new().text(RULE_TABLE, self.post.table))
-    }
-
-    /// The attributes are `NFTA_CHAIN_*` and, within, `NFTA_HOOK_*`.
-    fn chain(&self) -> Attrs {
-        let priority = self.post.priority.cast_unsigned();
-        let hook = Attrs::new().number(1, self.post.hook).number(2, priority);
-        let accept = Verdict::Accept as u32;
-        let named = Attrs::new().text(1, self.post.table).text(3, "watch");
-        named.nest(4, &hook).number(5, accept).text(7, "filter")
-    }
-
-    fn rule(&self) -> Attrs {
-        let steps = self.steps.clone().counter();
-        let steps = if self.drops { steps.verdict(Verdict::Drop) } else { steps };
-        let comment = format!("{}\0", Place::Rule(0));
-        let length = u8::try_from(comment.len()).expect("a comment is short");
-        Attrs::new()
-            .text(RULE_TABLE, self.post.table)
-            .text(2, "watch")
-            .nest(RULE_EXPRESSIONS, steps.attrs())
-            .bytes(RULE_USERDATA, &[&[COMMENT, length], comment.as_bytes()].concat())
     }
 
     fn place(&self) -> String {

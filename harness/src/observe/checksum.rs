@@ -4,7 +4,6 @@
 //! The datagram goes out as a frame, so that no kernel makes its sum. A sound one follows by the
 //! same way; when that has come out of the receiver's socket, the first is there or is not.
 
-use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use hairpin_model::{Error, Family, Mac};
 
 use super::ears::broken;
 use crate::lab::Lab;
+use crate::snmp;
 use crate::sys::PacketSocket;
 
 /// How long the sound datagram may take. It takes microseconds.
@@ -105,22 +105,9 @@ fn frame((from, to): (Mac, Mac), (own, far): (IpAddr, IpAddr), number: u8, sound
 
 /// How many datagrams with a broken check sum the kernel has counted in this namespace.
 fn broken_sums(family: Family) -> io::Result<u64> {
-    let number = |text: Option<&str>| text.and_then(|text| text.parse().ok());
     let found = match family {
-        Family::V4 => {
-            let table = fs::read_to_string("/proc/thread-self/net/snmp")?;
-            let mut lines = table.lines().filter(|line| line.starts_with("Udp:"));
-            let place = lines
-                .next()
-                .and_then(|names| names.split_whitespace().position(|name| name == "InCsumErrors"));
-            let values = lines.next().unwrap_or_default();
-            place.and_then(|place| number(values.split_whitespace().nth(place)))
-        }
-        Family::V6 => {
-            let table = fs::read_to_string("/proc/thread-self/net/snmp6")?;
-            let line = table.lines().find(|line| line.starts_with("Udp6InCsumErrors"));
-            number(line.and_then(|line| line.split_whitespace().nth(1)))
-        }
+        Family::V4 => snmp::ipv4(&["Udp:"], "InCsumErrors")?,
+        Family::V6 => snmp::ipv6("Udp6InCsumErrors")?,
     };
     found.ok_or_else(|| io::Error::other("the kernel does not count broken check sums"))
 }

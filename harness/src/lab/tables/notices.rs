@@ -8,7 +8,7 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
-use super::super::options::{BECOME, LINK_HEADER};
+use super::super::options::{BECOME, IFLA_PROTINFO, LINK_HEADER};
 use super::{VlanRange, u32_at};
 use crate::attrs::find;
 use crate::netlink::plain::{
@@ -66,7 +66,6 @@ pub enum Tiding {
 
 const IFLA_EVENT: u16 = 44;
 
-const IFLA_PROTINFO: u16 = 12;
 const IFLA_BRPORT_STATE: u16 = 1;
 
 impl Lab {

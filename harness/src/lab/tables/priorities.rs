@@ -6,10 +6,9 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
-use super::super::options::{IFLA_LINKINFO, INFO_DATA, INFO_KIND, driver_data, link_header};
+use super::super::options::driver_data;
 use super::u32_at;
 use crate::attrs::{Attrs, find, parse};
-use crate::netlink::plain::{Question, RTM_NEWLINK};
 
 /// Which way frames go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,17 +40,12 @@ impl Lab {
         from: u32,
         to: u32,
     ) -> Result<(), Error> {
-        let link = link.into();
         let pair = [from.to_ne_bytes(), to.to_ne_bytes()].concat();
         let list = Attrs::new().bytes(IFLA_VLAN_QOS_MAPPING, &pair);
         let data = Attrs::new().nest(way.number(), &list);
-        let info = Attrs::new().text(INFO_KIND, "vlan").nest(INFO_DATA, &data);
-        let header = link_header(0, self.index(&link)?, 0, 0);
-        let attrs = Attrs::new().nest(IFLA_LINKINFO, &info);
-        let asked = Question { kind: RTM_NEWLINK, flags: 0, header: &header, attrs };
-        self.command(&link, &asked, &format!("turn priority {from} into {to}"))?;
-        self.tell(|| format!("{link} turns priority {from} into {to} ({way:?})"));
-        Ok(())
+        let asked_for = format!("turn priority {from} into {to}");
+        let done = format!("turns priority {from} into {to} ({way:?})");
+        self.change_driver(&link.into(), &data, (&asked_for, &done))
     }
 
     /// Which priorities a VLAN's link turns into which.
