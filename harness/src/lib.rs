@@ -33,6 +33,7 @@ pub mod program;
 mod report;
 pub mod sandbox;
 mod snmp;
+mod stamps;
 mod sys;
 pub mod sysctl;
 mod version;
