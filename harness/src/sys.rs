@@ -242,23 +242,44 @@ pub(crate) fn tie_to_us(command: &mut std::process::Command) {
 const RIGHTS: u32 = 0x2008_0522;
 const CAP_NET_ADMIN: u32 = 12;
 
-/// Does something while this thread may not administer networks.
-pub(crate) fn without_net_admin<T>(work: impl FnOnce() -> T) -> io::Result<T> {
-    let header = [RIGHTS, 0];
-    // Those in force, those that may be, and those that are passed on: each twice.
-    let mut before = [0_u32; 6];
-    let call = |number, rights: *mut u32| {
+/// A thread's rights: those in force, those that may be, and those that are passed on, each in two words.
+#[derive(Clone, Copy)]
+struct Rights([u32; 6]);
+
+impl Rights {
+    fn of_this_thread() -> io::Result<Self> {
+        let mut rights = Self([0; 6]);
+        rights.call(libc::SYS_capget)?;
+        Ok(rights)
+    }
+
+    fn apply(mut self) -> io::Result<()> {
+        self.call(libc::SYS_capset)
+    }
+
+    fn call(&mut self, number: libc::c_long) -> io::Result<()> {
+        let header = [RIGHTS, 0];
         // SAFETY: header and rights are of the lengths that this version has.
-        let rc = unsafe { libc::syscall(number, header.as_ptr(), rights) };
-        check(rc as libc::c_int)
-    };
-    call(libc::SYS_capget, before.as_mut_ptr())?;
+        let rc = unsafe { libc::syscall(number, header.as_ptr(), self.0.as_mut_ptr()) };
+        check(rc as libc::c_int).map(drop)
+    }
+}
+
+/// Does something while this thread may not administer networks. Also on a panic it may again afterwards.
+pub(crate) fn without_net_admin<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+    struct Back(Rights);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            self.0.apply().expect("what a thread may take into force it can");
+        }
+    }
+
+    let before = Rights::of_this_thread()?;
     let mut fewer = before;
-    fewer[0] &= !(1 << CAP_NET_ADMIN);
-    call(libc::SYS_capset, fewer.as_mut_ptr())?;
-    let done = work();
-    call(libc::SYS_capset, before.as_mut_ptr())?;
-    Ok(done)
+    fewer.0[0] &= !(1 << CAP_NET_ADMIN);
+    fewer.apply()?;
+    let _back = Back(before);
+    Ok(work())
 }
 
 /// Takes over a descriptor that the environment names, if it is open.

@@ -55,14 +55,14 @@ enum Life {
     /// We have started it.
     Started(Child),
     /// It is a copy of one that we had started.
-    Copied(Pid, bool),
+    Copied { pid: Pid, has_ended: bool },
 }
 
 impl Life {
     fn id(&self) -> Pid {
         match self {
             Self::Started(child) => Pid::from_raw(child.id().cast_signed()),
-            Self::Copied(pid, _) => *pid,
+            Self::Copied { pid, .. } => *pid,
         }
     }
 
@@ -74,7 +74,7 @@ impl Life {
                 child.kill().unwrap_or_default();
                 drop(child.wait());
             }
-            Self::Copied(pid, has_ended) => {
+            Self::Copied { pid, has_ended } => {
                 if !std::mem::replace(has_ended, true) {
                     let _gone = kill(*pid, Signal::SIGKILL);
                     let _gone = waitpid(*pid, None);
@@ -189,7 +189,7 @@ impl Process {
 
     /// One that is there already, a child of ours.
     pub(crate) fn copied(pid: Pid, said: Memory, ports: Ports) -> Self {
-        Self { child: Life::Copied(pid, false), said, ports }
+        Self { child: Life::Copied { pid, has_ended: false }, said, ports }
     }
 
     /// The numbers that its lines have in it.
