@@ -11,6 +11,7 @@ pub(crate) mod docker;
 pub(crate) mod election;
 pub(crate) mod entries;
 pub(crate) mod external;
+pub(crate) mod files;
 pub(crate) mod flooding;
 pub(crate) mod flush;
 pub(crate) mod followed;

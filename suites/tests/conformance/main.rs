@@ -43,6 +43,7 @@ hairpin_harness::suite!(
     bridge::election::RULES,
     bridge::entries::RULES,
     bridge::external::RULES,
+    bridge::files::RULES,
     bridge::flooding::RULES,
     bridge::flush::RULES,
     bridge::followed::RULES,

@@ -32,7 +32,7 @@ const LOWEST: Rule = Rule {
 };
 
 /// One who asks: `ask` has 99 ask.
-fn asker(family: Family, number: u8) -> IpAddr {
+pub(super) fn asker(family: Family, number: u8) -> IpAddr {
     match family {
         Family::V4 => Ipv4Addr::new(192, 0, 2, number).into(),
         // The number is read as hexadecimal there.

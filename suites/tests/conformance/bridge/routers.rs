@@ -13,9 +13,10 @@ use rstest::rstest;
 
 use super::NEEDS;
 use super::asking::asking;
-use super::querier::snooping;
+use super::election::asker;
+use super::querier::{ask, group, snooping, to};
 
-pub(crate) const RULES: &[Rule] = &[CARRIER, ITSELF, COMES_UP];
+pub(crate) const RULES: &[Rule] = &[CARRIER, ITSELF, HEARD, COMES_UP];
 
 const CARRIER: Rule = Rule {
     id: "bridge.routers.go-with-the-carrier",
@@ -79,6 +80,45 @@ fn the_bridge_itself() {
             lab.set_option("sw:br", bridge::MCAST_ROUTER, router).await?;
             lab.expect_option("sw:br", bridge::MCAST_ROUTER, router).await?;
             lab.expect_shot("a", &shot, heard).await?;
+        }
+        Ok(())
+    });
+}
+
+const HEARD: Rule = Rule {
+    id: "bridge.routers.the-bridge-itself-by-what-its-host-says",
+    promise: "a bridge that is to find out and whose own host asks for memberships, or says that it is \
+              a router, hears groups that only others are members of; one that is never to be one does \
+              not, and forgets that it was",
+    source: Source {
+        cite: "br_multicast_mark_router and br_multicast_is_router, net/bridge",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[NEEDS[0], NEEDS[1], Need::Since(5, 13)],
+};
+
+#[rstest]
+#[case::asks_v4(Message::query(Family::V4).from(asker(Family::V4, 98)), Family::V4)]
+#[case::asks_v6(Message::query(Family::V6).from(asker(Family::V6, 98)), Family::V6)]
+#[case::hello(Message::router_hello(Family::V4), Family::V4)]
+fn the_bridge_itself_by_what_its_host_says(#[case] says: Message, #[case] family: Family) {
+    check(&HEARD, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let group = group(family, 1);
+        lab.say("b", &[Message::report(group)]).await?;
+        lab.expect_member("sw:p2", &group.to_string(), true).await?;
+        ask(&mut lab, family).await?;
+        let (others, itself) =
+            ("a multicast, b multicast", "a multicast, b multicast, sw multicast");
+        lab.expect_shot("c", &to(group), others).await?;
+        for (router, heard) in [(1, itself), (0, others), (1, others)] {
+            lab.set_option("sw:br", bridge::MCAST_ROUTER, router).await?;
+            // The third time nothing is said.
+            if heard == itself || router == 0 {
+                lab.say("sw", std::slice::from_ref(&says)).await?;
+            }
+            lab.expect_shot("c", &to(group), heard).await?;
         }
         Ok(())
     });

@@ -15,7 +15,7 @@ use rstest::rstest;
 use super::NEEDS;
 use super::topology::{COST, ROOT, hears, heed, root, says, speaking};
 
-pub(crate) const RULES: &[Rule] = &[EQUAL, DESIGNATED, BLOCKED, BY_HAND];
+pub(crate) const RULES: &[Rule] = &[EQUAL, SAME, DESIGNATED, ITSELF, BETTER, BLOCKED, BY_HAND];
 
 /// A bridge that is neither the root nor the bridge in the middle.
 const OTHER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x21]);
@@ -57,6 +57,34 @@ fn of_equal_ways_that_by_the_lower(
     });
 }
 
+const SAME: Rule = Rule {
+    id: "bridge.ways.of-one-port-heard-twice-that-by-the-own-lower",
+    promise: "where two ports hear the same port of the same bridge, the own port with the lower \
+              identifier is taken, also when another has become that",
+    source: Source {
+        cite: "IEEE 802.1D-1998, 8.6.8.3.1; br_should_become_root_port, net/bridge/br_stp.c",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn of_one_port_heard_twice_that_by_the_own_lower() {
+    check(&SAME, async |case| {
+        let mut lab = speaking(case).await?;
+        lab.set_option("sw:p2", port::COST, COST.into()).await?;
+        for (priority, hosts, root_port) in [(48, ["a", "b"], 2), (16, ["b", "a"], 1)] {
+            lab.set_option("sw:p1", port::PRIORITY, priority).await?;
+            for host in hosts {
+                lab.say_as_bridge(host, &[says(root())]).await?;
+            }
+            lab.expect_to_become("sw:br", bridge::ROOT_PORT, root_port).await?;
+        }
+        lab.expect_to_become("sw:p2", port::STATE, 4).await
+    });
+}
+
 const DESIGNATED: Rule = Rule {
     id: "bridge.ways.of-two-as-far-the-lower-speaks",
     promise: "where another bridge is as far from the root, the one with the lower identifier speaks \
@@ -84,6 +112,88 @@ fn of_two_as_far_the_lower_speaks() {
         let state = lab.option("sw:p3", port::STATE).await?;
         let open = state.is_some_and(|state| (1..=3).contains(&state));
         lab.claim("p3 does not block", open, format!("{state:?}"))
+    });
+}
+
+const ITSELF: Rule = Rule {
+    id: "bridge.ways.of-two-own-ports-on-a-wire-the-lower-speaks",
+    promise: "a port that hears its own bridge speak from a port with a lower identifier blocks, and \
+              answers one with a higher; given the lower one it speaks at once",
+    source: Source {
+        cite: "IEEE 802.1D-1998, 8.6.7 and 8.8.5; br_supersedes_port_info and \
+               br_stp_set_port_priority",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn of_two_own_ports_on_a_wire_the_lower_speaks() {
+    check(&ITSELF, async |case| {
+        let mut lab = speaking(case).await?;
+        let ear = lab.hear_bridges("b").await?;
+        let own = (0x8000, lab.mac("sw:br"));
+        let from = |port| says(Config { root: own, bridge: own, port, ..root() });
+        hears(&lab, &ear, "p2", |config| config.port == 0x8002)?;
+        lab.say_as_bridge("b", &[from(0x8003)]).await?;
+        hears(&lab, &ear, "p2 again", |config| config.port == 0x8002)?;
+        lab.expect_option("sw:p2", port::DESIGNATED_PORT, 0x8002).await?;
+        lab.say_as_bridge("b", &[from(0x8001)]).await?;
+        lab.expect_to_become("sw:p2", port::STATE, 4).await?;
+        lab.expect_option("sw:p2", port::DESIGNATED_PORT, 0x8001).await?;
+        lab.set_option("sw:p2", port::PRIORITY, 16).await?;
+        lab.expect_option("sw:p2", port::DESIGNATED_PORT, 0x4002).await?;
+        let state = lab.option("sw:p2", port::STATE).await?;
+        let open = state.is_some_and(|state| (1..=3).contains(&state));
+        lab.claim("p2 blocks no longer", open, format!("{state:?}"))
+    });
+}
+
+const BETTER: Rule = Rule {
+    id: "bridge.ways.who-becomes-the-best-is-the-root-at-once",
+    promise: "a bridge whose identifier becomes lower than its root's, by its priority or by its \
+              address, is the root from then on: it says so again and again, with times of its own, \
+              and that the tree has changed",
+    source: Source {
+        cite: "IEEE 802.1D-1998, 8.8.4; br_stp_set_bridge_priority and br_stp_change_bridge_id",
+        strength: Strength::Standard,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::by_its_priority(0x2000, ROOT, true)]
+#[case::by_its_address(0x8000, Mac([2, 0, 0, 0, 0, 2]), false)]
+fn who_becomes_the_best_is_the_root_at_once(
+    #[case] priority: u16,
+    #[case] address: Mac,
+    #[case] by_priority: bool,
+) {
+    check(&BETTER, async |case| {
+        let mut lab = speaking(case).await?;
+        let ear = lab.hear_bridges("c").await?;
+        let better = (priority, address);
+        heed(&lab, &ear, Config { root: better, bridge: better, ..root() }).await?;
+        lab.expect_option("sw:br", bridge::ROOT_PORT, 1).await?;
+        let own = if by_priority {
+            lab.set_option("sw:br", bridge::PRIORITY, 0x1000).await?;
+            (0x1000, lab.mac("sw:br"))
+        } else {
+            lab.set_mac("sw:br", Mac([2, 0, 0, 0, 0, 1])).await?;
+            (0x8000, Mac([2, 0, 0, 0, 0, 1]))
+        };
+        for which in ["it as the root", "the same again"] {
+            let heard = hears(&lab, &ear, which, |config| config.root == own)?;
+            let Said::Config(said) = heard.said else { return Ok(()) };
+            let times = (said.max_age, said.hello, said.delay);
+            let whole = (said.bridge, said.cost, said.age, said.changed, times);
+            let wanted = (own, 0, 0, true, (600, 100, 200));
+            lab.claim("with its own times, after a change", whole == wanted, heard.said)?;
+        }
+        lab.expect_option("sw:br", bridge::ROOT_PORT, 0).await?;
+        lab.expect_option("sw:br", bridge::ROOT_PATH_COST, 0).await
     });
 }
 
