@@ -49,6 +49,7 @@ pub(crate) mod tree;
 pub(crate) mod tunnels;
 pub(crate) mod vlan;
 pub(crate) mod ways;
+pub(crate) mod wishes;
 
 use hairpin_harness::Need;
 

@@ -80,6 +80,7 @@ hairpin_harness::suite!(
     bridge::topology::RULES,
     bridge::vlan::RULES,
     bridge::ways::RULES,
+    bridge::wishes::RULES,
     docker::advertised::RULES,
     docker::flux::RULES,
     docker::mtu::RULES,

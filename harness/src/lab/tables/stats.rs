@@ -7,6 +7,7 @@ use hairpin_model::Error;
 use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
+use super::vlan_options::{DUMP_STATS, ENTRY_STATS, range_of};
 use super::{u16_at, u64_at};
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{Question, RTM_GETSTATS};
@@ -94,6 +95,16 @@ const XSTATS_VLAN: u16 = 1;
 const XSTATS_MCAST: u16 = 2;
 const XSTATS_STP: u16 = 4;
 
+/// What an entry of the table of VLANs says of its VLAN: `BRIDGE_VLANDB_STATS_*`.
+fn listed(entry: &[u8]) -> Option<VlanCounters> {
+    let (id, _) = range_of(entry, false)?;
+    let counted = find(entry, ENTRY_STATS)?;
+    let counter = |kind| find(counted, kind).map(|value| u64_at(value, 0));
+    let (rx_bytes, rx_packets) = (counter(1)?, counter(2)?);
+    let (tx_bytes, tx_packets) = (counter(3)?, counter(4)?);
+    Some(VlanCounters { id, rx_bytes, rx_packets, tx_bytes, tx_packets })
+}
+
 impl Lab {
     /// What a bridge, or a port, has counted by VLAN, in order of VLAN.
     pub async fn vlan_counters(
@@ -113,6 +124,15 @@ impl Lab {
             .collect();
         all.sort_unstable();
         Ok(all)
+    }
+
+    /// The same as the table of VLANs tells it when asked for it (`bridge -s vlan show`), since 5.7.
+    pub async fn listed_vlan_counters(
+        &self,
+        link: impl Into<LinkName>,
+    ) -> Result<Vec<VlanCounters>, Error> {
+        let entries = self.vlan_entries(&link.into(), DUMP_STATS)?;
+        Ok(entries.iter().filter_map(|(_, entry)| listed(entry)).collect())
     }
 
     /// What a port has counted of its spanning tree.

@@ -82,10 +82,14 @@ pub(super) const ONLY_OPTIONS: u16 = 1 << 6;
 pub(super) const ENTRY: u16 = 1;
 pub(super) const GLOBAL: u16 = 2;
 pub(super) const ENTRY_INFO: u16 = 1;
-pub(super) const ENTRY_RANGE: u16 = 2;
+const ENTRY_RANGE: u16 = 2;
+pub(super) const ENTRY_STATS: u16 = 5;
 const GLOBAL_ID: u16 = 1;
 const GLOBAL_RANGE: u16 = 2;
-pub(super) const DUMP_FLAGS: u16 = 1;
+const DUMP_FLAGS: u16 = 1;
+/// `BRIDGE_VLANDB_DUMPF_STATS`: what each VLAN has counted, too.
+pub(super) const DUMP_STATS: u32 = 1;
+/// `BRIDGE_VLANDB_DUMPF_GLOBAL`: what is of the whole bridge, instead.
 pub(super) const DUMP_GLOBAL: u32 = 2;
 
 /// `br_vlan_msg`: 8 bytes.
@@ -120,18 +124,27 @@ impl Lab {
         id: u16,
         option: VlanOption,
     ) -> Result<Option<u64>, Error> {
-        let link = link.into();
-        let header = vlan_header(self.index(&link)?);
         let flags = if option.global { DUMP_GLOBAL } else { 0 };
+        let entries = self.vlan_entries(&link.into(), flags)?;
+        let entry = entries.iter().find(|(_, entry)| is_of(entry, option.global, id));
+        let bytes = entry.and_then(|(_, entry)| find(entry, option.number));
+        Ok(bytes.map(|bytes| decode(bytes, false)))
+    }
+
+    /// What is told of the VLANs of a port, or of a bridge, if it is asked for so much (`DUMP_*`): of which kind
+    /// each entry is, and its attributes.
+    pub(super) fn vlan_entries(
+        &self,
+        link: &LinkName,
+        flags: u32,
+    ) -> Result<Vec<(u16, Vec<u8>)>, Error> {
+        let header = vlan_header(self.index(link)?);
         let attrs = Attrs::new().bytes(DUMP_FLAGS, &flags.to_ne_bytes());
         let asked = Question { kind: RTM_GETVLAN, flags: DUMP, header: &header, attrs };
         let answers = self.ask(&link.netns, &asked)?;
-        let answers = answers.map_err(|refused| refused.error("show the VLANs' options", &link))?;
+        let answers = answers.map_err(|refused| refused.error("show the VLANs", link))?;
         let bodies = answers.iter().filter_map(|(_, body)| body.get(header.len()..));
-        let mut entries = bodies.flat_map(parse).map(|(_, entry)| entry);
-        let entry = entries.find(|entry| is_of(entry, option.global, id));
-        let bytes = entry.and_then(|entry| find(entry, option.number));
-        Ok(bytes.map(|bytes| decode(bytes, false)))
+        Ok(bodies.flat_map(parse).map(|(kind, entry)| (kind, entry.to_vec())).collect())
     }
 }
 

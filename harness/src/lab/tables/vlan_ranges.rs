@@ -9,13 +9,13 @@ use hairpin_model::topology::LinkName;
 use super::super::Lab;
 use super::tunnels::tunnel_of;
 use super::vlan_options::{
-    DUMP_FLAGS, DUMP_GLOBAL, ENTRY_INFO, GLOBAL, VlanOption, at_port, options_alone, range_of,
-    vlan_header, vlan_option,
+    DUMP_GLOBAL, ENTRY_INFO, GLOBAL, VlanOption, at_port, options_alone, range_of, vlan_header,
+    vlan_option,
 };
 use super::vlans::{VLAN_PVID, VLAN_UNTAGGED};
 use super::{PortVlan, u16_at};
 use crate::attrs::{Attrs, find, parse};
-use crate::netlink::plain::{DUMP, Question, RTM_DELVLAN, RTM_GETVLAN, RTM_NEWVLAN};
+use crate::netlink::plain::{Question, RTM_DELVLAN, RTM_NEWVLAN};
 
 /// VLANs in a row that are alike, as the kernel tells them: `5-9 untagged state 4`. What is as it
 /// begins (state 3, `mcast_router` 1, no suppression, no tunnel) is not printed; of tunnels, the first
@@ -84,12 +84,8 @@ impl Lab {
     }
 
     fn ranges(&self, link: &LinkName, flags: u32) -> Result<Vec<VlanRange>, Error> {
-        let header = vlan_header(self.index(link)?);
-        let attrs = Attrs::new().bytes(DUMP_FLAGS, &flags.to_ne_bytes());
-        let asked = Question { kind: RTM_GETVLAN, flags: DUMP, header: &header, attrs };
-        let answers = self.ask(&link.netns, &asked)?;
-        let answers = answers.map_err(|refused| refused.error("show the ranges of VLANs", link))?;
-        Ok(answers.iter().flat_map(|(_, body)| VlanRange::all(body)).collect())
+        let entries = self.vlan_entries(link, flags)?;
+        Ok(entries.iter().filter_map(|(kind, entry)| VlanRange::read(*kind, entry)).collect())
     }
 
     /// Makes a bridge port, or the bridge itself, a member of a range of VLANs, with options, all

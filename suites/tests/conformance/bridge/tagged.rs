@@ -145,6 +145,10 @@ async fn expect_packets(
     let (rx, tx) = packets;
     let claim = format!("{link} has counted {rx} frames received and {tx} sent in VLAN 10");
     lab.claim(&claim, (seen.rx_packets, seen.tx_packets) == packets, format!("{seen:?}"))?;
+    // The table of a bridge has those alone that it is a member of itself.
+    let (told, listed) = (lab.vlan_counters(link).await?, lab.listed_vlan_counters(link).await?);
+    let same = !listed.is_empty() && listed.iter().all(|of_one| told.contains(of_one));
+    lab.claim("its table of VLANs tells the same", same, format!("{listed:?}"))?;
     Ok(seen)
 }
 
@@ -173,10 +177,10 @@ fn each_vlan_is_counted() {
 
 const PER_PORT: Rule = Rule {
     id: "bridge.tagged.each-vlan-is-counted-by-port",
-    promise: "where VLANs are counted by port, a port counts what came in and left by it; whether \
-              that is done is settled before ports have VLANs",
+    promise: "where VLANs are counted by port, a port counts what came in and left by it, and its table \
+              of VLANs tells the same; whether that is done is settled before ports have VLANs",
     source: Source {
-        cite: "ip-link(8), vlan_stats_per_port; br_vlan_set_stats_per_port",
+        cite: "ip-link(8), vlan_stats_per_port; br_vlan_set_stats_per_port; br_vlan_fill_vids",
         strength: Strength::Documented,
     },
     article: &[],
