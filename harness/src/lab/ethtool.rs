@@ -238,6 +238,23 @@ impl Lab {
         Ok((half(SPEED_HIGH) << 16 | half(SPEED), told[DUPLEX] == 1))
     }
 
+    /// Whether a link's transceiver says that it has a link (`SIOCGMIIPHY`, `SIOCGMIIREG`), and the
+    /// number of that transceiver: asked in search of it, or by its number.
+    pub fn transceiver(
+        &self,
+        link: impl Into<LinkName>,
+        number: Option<u16>,
+    ) -> Result<(u16, bool), Error> {
+        /// IEEE 802.3, 22.2.4: the register of a transceiver's status, and its bit for a link.
+        const STATUS: u16 = 1;
+        const HAS_LINK: u16 = 1 << 2;
+        let link = link.into();
+        let told = self.by_socket(&link, "ask its transceiver", |socket| {
+            ioctl::mii(socket, &link.link, number, STATUS)
+        })?;
+        Ok((told[0], told[1] & HAS_LINK != 0))
+    }
+
     /// Which time stamps a link says there are (`SOF_TIMESTAMPING_*`), and the number of its clock: -1
     /// if it has none.
     pub fn time_stamps(&self, link: impl Into<LinkName>) -> Result<(u32, i32), Error> {

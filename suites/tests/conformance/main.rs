@@ -25,7 +25,9 @@ mod looped;
 mod macvlan;
 mod macvtap;
 mod measure;
+mod moved;
 mod nat;
+mod segments;
 mod underlay;
 mod veth;
 mod vlan;
@@ -139,6 +141,7 @@ hairpin_harness::suite!(
     veth::offload::RULES,
     veth::pieces::RULES,
     veth::queues::RULES,
+    veth::ring::RULES,
     veth::stamps::RULES,
     veth::xdp::RULES,
     vlan::RULES,
