@@ -104,6 +104,7 @@ hairpin_harness::suite!(
     ipvlan::hooks::RULES,
     ipvlan::near::RULES,
     ipvlan::paths::RULES,
+    ipvlan::tap::RULES,
     ipvlan::told::RULES,
     macvlan::address::RULES,
     macvlan::birth::RULES,

@@ -3,7 +3,7 @@
 use hairpin_fixtures::lan::{macvtap_lan, quiet};
 use hairpin_harness::queue::{MULTI_QUEUE, PLAIN, VNET_HEADER};
 use hairpin_harness::{
-    CaseLab, Errno, Error, Mac, Mode, Rule, Shot, Source, Stop, Strength, check,
+    CaseLab, Errno, Error, Mac, Mode, Need, Rule, Shot, Source, Stop, Strength, check,
 };
 
 use super::NEEDS;
@@ -432,14 +432,20 @@ fn numbers_of_nobody() {
 
 const GIVEN_BACK: Rule = Rule {
     id: "macvtap.requests.numbers-are-given-back",
-    promise: "the device number of a link that is gone is given to another: of many that come and go \
-              not each has a higher one than the one before",
+    promise: "each link's device has a number other than 0, and that of a link that is gone is given to \
+              another: of many that come and go not each has a higher one than the one before",
     source: Source {
         cite: "tap_get_minor and tap_free_minor, drivers/net/tap.c",
         strength: Strength::Code,
     },
     article: &[],
-    needs: NEEDS,
+    // No device is opened: if it had no number none could be, and that were no skip.
+    needs: &[
+        Need::Driver("veth"),
+        Need::Driver("bridge"),
+        Need::Driver("macvlan"),
+        Need::Driver("macvtap"),
+    ],
 };
 
 /// The number of the device that a link has, beside that of the driver.
@@ -455,6 +461,8 @@ fn numbers_are_given_back() {
     const TIMES: usize = 40;
     check(&GIVEN_BACK, async |case| {
         let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let own = number(&lab, "c1:c0")?;
+        lab.claim("it has a number", own > 0, own)?;
         let mut numbers = Vec::new();
         for _ in 0..TIMES {
             lab.grow(|lan| lan.macvtap("p:c9", "p:p0", Mode::Bridge)).await?;
