@@ -26,12 +26,13 @@ pub(crate) use seed::Seeds;
 
 /// Drivers of virtual networks, loaded where the kernel has them as modules: in a guest, nothing
 /// loads modules on demand. None that makes a link by itself, as `dummy` does: a guest has `lo`.
-const DRIVERS: [&str; 29] = [
+const DRIVERS: [&str; 30] = [
     "veth",
     "bridge",
     "macvlan",
     "macvtap",
     "ipvlan",
+    "ipvtap",
     "8021q",
     "vxlan",
     "bonding",

@@ -391,6 +391,18 @@ impl CaseLab {
         self.claim(&format!("{what} is refused with {errno:?}"), holds, seen)
     }
 
+    /// The same, and that the kernel says why, in these words among others.
+    pub fn expect_refusal_for<T>(
+        &self,
+        what: &str,
+        result: Result<T, Error>,
+        (errno, words): (nix::errno::Errno, &str),
+    ) -> Result<(), Stop> {
+        let said = result.as_ref().err().map_or_else(String::new, |error| error.what.clone());
+        self.expect_refusal(what, result, errno)?;
+        self.claim(&format!("{what} is refused for `{words}`"), said.contains(words), said)
+    }
+
     /// Holds that the kernel did what was asked; elsewhere a refusal is an error of ours.
     pub fn expect_done<T>(&self, what: &str, result: Result<T, Error>) -> Result<(), Stop> {
         match result {

@@ -19,6 +19,7 @@ mod senders;
 mod settle;
 mod socket;
 mod stamped;
+mod stranger;
 mod sysfs;
 mod tables;
 mod timers;
@@ -43,6 +44,7 @@ pub(crate) use process::sender;
 pub use process::{Marks, Sights};
 pub use prohibition::Selector;
 pub use queue::Queue;
+pub use stranger::Plea;
 pub use tables::{
     Counters, Fdb, FdbEntry, Flush, MdbEntry, MessageCount, Notices, PortVlan, Quality, Standing,
     StpCounters, Tiding, VlanCounters, VlanOption, VlanRange, Way, Wish, vlan_option,

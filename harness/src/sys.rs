@@ -1,11 +1,12 @@
 //! The system calls that no safe wrapper covers: packet sockets, and code that runs before `main`.
 //!
-//! With `sys/ioctl.rs` and `sys/bpf.rs` the only file of the workspace's test side that holds
+//! With `sys/ioctl.rs`, `sys/bpf.rs` and `sys/stranger.rs` the only file of the workspace's test side that holds
 //! `unsafe`; everything it offers is safe.
 #![expect(unsafe_code, reason = "packet sockets and their addresses have no safe wrapper in nix")]
 
 pub(crate) mod bpf;
 pub(crate) mod ioctl;
+pub(crate) mod stranger;
 
 use std::io;
 use std::mem::{size_of, zeroed};

@@ -143,6 +143,9 @@ pub enum Kind {
         mode: IpvlanMode,
         /// How siblings deal with each other; the same for all children of a parent.
         flag: IpvlanFlag,
+        /// Whether it is read and written through a file instead of by a stack: an ipvtap child.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tap: bool,
     },
     /// A VLAN on top of a link of the same namespace.
     Vlan {
@@ -169,6 +172,7 @@ impl Kind {
             Self::Bridge(_) => "bridge",
             Self::Macvlan { .. } => "macvlan",
             Self::Macvtap { .. } => "macvtap",
+            Self::Ipvlan { tap: true, .. } => "ipvtap",
             Self::Ipvlan { .. } => "ipvlan",
             Self::Vlan { .. } => "vlan",
             Self::Dummy => "dummy",
@@ -361,7 +365,19 @@ impl Topology {
         mode: IpvlanMode,
         flag: IpvlanFlag,
     ) -> Self {
-        self.add_link(name, Kind::Ipvlan { parent: parent.into(), mode, flag })
+        self.add_link(name, Kind::Ipvlan { parent: parent.into(), mode, flag, tap: false })
+    }
+
+    /// Adds an ipvtap child of a parent, which may be in another namespace.
+    #[must_use]
+    pub fn ipvtap(
+        self,
+        name: impl Into<LinkName>,
+        parent: impl Into<LinkName>,
+        mode: IpvlanMode,
+        flag: IpvlanFlag,
+    ) -> Self {
+        self.add_link(name, Kind::Ipvlan { parent: parent.into(), mode, flag, tap: true })
     }
 
     /// Adds a link that swallows what is sent.

@@ -6,6 +6,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     ("driver `bridge`", &["bridge"], "CONFIG_BRIDGE"),
     ("driver `dummy`", &["dummy"], "CONFIG_DUMMY"),
     ("driver `ipvlan`", &["ipvlan"], "CONFIG_IPVLAN"),
+    ("driver `ipvtap`", &["ipvtap"], "CONFIG_IPVTAP"),
     ("driver `macvlan`", &["macvlan"], "CONFIG_MACVLAN"),
     ("driver `macvtap`", &["macvtap"], "CONFIG_MACVTAP"),
     ("driver `veth`", &["veth"], "CONFIG_VETH"),

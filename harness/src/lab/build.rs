@@ -94,10 +94,11 @@ impl<'l> Builder<'l> {
                 let ns = &self.node(&link.name.netns).ns;
                 above.add_macvlan(&birth, driver, index, settings, ns).await
             }
-            Kind::Ipvlan { parent, mode, flag } => {
+            Kind::Ipvlan { parent, mode, flag, tap } => {
                 let above = &self.node(&parent.netns).netlink;
                 let ns = &self.node(&link.name.netns).ns;
-                above.add_ipvlan(&birth, self.topology.ifindex(parent), *mode, *flag, ns).await
+                let parent = self.topology.ifindex(parent);
+                above.add_ipvlan(&birth, (parent, *tap), *mode, *flag, ns).await
             }
             Kind::Dummy => netlink.add_dummy(&birth).await,
             Kind::Bond => netlink.add_bond(&birth).await,

@@ -124,6 +124,14 @@ pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
+/// What a driver answers, or nothing if it does not know the question.
+fn said(told: Result<Vec<u8>, Error>) -> Result<Option<Vec<u8>>, Error> {
+    match told {
+        Err(error) if error.errno == libc::EOPNOTSUPP => Ok(None),
+        told => told.map(Some),
+    }
+}
+
 impl Lab {
     fn ethtool(&self, link: &LinkName, mut asked: Vec<u8>, doing: &str) -> Result<Vec<u8>, Error> {
         self.by_socket(link, doing, |socket| ioctl::ethtool(socket, &link.link, &mut asked))?;
@@ -223,19 +231,40 @@ impl Lab {
         Ok(())
     }
 
-    /// Whether `ethtool` holds that a link has a link.
+    /// Whether `ethtool` holds that a link has a link. One that does not say has none.
     pub fn detects(&self, link: impl Into<LinkName>) -> Result<bool, Error> {
-        Ok(u32_at(&self.ethtool(&link.into(), request(8, &[GLINK]), "show the link")?, 4) != 0)
+        let told = self.ethtool(&link.into(), request(8, &[GLINK]), "show the link");
+        Ok(said(told)?.is_some_and(|told| u32_at(&told, 4) != 0))
     }
 
-    /// How fast a link says it is, in Mbit/s, and whether both ways at once.
+    /// How fast a link says it is, in Mbit/s, and whether both ways at once. One that does not say has
+    /// the speed that stands for an unknown one, and one way at a time.
     pub fn speed(&self, link: impl Into<LinkName>) -> Result<(u32, bool), Error> {
         const SPEED: usize = 12;
         const DUPLEX: usize = 14;
         const SPEED_HIGH: usize = 28;
-        let told = self.ethtool(&link.into(), request(COMMAND, &[GSET]), "show the speed")?;
+        const UNKNOWN: (u32, bool) = (u32::MAX, false);
+        let told = self.ethtool(&link.into(), request(COMMAND, &[GSET]), "show the speed");
+        let Some(told) = said(told)? else { return Ok(UNKNOWN) };
         let half = |place| u32::from(u16_at(&told, place));
         Ok((half(SPEED_HIGH) << 16 | half(SPEED), told[DUPLEX] == 1))
+    }
+
+    /// Whether a link's transceiver says that it has a link (`SIOCGMIIPHY`, `SIOCGMIIREG`), and the
+    /// number of that transceiver: asked in search of it, or by its number.
+    pub fn transceiver(
+        &self,
+        link: impl Into<LinkName>,
+        number: Option<u16>,
+    ) -> Result<(u16, bool), Error> {
+        /// IEEE 802.3, 22.2.4: the register of a transceiver's status, and its bit for a link.
+        const STATUS: u16 = 1;
+        const HAS_LINK: u16 = 1 << 2;
+        let link = link.into();
+        let told = self.by_socket(&link, "ask its transceiver", |socket| {
+            ioctl::mii(socket, &link.link, number, STATUS)
+        })?;
+        Ok((told[0], told[1] & HAS_LINK != 0))
     }
 
     /// Which time stamps a link says there are (`SOF_TIMESTAMPING_*`), and the number of its clock: -1

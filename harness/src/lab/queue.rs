@@ -365,8 +365,9 @@ fn open_here(link: &str, minor: Option<u32>) -> Result<File, NoDevice> {
 
 /// The number of a link's character device, `246:1` in `macvtap/tap4/dev`.
 fn number(link: &str) -> io::Result<libc::dev_t> {
-    let folder = sysfs::folder(link).join("macvtap");
-    let tap = fs::read_dir(folder)?.next().ok_or(io::ErrorKind::NotFound)??;
+    let folder = |driver: &str| fs::read_dir(sysfs::folder(link).join(driver));
+    let mut devices = folder("macvtap").or_else(|_| folder("ipvtap"))?;
+    let tap = devices.next().ok_or(io::ErrorKind::NotFound)??;
     let text = fs::read_to_string(tap.path().join("dev"))?;
     let parts = text.trim().split_once(':').ok_or(io::ErrorKind::InvalidData)?;
     let part = |text: &str| text.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData));

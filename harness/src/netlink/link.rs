@@ -129,7 +129,7 @@ impl Netlink {
     pub(crate) async fn add_ipvlan(
         &self,
         birth: &Birth<'_>,
-        parent: u32,
+        (parent, tap): (u32, bool),
         mode: IpvlanMode,
         flag: IpvlanFlag,
         ns: &Ns,
@@ -145,7 +145,8 @@ impl Netlink {
             IpvlanFlag::Vepa => IpVlanFlags::Vepa,
         };
         let data = InfoData::IpVlan(vec![InfoIpVlan::Mode(mode), InfoIpVlan::Flags(flags)]);
-        self.add_child(birth, InfoKind::IpVlan, data, parent, ns).await
+        let kind = if tap { InfoKind::IpVtap } else { InfoKind::IpVlan };
+        self.add_child(birth, kind, data, parent, ns).await
     }
 
     async fn add_child(

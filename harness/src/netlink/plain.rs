@@ -93,7 +93,8 @@ pub(crate) fn ask(ns: &Ns, question: &Question<'_>) -> Result<Vec<Answer>, Refus
 }
 
 impl Question<'_> {
-    fn bytes(&self) -> Vec<u8> {
+    /// The message as it goes to the kernel.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let body = [self.header, self.attrs.as_bytes()].concat();
         let length = u32::try_from(HEADER + body.len()).expect("a question is short");
         let mut bytes = Vec::new();

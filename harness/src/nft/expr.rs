@@ -42,6 +42,7 @@ pub(super) const IFNAMSIZ: usize = 16;
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 enum Meta {
+    Mark = 3,
     InputName = 6,
     OutputName = 7,
     Family = 15,
@@ -105,6 +106,11 @@ impl Steps {
     /// Only packets that leave by another link.
     pub(super) fn not_output(self, link: &str) -> Self {
         self.meta(Meta::OutputName).compare(NOT_EQUAL, &padded(link))
+    }
+
+    /// Only packets with this mark.
+    pub(super) fn mark(self, mark: u32) -> Self {
+        self.meta(Meta::Mark).compare(EQUAL, &mark.to_ne_bytes())
     }
 
     /// Only packets of this address family.

@@ -70,6 +70,13 @@ impl Watch {
         self
     }
 
+    /// Only what has that mark within the kernel.
+    #[must_use]
+    pub fn marked(mut self, mark: u32) -> Self {
+        self.steps = self.steps.mark(mark);
+        self
+    }
+
     /// Only IPv4 packets to that address.
     #[must_use]
     pub fn to(mut self, address: Ipv4Addr) -> Self {

@@ -150,9 +150,7 @@ pub(crate) fn wait_readable(sockets: &[impl AsFd], until: Instant) {
 
 /// An I/O error on a socket that should have worked.
 pub(super) fn broken(what: &str, error: &std::io::Error) -> Error {
-    Error::new(
-        format!("cannot {what}: {error}"),
-        "a probe of the lab",
-        "this is a bug of Hairpin or of the kernel, not of the topology: please report it",
-    )
+    let errno = error.raw_os_error().unwrap_or_default();
+    let help = "this is a bug of Hairpin or of the kernel, not of the topology: please report it";
+    Error { errno, ..Error::new(format!("cannot {what}: {error}"), "a probe of the lab", help) }
 }

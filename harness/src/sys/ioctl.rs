@@ -95,6 +95,32 @@ pub(crate) fn ethtool(fd: BorrowedFd<'_>, link: &str, request: &mut [u8]) -> io:
     check(unsafe { libc::ioctl(fd.as_raw_fd(), SIOCETHTOOL.into(), &raw mut ifreq) }).map(|_| ())
 }
 
+/// `SIOCGMIIPHY` and `SIOCGMIIREG` of `<linux/sockios.h>`.
+const SIOCGMIIPHY: u32 = 0x8947;
+const SIOCGMIIREG: u32 = 0x8948;
+
+/// Asks for a register of a link's transceiver, with the number of the transceiver or in search of it:
+/// that number and what the register holds.
+pub(crate) fn mii(
+    fd: BorrowedFd<'_>,
+    link: &str,
+    number: Option<u16>,
+    register: u16,
+) -> io::Result<[u16; 2]> {
+    let mut ifreq = about(link);
+    let request = if number.is_some() { SIOCGMIIREG } else { SIOCGMIIPHY };
+    // A `struct mii_ioctl_data` of four halves: the last is what the register holds.
+    let asked: [u16; 4] = [number.unwrap_or(u16::MAX), register, u16::MAX, u16::MAX];
+    let place = (&raw mut ifreq.ifr_ifru).cast::<[u16; 4]>();
+    // SAFETY: the union is longer than eight bytes, and its members want no less an alignment.
+    unsafe { place.write(asked) };
+    // SAFETY: both requests read and write one ifreq.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request.into(), &raw mut ifreq) })?;
+    // SAFETY: as above; all eight bytes have been written.
+    let [number, .., holds] = unsafe { (&raw const ifreq.ifr_ifru).cast::<[u16; 4]>().read() };
+    Ok([number, holds])
+}
+
 /// `SIOCGHWTSTAMP` and `SIOCSHWTSTAMP` of `<linux/sockios.h>`.
 const SIOCGHWTSTAMP: u32 = 0x89b1;
 const SIOCSHWTSTAMP: u32 = 0x89b0;

@@ -33,7 +33,9 @@ impl Topology {
             Kind::Bridge(_) => "bridge".into(),
             Kind::Macvlan { parent, settings } => format!("macvlan {} on {parent}", settings.mode),
             Kind::Macvtap { parent, settings } => format!("macvtap {} on {parent}", settings.mode),
-            Kind::Ipvlan { parent, mode, flag } => format!("ipvlan {mode} {flag} on {parent}"),
+            Kind::Ipvlan { parent, mode, flag, .. } => {
+                format!("{} {mode} {flag} on {parent}", link.kind.driver())
+            }
             Kind::Dummy => "dummy".into(),
             Kind::Bond => "bond".into(),
             Kind::Vlan { parent, id, bridge_binding } => {

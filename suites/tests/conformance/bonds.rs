@@ -67,12 +67,14 @@ pub(crate) async fn expect_larger_segments(lab: &mut CaseLab, above: &str) -> Re
 }
 
 /// Holds that the bond cannot become what the loopback is, which is no Ethernet, while a link stands on
-/// it, and that it can once that link is gone: it was the last one that was made.
-pub(crate) async fn expect_to_stay_ethernet(lab: &mut CaseLab) -> Result<(), Stop> {
+/// it, and that it can once that link is gone: it was the last one that was made. Then it takes none.
+pub(crate) async fn expect_to_stay_ethernet(lab: &mut CaseLab, kind: &str) -> Result<(), Stop> {
     let bond = LinkName::from("p:bond0");
     let joined = lab.set_bond_of_loopback(&bond).await;
     lab.expect_refusal("the loopback as the first of its links", joined, Errno::EBUSY)?;
     lab.delete_last().await?;
     let joined = lab.set_bond_of_loopback(&bond).await;
-    lab.expect_done("with nothing above it", joined)
+    lab.expect_done("with nothing above it", joined)?;
+    let born = lab.newborn(kind, "p", Some("bond0"), &[]).await;
+    lab.expect_refusal(&format!("a {kind} on what is no Ethernet"), born, Errno::EINVAL)
 }

@@ -19,6 +19,7 @@ pub(crate) mod layer3;
 pub(crate) mod lookup;
 pub(crate) mod near;
 pub(crate) mod paths;
+pub(crate) mod tap;
 pub(crate) mod told;
 
 use hairpin_fixtures::lan::quiet;
@@ -264,7 +265,8 @@ fn an_ip_address_is_one_childs(#[case] address: &str) {
         lab.grow(|lan| lan.ipvlan("c2:i1", "p:p0", IpvlanMode::L2, IpvlanFlag::Bridge)).await?;
         lab.add_address("c2:i1", address).await?;
         let done = lab.add_address("c1:i0", address).await;
-        lab.expect_refusal("a sibling's address", done, Errno::EADDRINUSE)?;
+        let why = (Errno::EADDRINUSE, "already assigned");
+        lab.expect_refusal_for("a sibling's address", done, why)?;
         lab.delete_last().await?;
         let done = lab.add_address("c1:i0", address).await;
         lab.claim("free again", done.is_ok(), format!("{done:?}"))

@@ -25,7 +25,9 @@ mod looped;
 mod macvlan;
 mod macvtap;
 mod measure;
+mod moved;
 mod nat;
+mod segments;
 mod underlay;
 mod veth;
 mod vlan;
@@ -104,6 +106,7 @@ hairpin_harness::suite!(
     ipvlan::hooks::RULES,
     ipvlan::near::RULES,
     ipvlan::paths::RULES,
+    ipvlan::tap::RULES,
     ipvlan::told::RULES,
     macvlan::address::RULES,
     macvlan::birth::RULES,
@@ -141,6 +144,7 @@ hairpin_harness::suite!(
     veth::offload::RULES,
     veth::pieces::RULES,
     veth::queues::RULES,
+    veth::ring::RULES,
     veth::stamps::RULES,
     veth::xdp::RULES,
     vlan::RULES,

@@ -8,6 +8,7 @@ pub(crate) mod bursts;
 pub(crate) mod offload;
 pub(crate) mod pieces;
 pub(crate) mod queues;
+pub(crate) mod ring;
 pub(crate) mod stamps;
 pub(crate) mod xdp;
 

@@ -1,5 +1,5 @@
 //! Whether an ipvlan child asks for neighbours: it does in l2, and leaves that to its parent's
-//! routes in l3 and l3s.
+//! routes in l3 and l3s. And that it goes with them.
 //!
 //! ```text
 //!     c1   c2
@@ -8,14 +8,16 @@
 //! ```
 
 use hairpin_fixtures::ipvlan_lan;
+use hairpin_fixtures::lan::quiet;
 use hairpin_harness::options::ipvlan;
 use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
 use hairpin_harness::{CaseLab, Rule, Source, Stop, Strength, check};
 use rstest::rstest;
 
 use super::NEEDS;
+use crate::moved::expect_followed;
 
-pub(crate) const RULES: &[Rule] = &[UP, CHANGED];
+pub(crate) const RULES: &[Rule] = &[UP, CHANGED, MOVED];
 
 /// The flag of a link that asks for no neighbours (`IFF_NOARP`).
 const NO_ARP: u32 = 0x80;
@@ -83,5 +85,25 @@ fn changes_with_the_mode() {
             }
         }
         Ok(())
+    });
+}
+
+const MOVED: Rule = Rule {
+    id: "ipvlan.asking.a-neighbours-new-address-is-used-at-once",
+    promise: "what a child in l2 sends to a neighbour that has another Ethernet address than before \
+              goes to the new one from then on",
+    source: Source {
+        cite: "ipvlan_header_ops, cache_update, drivers/net/ipvlan/ipvlan_main.c; neigh_update_hhs",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_neighbours_new_address_is_used_at_once() {
+    check(&MOVED, async |case| {
+        let mut lab = case.lab(&quiet(ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge))).await?;
+        expect_followed(&mut lab, "c1:i0").await
     });
 }

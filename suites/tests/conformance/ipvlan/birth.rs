@@ -7,13 +7,13 @@
 use hairpin_harness::options::ipvlan::{FLAGS, MODE};
 use hairpin_harness::options::{LinkOption, link, vlan};
 use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
-use hairpin_harness::{Errno, Need, Rule, Source, Strength, Topology, check};
+use hairpin_harness::{Errno, Need, Plea, Rule, Source, Strength, Topology, check};
 use rstest::rstest;
 
 use super::NEEDS;
 
 pub(crate) const RULES: &[Rule] =
-    &[DEFAULTS, LENGTHS, NONSENSE, GRANDCHILD, NOTHING_ABOVE, SEGMENTS];
+    &[DEFAULTS, LENGTHS, NONSENSE, GRANDCHILD, NOTHING_ABOVE, SEGMENTS, GIVEN_AWAY];
 
 fn childless() -> Topology {
     Topology::new("childless").host("p").host("e").bridge("p:br").cable("p:p0", "e:e0")
@@ -204,5 +204,43 @@ fn segments_as_large_as_its_parents() {
         let born = lab.newborn("ipvlan", "p", Some("p0"), &[]).await?;
         let seen = born.option(link::TSO_MAX_SIZE);
         lab.claim("so does the child", seen == most, format!("{seen:?}"))
+    });
+}
+
+const GIVEN_AWAY: Rule = Rule {
+    id: "ipvlan.birth.one-that-was-given-away-rules-nobody",
+    promise: "who was given a child and does not rule its parent's namespace may bring it up, but changes \
+              no mode and no flags, which are those of all children, and makes no sibling of it; who rules \
+              both may",
+    source: Source {
+        cite: "ipvlan_nl_changelink and ipvlan_link_new, ns_capable, \
+               drivers/net/ipvlan/ipvlan_main.c; user_namespaces(7)",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn one_that_was_given_away_rules_nobody() {
+    check(&GIVEN_AWAY, async |case| {
+        let (mode, flag) = (IpvlanMode::L2, IpvlanFlag::Bridge);
+        let lan = Topology::new("given-away").host("c1").host("p").cable("p:p0", "p:p1");
+        let lan = lan.ipvlan("p:i0", "p:p0", mode, flag).ipvlan("c1:i0", "p:p0", mode, flag);
+        let mut lab = case.lab(&lan).await?;
+        let born = lab.newborn("ipvlan", "c1", Some("i0"), &[(MODE, 1)]).await;
+        lab.expect_done("to make a sibling of it", born)?;
+        for (option, value) in [(MODE, 2), (FLAGS, 1), (MODE, 0), (FLAGS, 0)] {
+            let done = lab.set_option("c1:i0", option, value).await;
+            lab.expect_done(&format!("{option} {value}"), done)?;
+        }
+        let pleas =
+            [Plea::Up, Plea::Set(MODE, 2), Plea::Set(FLAGS, 1), Plea::Child("ipvlan"), Plea::Up];
+        let answers = lab.ask_as_stranger("c1:i0", &pleas).await?;
+        let no = Err(Errno::EPERM as i32);
+        let wanted = [Ok(()), no, no, no, Ok(())];
+        lab.claim(&format!("{pleas:?}: {wanted:?}"), answers == wanted, format!("{answers:?}"))?;
+        lab.expect_option("p:i0", MODE, 0).await?;
+        lab.expect_option("p:i0", FLAGS, 0).await
     });
 }

@@ -41,7 +41,7 @@ fn segments_grow_with_the_bonds() {
 const KIND: Rule = Rule {
     id: "ipvlan.bonded.keeps-the-bond-what-it-is",
     promise: "a bond with a child does not become what the first of its links is, if that is no Ethernet; \
-              without one it does",
+              without one it does, and takes no child then",
     source: Source {
         cite: "ipvlan_device_event, NETDEV_PRE_TYPE_CHANGE, drivers/net/ipvlan/ipvlan_main.c",
         strength: Strength::Code,
@@ -54,6 +54,6 @@ const KIND: Rule = Rule {
 fn keeps_the_bond_what_it_is() {
     check(&KIND, async |case| {
         let mut lab = case.lab(&bonded()).await?;
-        expect_to_stay_ethernet(&mut lab).await
+        expect_to_stay_ethernet(&mut lab, "ipvlan").await
     });
 }

@@ -6,17 +6,20 @@
 //!        p0 --- s0 [br0] s1 --- e
 //! ```
 
+use std::net::Ipv4Addr;
+
 use hairpin_fixtures::ipvlan_lan;
 use hairpin_fixtures::lan::quiet;
 use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
-use hairpin_harness::{Filter, Mac, Rule, Shot, Source, Strength, check};
+use hairpin_harness::{Filter, Mac, Marks, Rule, Shot, Source, Strength, Topology, Watch, check};
 use rstest::rstest;
 
 use super::NEEDS;
+use crate::counted::settled;
 use crate::filtered::{BY_CHANCE, expect_filtered, expect_unfiltered, strange_groups_heard};
 use crate::looped::expect_own;
 
-pub(crate) const RULES: &[Rule] = &[MEMBERS, ASKED, OWN, PAUSE];
+pub(crate) const RULES: &[Rule] = &[MEMBERS, ASKED, OWN, PAUSE, MARKS];
 
 const GROUP: Mac = Mac([0x01, 0x00, 0x5e, 0x7c, 0x00, 0x05]);
 
@@ -132,6 +135,61 @@ fn pause_is_no_childs() {
         let all = "c2 broadcast, e broadcast";
         for (ethertype, heard) in [(pause, "nobody"), (other, all)] {
             lab.expect_shot("c1", &shot(ethertype), heard).await?;
+        }
+        Ok(())
+    });
+}
+
+const MARKS: Rule = Rule {
+    id: "ipvlan.groups.a-mark-does-not-cross-namespaces",
+    promise: "what a child sends to a group, or the parent's own machine by another link, comes to \
+              children without the mark that it had in its sender's namespace",
+    source: Source {
+        cite: "ipvlan_xmit_mode_l2, ipvlan_handle_mode_l2 and ipvlan_skb_crossing_ns, \
+               drivers/net/ipvlan/ipvlan_core.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// A machine whose parent is cabled to another link of its own: what comes by that has not crossed a
+/// namespace, which would have taken its mark.
+fn one_machine() -> Topology {
+    let lan = Topology::new("one-machine").host("c1").host("c2").netns("p");
+    let lan = lan.cable("p:p0", "p:p1").address("p:p1", "192.0.2.9/24");
+    let (mode, flag) = (IpvlanMode::L2, IpvlanFlag::Bridge);
+    quiet(lan.ipvlan("c1:i0", "p:p0", mode, flag).ipvlan("c2:i0", "p:p0", mode, flag))
+        .address("c1:i0", "192.0.2.11/24")
+        .address("c2:i0", "192.0.2.12/24")
+}
+
+#[rstest]
+#[case::of_a_sibling("c1", "i0")]
+#[case::from_outside("p", "p1")]
+fn a_mark_does_not_cross_namespaces(#[case] from: &str, #[case] by: &'static str) {
+    const ALL: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+    const ALL_AS_MAC: Mac = Mac([0x01, 0x00, 0x5e, 0, 0, 0xfb]);
+    const TIMES: u64 = 3;
+    check(&MARKS, async |case| {
+        let mut lab = case.lab(&one_machine()).await?;
+        lab.join("c2", ALL_AS_MAC).await?;
+        let marks = Marks { mark: 7, by: Some(by), ..Marks::default() };
+        let (leaving, coming) = (Watch::leaving().to(ALL), Watch::coming().to(ALL));
+        for (mark, left, come) in [(7, TIMES, 0), (0, 0, TIMES)] {
+            let watches = [(from, leaving.clone(), left), ("c2", coming.clone(), come)];
+            let watches = watches.map(|(host, watch, times)| (host, watch.marked(mark), times));
+            for (host, watch, _) in &watches {
+                lab.watch(host, watch)?;
+            }
+            lab.send_marked(from, (ALL, 9).into(), marks, (100, TIMES as usize))?;
+            // What siblings say waits behind it in the same queue.
+            settled(&mut lab).await?;
+            for (host, watch, times) in &watches {
+                let seen = lab.watched(host, watch)?;
+                let claim = format!("{host} sees {times} with the mark {mark}");
+                lab.claim(&claim, seen == *times, seen)?;
+            }
         }
         Ok(())
     });

@@ -141,7 +141,7 @@ fn joins_what_comes_as_its_parent_does() {
 const KIND: Rule = Rule {
     id: "macvlan.bonded.keeps-the-bond-what-it-is",
     promise: "a bond with a child does not become what the first of its links is, if that is no Ethernet; \
-              without one it does",
+              without one it does, and takes no child then",
     source: Source {
         cite: "macvlan_device_event, NETDEV_PRE_TYPE_CHANGE, drivers/net/macvlan.c",
         strength: Strength::Code,
@@ -154,6 +154,6 @@ const KIND: Rule = Rule {
 fn keeps_the_bond_what_it_is() {
     check(&KIND, async |case| {
         let mut lab = case.lab(&bonded()).await?;
-        expect_to_stay_ethernet(&mut lab).await
+        expect_to_stay_ethernet(&mut lab, "macvlan").await
     });
 }

@@ -5,15 +5,22 @@
 //!                     knows c1, c2 and p at one port
 //! ```
 
+use hairpin_fixtures::lan::quiet;
 use hairpin_fixtures::macvlan_lan;
 use hairpin_harness::Class::{Ping4, Ping6, Unicast};
 use hairpin_harness::{Class, Family, Fdb, Mode, PortFlags, Rule, Source, Strength, check};
 use rstest::rstest;
 
 use super::{NEEDS, NEEDS_LOCKED_PORTS};
+use crate::moved::expect_followed;
 
-pub(crate) const RULES: &[Rule] =
-    &[SEVERAL_HOSTS, OWN_FRAMES_ONLY, REACHED_FROM_BOTH_SIDES, UNKNOWN_MACS_ARE_DROPPED];
+pub(crate) const RULES: &[Rule] = &[
+    SEVERAL_HOSTS,
+    OWN_FRAMES_ONLY,
+    REACHED_FROM_BOTH_SIDES,
+    UNKNOWN_MACS_ARE_DROPPED,
+    NEIGHBOUR_MOVED,
+];
 
 const SEVERAL_HOSTS: Rule = Rule {
     id: "macvlan.outside.several-hosts-on-one-port",
@@ -169,5 +176,25 @@ fn a_cloud_port_drops_children(#[case] class: Class) {
             e   +  +  + .";
         lab.expect(class, open).await?;
         super::expect_all_reached(&mut lab, class).await
+    });
+}
+
+const NEIGHBOUR_MOVED: Rule = Rule {
+    id: "macvlan.outside.a-neighbours-new-address-is-used-at-once",
+    promise: "what a child sends to a neighbour that has another Ethernet address than before goes to \
+              the new one from then on",
+    source: Source {
+        cite: "macvlan_hard_header_ops, cache_update, drivers/net/macvlan.c; neigh_update_hhs",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_neighbours_new_address_is_used_at_once() {
+    check(&NEIGHBOUR_MOVED, async |case| {
+        let mut lab = case.lab(&quiet(macvlan_lan(Mode::Bridge))).await?;
+        expect_followed(&mut lab, "c1:c0").await
     });
 }

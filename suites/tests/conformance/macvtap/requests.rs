@@ -2,7 +2,9 @@
 
 use hairpin_fixtures::lan::{macvtap_lan, quiet};
 use hairpin_harness::queue::{MULTI_QUEUE, PLAIN, VNET_HEADER};
-use hairpin_harness::{Errno, Error, Mac, Mode, Rule, Shot, Source, Strength, check};
+use hairpin_harness::{
+    CaseLab, Errno, Error, Mac, Mode, Need, Rule, Shot, Source, Stop, Strength, check,
+};
 
 use super::NEEDS;
 
@@ -18,6 +20,7 @@ pub(crate) const RULES: &[Rule] = &[
     ALIEN,
     NOWHERE,
     NUMBERS,
+    GIVEN_BACK,
     GONE,
 ];
 
@@ -424,5 +427,51 @@ fn numbers_of_nobody() {
             lab.expect_refusal(&format!("number {nobodys}"), opened, Errno::ENODEV)?;
         }
         lab.expect_done("its own", lab.open_queue("c1:c0"))
+    });
+}
+
+const GIVEN_BACK: Rule = Rule {
+    id: "macvtap.requests.numbers-are-given-back",
+    promise: "each link's device has a number other than 0, and that of a link that is gone is given to \
+              another: of many that come and go not each has a higher one than the one before",
+    source: Source {
+        cite: "tap_get_minor and tap_free_minor, drivers/net/tap.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    // No device is opened: if it had no number none could be, and that were no skip.
+    needs: &[
+        Need::Driver("veth"),
+        Need::Driver("bridge"),
+        Need::Driver("macvlan"),
+        Need::Driver("macvtap"),
+    ],
+};
+
+/// The number of the device that a link has, beside that of the driver.
+fn number(lab: &CaseLab, link: &str) -> Result<u32, Stop> {
+    let device = lab.sysfs_names(link, "macvtap")?.concat();
+    let told = lab.sysfs(link, &format!("macvtap/{device}/dev"))?;
+    Ok(told.split_once(':').and_then(|(_, minor)| minor.parse().ok()).unwrap_or_default())
+}
+
+#[test]
+fn numbers_are_given_back() {
+    // Other labs may take and give back numbers meanwhile, but not always one more.
+    const TIMES: usize = 40;
+    check(&GIVEN_BACK, async |case| {
+        let mut lab = case.lab(&quiet(macvtap_lan(Mode::Bridge))).await?;
+        let own = number(&lab, "c1:c0")?;
+        lab.claim("it has a number", own > 0, own)?;
+        let mut numbers = Vec::new();
+        for _ in 0..TIMES {
+            lab.grow(|lan| lan.macvtap("p:c9", "p:p0", Mode::Bridge)).await?;
+            numbers.push(number(&lab, "p:c9")?);
+            lab.delete_last().await?;
+        }
+        let known = numbers.iter().all(|number| *number > 0);
+        lab.claim("each has one", known, format!("{numbers:?}"))?;
+        let again = numbers.windows(2).any(|two| two[1] <= two[0]);
+        lab.claim("one is had again", again, format!("{numbers:?}"))
     });
 }

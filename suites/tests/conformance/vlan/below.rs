@@ -8,15 +8,16 @@
 use hairpin_fixtures::lan::without_ipv6;
 use hairpin_harness::options::link::{ALLMULTI, CARRIER as IT_HAS, OPERSTATE, PROMISCUITY};
 use hairpin_harness::{
-    CaseLab, Family, Filter, Mac, Need, Offload, Rule, Shot, Source, Stop, Strength, Tag, Topology,
-    check,
+    CaseLab, Errno, Family, Filter, Mac, Mode, Need, Offload, Rule, Shot, Source, Stop, Strength,
+    Tag, Topology, check,
 };
 use rstest::rstest;
 
 use super::{NEEDS, NEW, cable};
 
-pub(crate) const RULES: &[Rule] =
-    &[ADDRESS, OFFLOADS, STAMPS, COMES_UP, LOST, STATE, LISTED, FILTERS, SENDER, GONE];
+pub(crate) const RULES: &[Rule] = &[
+    ADDRESS, OFFLOADS, STAMPS, COMES_UP, LOST, STATE, LISTED, FILTERS, SENDER, GONE, LONGEST, SHUT,
+];
 
 const ADDRESS: Rule = Rule {
     id: "vlan.below.an-address-that-was-given-to-none-is-followed",
@@ -327,5 +328,66 @@ fn all_go_with_it() {
         }
         let lines = lab.vlan_file("a", "config")?;
         lab.claim("no VLAN is listed", lines.len() == 2, format!("{lines:?}"))
+    });
+}
+
+const LONGEST: Rule = Rule {
+    id: "vlan.below.a-frame-is-as-long-as-below",
+    promise: "a program may send as long a frame by a VLAN's link as its MTU and an Ethernet header are, \
+              at birth and when the link below has come to do something else for the stack; the tag is \
+              not counted",
+    source: Source {
+        cite: "vlan_dev_init and vlan_transfer_features, hard_header_len, net/8021q; packet_snd",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_frame_is_as_long_as_below() {
+    check(&LONGEST, async |case| {
+        let mut lab = case.lab(&cable()).await?;
+        for below in ["a:eth0", "b:eth0"] {
+            lab.set_mtu(below, 1600).await?;
+        }
+        for does in [true, false, true] {
+            lab.set_offload("a:eth0", Offload::Scatter, does)?;
+            lab.expect_offload("a:v5", Offload::Scatter, does).await?;
+            let taken = lab.send_many("a:v5", &Shot::broadcast().bytes(1514), 1);
+            lab.expect_done("to send 1514 bytes", taken)?;
+            let refused = lab.send_many("a:v5", &Shot::broadcast().bytes(1515), 1);
+            lab.expect_refusal("to send 1515", refused, Errno::EMSGSIZE)?;
+        }
+        Ok(())
+    });
+}
+
+const SHUT: Rule = Rule {
+    id: "vlan.below.one-that-went-down-with-it-tells-its-carrier",
+    promise: "a VLAN's link that goes down with the link below has that one's carrier: it is there \
+              where a link keeps it while it is down, as a macvlan child does",
+    source: Source {
+        cite: "vlan_device_event, NETDEV_DOWN, net/8021q/vlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("macvlan"), Need::Driver("vlan")],
+};
+
+#[test]
+fn one_that_went_down_with_it_tells_its_carrier() {
+    check(&SHUT, async |case| {
+        let lan = cable().macvlan("a:m0", "a:eth0", Mode::Bridge).vlan("a:v7", "a:m0", 7);
+        let mut lab = case.lab(&lan).await?;
+        for _ in 0..2 {
+            lab.set_up("a:v7", true).await?;
+            lab.switch("a:m0", false).await?;
+            lab.expect_up("a:v7", false).await?;
+            lab.expect_option("a:m0", IT_HAS, 1).await?;
+            lab.expect_option("a:v7", IT_HAS, 1).await?;
+            lab.set_up("a:m0", true).await?;
+        }
+        Ok(())
     });
 }

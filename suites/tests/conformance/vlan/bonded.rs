@@ -6,12 +6,12 @@
 //!                     \ b2 --- f:f0     one of the two is in use
 //! ```
 
-use hairpin_harness::options::link;
-use hairpin_harness::{Need, Rule, Source, Strength, Topology, check};
+use hairpin_harness::options::link::{self, CARRIER as IT_HAS};
+use hairpin_harness::{Errno, Need, Rule, Source, Strength, Topology, check};
 
-use crate::bonds::{self, expect_larger_segments, expect_told};
+use crate::bonds::{self, PORTS, expect_larger_segments, expect_told};
 
-pub(crate) const RULES: &[Rule] = &[TOLD, SEGMENTS];
+pub(crate) const RULES: &[Rule] = &[TOLD, SEGMENTS, TRANSCEIVER];
 
 fn bonded() -> Topology {
     bonds::bonded().vlan("p:v5", "p:bond0", 5)
@@ -59,5 +59,40 @@ fn segments_grow_with_the_bonds() {
         let most = expect_larger_segments(&mut lab, "p:v5").await?;
         lab.grow(|lan| lan.vlan("p:v6", "p:bond0", 6)).await?;
         lab.expect_option("p:v6", link::TSO_MAX_SIZE, most).await
+    });
+}
+
+const TRANSCEIVER: Rule = Rule {
+    id: "vlan.bonded.tells-of-the-bonds-transceiver",
+    promise: "a VLAN's link that is asked for its transceiver has the link below answer: a bond tells \
+              whether it has a link, and what has no transceiver refuses it",
+    source: Source {
+        cite: "vlan_dev_ioctl, SIOCGMIIPHY and SIOCGMIIREG, net/8021q/vlan_dev.c; mii-tool(8)",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("bond"), Need::Driver("vlan")],
+};
+
+#[test]
+fn tells_of_the_bonds_transceiver() {
+    check(&TRANSCEIVER, async |case| {
+        let mut lab = case.lab(&bonded()).await?;
+        for has_link in [false, true] {
+            if has_link {
+                bonds::join(&mut lab, PORTS[0]).await?;
+                lab.expect_to_become("p:bond0", IT_HAS, 1).await?;
+            }
+            for (number, wanted) in [(None, (0, has_link)), (Some(0), (0, has_link))] {
+                for asked in ["p:bond0", "p:v5"] {
+                    let told = lab.transceiver(asked, number).map_err(|error| error.to_string());
+                    let claim = format!("{asked} tells {wanted:?}");
+                    lab.claim(&claim, told == Ok(wanted), format!("{told:?}"))?;
+                }
+            }
+        }
+        lab.grow(|lan| lan.vlan("e:v5", "e:e0", 5)).await?;
+        let asked = lab.transceiver("e:v5", None);
+        lab.expect_refusal("a cable's", asked, Errno::EOPNOTSUPP)
     });
 }

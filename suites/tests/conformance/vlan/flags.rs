@@ -101,7 +101,8 @@ fn are_read_back_as_set(#[case] flag: u32) {
 const NONSENSE: Rule = Rule {
     id: "vlan.flags.nonsense-is-refused",
     promise: "a VLAN without an id or a link below, beyond 4095, of an unknown protocol or with \
-              unknown flags, with a group's address or an MTU above is refused",
+              unknown flags, with a group's address or an MTU above is refused, and the kernel says \
+              which of that it is",
     source: Source {
         cite: "vlan_validate and vlan_newlink, net/8021q/vlan_netlink.c",
         strength: Strength::Code,
@@ -111,23 +112,27 @@ const NONSENSE: Rule = Rule {
 };
 
 #[rstest]
-#[case::no_id(&[], Errno::EINVAL)]
-#[case::beyond(&[(ID, 4096)], Errno::ERANGE)]
-#[case::unknown_protocol(&[(ID, 7), (PROTOCOL, 0x9100)], Errno::EPROTONOSUPPORT)]
-#[case::unknown_flag(&[(ID, 7), (FLAGS, flags(32, 32))], Errno::EINVAL)]
-#[case::unknown_flag_meant(&[(ID, 7), (FLAGS, flags(32, 0))], Errno::EINVAL)]
-#[case::group(&[(ID, 7), (link::ADDRESS, 0x0100_5e00_0001)], Errno::EADDRNOTAVAIL)]
-#[case::mtu_above(&[(ID, 7), (link::MTU, 1501)], Errno::EINVAL)]
-#[case::the_same_again(&[(ID, 5)], Errno::EEXIST)]
-#[case::no_such_link(&[(ID, 7), (link::BELOW, 9999)], Errno::ENODEV)]
-#[case::on_the_loopback(&[(ID, 7), (link::BELOW, 1)], Errno::EOPNOTSUPP)]
-fn nonsense_is_refused(#[case] told: &[(LinkOption, u64)], #[case] errno: Errno) {
+#[case::no_id(&[], Errno::EINVAL, "")]
+#[case::beyond(&[(ID, 4096)], Errno::ERANGE, "VLAN id")]
+#[case::unknown_protocol(&[(ID, 7), (PROTOCOL, 0x9100)], Errno::EPROTONOSUPPORT, "VLAN protocol")]
+#[case::unknown_flag(&[(ID, 7), (FLAGS, flags(32, 32))], Errno::EINVAL, "VLAN flags")]
+#[case::unknown_flag_meant(&[(ID, 7), (FLAGS, flags(32, 0))], Errno::EINVAL, "")]
+#[case::group(&[(ID, 7), (link::ADDRESS, 0x0100_5e00_0001)], Errno::EADDRNOTAVAIL, "link address")]
+#[case::mtu_above(&[(ID, 7), (link::MTU, 1501)], Errno::EINVAL, "")]
+#[case::the_same_again(&[(ID, 5)], Errno::EEXIST, "already exists")]
+#[case::no_such_link(&[(ID, 7), (link::BELOW, 9999)], Errno::ENODEV, "")]
+#[case::on_the_loopback(&[(ID, 7), (link::BELOW, 1)], Errno::EOPNOTSUPP, "not supported")]
+fn nonsense_is_refused(
+    #[case] told: &[(LinkOption, u64)],
+    #[case] errno: Errno,
+    #[case] words: &str,
+) {
     check(&NONSENSE, async |case| {
         let lab = case.lab(&cable()).await?;
         let elsewhere = told.iter().any(|(option, _)| *option == link::BELOW);
         let below = (!elsewhere).then_some("eth0");
         let born = lab.newborn("vlan", "a", below, told).await;
-        lab.expect_refusal("such a VLAN", born, errno)?;
+        lab.expect_refusal_for("such a VLAN", born, (errno, words))?;
         let born = lab.newborn("vlan", "a", None, &[(ID, 7)]).await;
         lab.expect_refusal("a VLAN of nothing", born, Errno::EINVAL)?;
         let born = lab.newborn("vlan", "a", Some("eth0"), &[(ID, 7), (link::MTU, 1500)]).await;

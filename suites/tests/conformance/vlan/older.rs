@@ -71,6 +71,7 @@ fn born_as_any_other() {
         let mut lab = case.lab(&tagging()).await?;
         lab.vconfig("a:eth0", Vconfig::Add, 7, 0)?;
         for link in ["v5", "eth0.7"] {
+            lab.expect_done(&format!("to read {link}'s file"), lab.vlan_file("a", link))?;
             let lines = lab.vlan_file("a", link)?;
             let reorders = lines.iter().any(|line| line.contains("REORDER_HDR: 1"));
             lab.claim(&format!("{link} reorders"), reorders, format!("{lines:?}"))?;

@@ -5,17 +5,20 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use hairpin_fixtures::lan::without_ipv6;
+use hairpin_harness::options::vlan::{FLAGS, REORDER_HEADER, flags};
+use hairpin_harness::queue::PLAIN;
 use hairpin_harness::{
-    Bridge, Need, Offload, Rule, Shot, Source, Strength, Tag, Topology, Way, check,
+    Bridge, Mode, Need, Offload, Rule, Shot, Source, Strength, Tag, Topology, Way, check,
 };
 
 use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[EGRESS, INGRESS, TOLD, SHARED, MANY];
+pub(crate) const RULES: &[Rule] = &[EGRESS, INGRESS, TOLD, SHARED, MANY, WRITTEN];
 
 const NEEDS_BRIDGE: &[Need] = &[Need::Driver("veth"), Need::Driver("vlan"), Need::Driver("bridge")];
 
@@ -249,5 +252,50 @@ fn very_many_are_told() {
         }
         let told = lab.priorities("a:v5", Way::Egress).await?;
         lab.claim("300 are told, as set", told == wanted, format!("{told:?}"))
+    });
+}
+
+const WRITTEN: Rule = Rule {
+    id: "vlan.priority.in-a-tag-that-the-machine-writes-itself",
+    promise: "what the machine itself sends leaves with the priority in its tag that its priority \
+              within the kernel is mapped to, whether its VLAN hides tags or writes them into headers",
+    source: Source {
+        cite: "vlan_dev_hard_header and vlan_dev_hard_start_xmit, net/8021q/vlan_dev.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[
+        Need::Driver("veth"),
+        Need::Driver("vlan"),
+        Need::Driver("macvlan"),
+        Need::Driver("macvtap"),
+        Need::MacvtapDevice,
+    ],
+};
+
+#[rstest]
+#[case::hidden(REORDER_HEADER)]
+#[case::shown(0)]
+fn in_a_tag_that_the_machine_writes_itself(#[case] hides: u32) {
+    check(&WRITTEN, async |case| {
+        let lan = Topology::new("read-at-the-end").host("a").host("b").cable("a:eth0", "b:eth0");
+        let lan = lan.vlan("a:v5", "a:eth0", 5).address("a:v5", "192.0.2.1/24");
+        let lan = lan.macvtap("b:c0", "b:eth0", Mode::Bridge);
+        let mut lab = case.lab(&without_ipv6(lan)).await?;
+        let (b, queue) = (IpAddr::from([192, 0, 2, 2]), lab.open_queue("b:c0")?);
+        queue.set_flags(PLAIN)?;
+        lab.set_option("a:v5", FLAGS, flags(REORDER_HEADER, hides)).await?;
+        let at = lab.mac("b:c0");
+        lab.add_neighbour("a:v5", b, at).await?;
+        for priority in [0, 5, 2, 0] {
+            lab.set_priority("a:v5", Way::Egress, 0, priority).await?;
+            lab.send_datagrams("a", (b, 9).into(), 100, 1)?;
+            let came = queue.wait_for("a datagram", |frame| frame.len() > 100)?;
+            let priority = u8::try_from(priority).unwrap_or_default();
+            let tag = [0x81, 0, priority << 5, 5];
+            let claim = format!("it comes with {tag:x?}");
+            lab.claim(&claim, came[12..16] == tag, format!("{:x?}", &came[..20]))?;
+        }
+        Ok(())
     });
 }
