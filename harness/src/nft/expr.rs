@@ -46,6 +46,7 @@ enum Meta {
     OutputName = 7,
     Family = 15,
     Transport = 16,
+    Kind = 19,
 }
 
 /// Which of a packet's two addresses.
@@ -105,6 +106,12 @@ impl Steps {
     /// Only packets that leave by another link.
     pub(super) fn not_output(self, link: &str) -> Self {
         self.meta(Meta::OutputName).compare(NOT_EQUAL, &padded(link))
+    }
+
+    /// Only packets that were to a group, as their frame came in: `PACKET_MULTICAST`.
+    pub(super) fn of_groups(self) -> Self {
+        const MULTICAST: u8 = 2;
+        self.meta(Meta::Kind).compare(EQUAL, &[MULTICAST])
     }
 
     /// Only packets of this address family.

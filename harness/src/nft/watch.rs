@@ -58,9 +58,28 @@ impl Watch {
         Self::of(Self::at("hairpin-coming", NFPROTO_INET, 0, 0))
     }
 
+    /// IP packets that are passed on.
+    pub fn passed_on() -> Self {
+        Self::of(Self::at("hairpin-passed-on", NFPROTO_INET, 2, 0))
+    }
+
     /// IP packets that leave.
     pub fn leaving() -> Self {
         Self::of(Self::at("hairpin-leaving", NFPROTO_INET, 4, 0))
+    }
+
+    /// Only what came in by this link.
+    #[must_use]
+    pub fn from_link(mut self, link: &str) -> Self {
+        self.steps = self.steps.input(link);
+        self
+    }
+
+    /// Only what is known as for a group, and not as for this machine or another.
+    #[must_use]
+    pub fn of_groups(mut self) -> Self {
+        self.steps = self.steps.of_groups();
+        self
     }
 
     /// Only what leaves by this link.

@@ -29,6 +29,7 @@ pub(crate) mod own;
 pub(crate) mod packets;
 pub(crate) mod port;
 pub(crate) mod probes;
+pub(crate) mod provider;
 pub(crate) mod querier;
 pub(crate) mod ranges;
 pub(crate) mod reports;
@@ -48,6 +49,7 @@ pub(crate) mod tree;
 pub(crate) mod tunnels;
 pub(crate) mod vlan;
 pub(crate) mod ways;
+pub(crate) mod whole;
 
 use hairpin_harness::Need;
 

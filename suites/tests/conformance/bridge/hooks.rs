@@ -13,7 +13,7 @@ use hairpin_harness::{CaseLab, Family, Need, Rule, Source, Stop, Strength, Watch
 
 use super::querier::{group, to};
 
-pub(crate) const RULES: &[Rule] = &[ONCE, LEAVING];
+pub(crate) const RULES: &[Rule] = &[ONCE, LINKS, LEAVING];
 
 const NEEDS: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::Nftables, Need::BrNetfilter];
@@ -70,6 +70,42 @@ fn a_packet_is_seen_once() {
         expect_seen(&mut lab, &[(&coming.clone().drops(), 1)], "nobody").await?;
         expect_seen(&mut lab, &[(&coming, 1), (&behind.drops(), 1)], "nobody").await?;
         Ok(())
+    });
+}
+
+const LINKS: Rule = Rule {
+    id: "bridge.hooks.links-and-kind-are-told-as-they-are",
+    promise: "rules for frames are told the port that a frame came in by and that it leaves by; rules \
+              for packets that are passed on are told the bridge as both, and that a packet is for a \
+              group when it is",
+    source: Source {
+        cite: "nf_hook_bridge_pre, net/bridge/br_input.c; br_nf_forward_ip, br_netfilter_hooks.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn links_and_kind_are_told_as_they_are() {
+    check(&LINKS, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        lab.set_sysctl("sw", IPTABLES, "1")?;
+        let [before, bridged, passed] =
+            [Watch::frames_before, Watch::frames_bridged, Watch::passed_on]
+                .map(|watch| watch().to(listeners()));
+        for (came, times) in [("p1", 1), ("p2", 0)] {
+            let left = bridged.clone().from_link(came).to_link("p3");
+            expect_seen(&mut lab, &[(&before.clone().from_link(came), times), (&left, times)], ALL)
+                .await?;
+        }
+        for (link, times) in [("br", 2), ("p1", 0)] {
+            expect_seen(&mut lab, &[(&passed.clone().from_link(link), times)], ALL).await?;
+            let left = passed.clone().to_link(link).of_groups();
+            expect_seen(&mut lab, &[(&left, times)], ALL).await?;
+        }
+        let own = before.from_link("p1").drops();
+        expect_seen(&mut lab, &[(&own, 1)], "nobody").await
     });
 }
 
