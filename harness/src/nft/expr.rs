@@ -42,6 +42,7 @@ pub(super) const IFNAMSIZ: usize = 16;
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 enum Meta {
+    Protocol = 1,
     InputName = 6,
     OutputName = 7,
     Family = 15,
@@ -106,6 +107,11 @@ impl Steps {
     /// Only packets that leave by another link.
     pub(super) fn not_output(self, link: &str) -> Self {
         self.meta(Meta::OutputName).compare(NOT_EQUAL, &padded(link))
+    }
+
+    /// Only packets that the kernel takes for ones of that ethertype.
+    pub(super) fn ethertype(self, ethertype: u16) -> Self {
+        self.meta(Meta::Protocol).compare(EQUAL, &ethertype.to_be_bytes())
     }
 
     /// Only packets that were to a group, as their frame came in: `PACKET_MULTICAST`.

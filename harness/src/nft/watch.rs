@@ -2,7 +2,7 @@
 //! and packets before they are routed or when they leave. It counts what fits, and may drop it.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{
     expr::{Steps, Verdict},
@@ -89,10 +89,20 @@ impl Watch {
         self
     }
 
-    /// Only IPv4 packets to that address.
+    /// Only packets to that address.
     #[must_use]
-    pub fn to(mut self, address: Ipv4Addr) -> Self {
-        self.steps = self.steps.network(16, &address.octets());
+    pub fn to(mut self, address: impl Into<IpAddr>) -> Self {
+        self.steps = match address.into() {
+            IpAddr::V4(address) => self.steps.network(16, &address.octets()),
+            IpAddr::V6(address) => self.steps.network(24, &address.octets()),
+        };
+        self
+    }
+
+    /// Only what the kernel takes for packets of that ethertype.
+    #[must_use]
+    pub fn ethertype(mut self, ethertype: u16) -> Self {
+        self.steps = self.steps.ethertype(ethertype);
         self
     }
 

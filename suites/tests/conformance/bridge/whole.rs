@@ -159,6 +159,12 @@ fn many_vlans_are_told_whole() {
             let mut all = vec!["1 pvid untagged"];
             all.extend(lines.iter().map(String::as_str));
             lab.expect_lines(link, lab.vlans(link).await?, &all)?;
+            let told = lab.vlan_ranges(link).await;
+            let seen = told.as_ref().map_or_else(ToString::to_string, |all| format!("{all:?}"));
+            lab.claim(&format!("{link}'s are told as ranges, too"), told.is_ok(), seen)?;
+            lab.expect_lines(link, told.unwrap_or_default(), &all)?;
+            let done = lab.delete_vlan(link, 101).await;
+            lab.expect_done("it leaves one", done)?;
         }
         let notices = lab.notices("sw")?;
         lab.set_option("sw:p1", port::LEARNING, 0).await?;
