@@ -2,6 +2,7 @@
 //! `SIOCDEVPRIVATE`, and `SIOCGIFBR` for those about none of them (`linux/if_bridge.h`).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hairpin_model::topology::LinkName;
 use hairpin_model::{Error, Mac};
@@ -191,6 +192,21 @@ impl Lab {
             (mac, entry[6], entry[7] != 0)
         };
         Ok(told.chunks_exact(ENTRY).take(many).map(entry).collect())
+    }
+
+    /// How long ago a bridge heard the last frame of an address; none if it does not know it.
+    pub fn older_age(
+        &self,
+        bridge: impl Into<LinkName>,
+        mac: Mac,
+    ) -> Result<Option<Duration>, Error> {
+        const ENTRIES: usize = 64;
+        let mut told = vec![0; 16 * ENTRIES];
+        let numbers = [0, ENTRIES as u64, 0];
+        self.older(&bridge.into(), GET_FDB_ENTRIES, numbers, &mut told, "list the addresses")?;
+        let ours = told.chunks_exact(16).find(|entry| entry[..6] == mac.0);
+        // It is told in hundredths of a second.
+        Ok(ours.map(|entry| Duration::from_millis(10 * u64::from(u32_at(entry, 8)))))
     }
 
     fn older(

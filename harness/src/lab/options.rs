@@ -355,6 +355,10 @@ pub mod port {
         NUMBER = 18, 2;
         /// Its identifier in the spanning tree: priority and number.
         ID = 17, 2;
+        /// The identifier of the root, as it is known here.
+        ROOT_ID = 13, 8;
+        /// The identifier of the bridge that leads to the root from here.
+        BRIDGE_ID = 14, 8;
         /// The identifier of the port that leads to the root from here.
         DESIGNATED_PORT = 15, 2;
     }

@@ -42,11 +42,13 @@ pub(super) const IFNAMSIZ: usize = 16;
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 enum Meta {
+    Protocol = 1,
     Mark = 3,
     InputName = 6,
     OutputName = 7,
     Family = 15,
     Transport = 16,
+    Kind = 19,
 }
 
 /// Which of a packet's two addresses.
@@ -111,6 +113,17 @@ impl Steps {
     /// Only packets with this mark.
     pub(super) fn mark(self, mark: u32) -> Self {
         self.meta(Meta::Mark).compare(EQUAL, &mark.to_ne_bytes())
+    }
+
+    /// Only packets that the kernel takes for ones of that ethertype.
+    pub(super) fn ethertype(self, ethertype: u16) -> Self {
+        self.meta(Meta::Protocol).compare(EQUAL, &ethertype.to_be_bytes())
+    }
+
+    /// Only packets that were to a group, as their frame came in: `PACKET_MULTICAST`.
+    pub(super) fn of_groups(self) -> Self {
+        const MULTICAST: u8 = 2;
+        self.meta(Meta::Kind).compare(EQUAL, &[MULTICAST])
     }
 
     /// Only packets of this address family.

@@ -2,7 +2,7 @@
 //! and packets before they are routed or when they leave. It counts what fits, and may drop it.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{
     expr::{Steps, Verdict},
@@ -58,9 +58,28 @@ impl Watch {
         Self::of(Self::at("hairpin-coming", NFPROTO_INET, 0, 0))
     }
 
+    /// IP packets that are passed on.
+    pub fn passed_on() -> Self {
+        Self::of(Self::at("hairpin-passed-on", NFPROTO_INET, 2, 0))
+    }
+
     /// IP packets that leave.
     pub fn leaving() -> Self {
         Self::of(Self::at("hairpin-leaving", NFPROTO_INET, 4, 0))
+    }
+
+    /// Only what came in by this link.
+    #[must_use]
+    pub fn from_link(mut self, link: &str) -> Self {
+        self.steps = self.steps.input(link);
+        self
+    }
+
+    /// Only what is known as for a group, and not as for this machine or another.
+    #[must_use]
+    pub fn of_groups(mut self) -> Self {
+        self.steps = self.steps.of_groups();
+        self
     }
 
     /// Only what leaves by this link.
@@ -77,10 +96,20 @@ impl Watch {
         self
     }
 
-    /// Only IPv4 packets to that address.
+    /// Only packets to that address.
     #[must_use]
-    pub fn to(mut self, address: Ipv4Addr) -> Self {
-        self.steps = self.steps.network(16, &address.octets());
+    pub fn to(mut self, address: impl Into<IpAddr>) -> Self {
+        self.steps = match address.into() {
+            IpAddr::V4(address) => self.steps.network(16, &address.octets()),
+            IpAddr::V6(address) => self.steps.network(24, &address.octets()),
+        };
+        self
+    }
+
+    /// Only what the kernel takes for packets of that ethertype.
+    #[must_use]
+    pub fn ethertype(mut self, ethertype: u16) -> Self {
+        self.steps = self.steps.ethertype(ethertype);
         self
     }
 

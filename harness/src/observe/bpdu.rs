@@ -185,6 +185,8 @@ impl fmt::Display for Said {
 pub struct HeardBpdu {
     /// What it says.
     pub said: Said,
+    /// To which group.
+    pub to: Mac,
     /// When the kernel took it in, counted from a time of its own.
     pub at: Duration,
 }
@@ -256,7 +258,8 @@ impl BridgeEar {
 
 fn heard(frame: &[u8], arrival: &Arrival) -> Option<HeardBpdu> {
     let at = Duration::from_nanos(arrival.at);
-    read(frame).map(|said| HeardBpdu { said, at })
+    let to = Mac(*frame.first_chunk()?);
+    read(frame).map(|said| HeardBpdu { said, to, at })
 }
 
 #[cfg(test)]

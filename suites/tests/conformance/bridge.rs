@@ -30,6 +30,7 @@ pub(crate) mod own;
 pub(crate) mod packets;
 pub(crate) mod port;
 pub(crate) mod probes;
+pub(crate) mod provider;
 pub(crate) mod querier;
 pub(crate) mod ranges;
 pub(crate) mod reports;
@@ -49,6 +50,7 @@ pub(crate) mod tree;
 pub(crate) mod tunnels;
 pub(crate) mod vlan;
 pub(crate) mod ways;
+pub(crate) mod whole;
 pub(crate) mod wishes;
 
 use hairpin_harness::Need;

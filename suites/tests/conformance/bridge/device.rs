@@ -16,6 +16,7 @@ use hairpin_harness::{
 use rstest::rstest;
 
 use super::NEEDS;
+use super::topology::number;
 use crate::counted::{MORE, expect_bytes};
 
 pub(crate) const RULES: &[Rule] = &[
@@ -24,6 +25,7 @@ pub(crate) const RULES: &[Rule] = &[
     PROMISCUOUS_PORTS,
     SMALLEST_MTU,
     LOWEST_ADDRESS,
+    IDENTITY,
     CARRIER,
     COUNTED,
     BRIDGE_SETTINGS,
@@ -173,6 +175,9 @@ fn the_lowest_address_of_its_ports() {
             .cable("sw:p2", "a:eth1")
             .mac("sw:p2", Mac([2, 0, 0, 0, 0, 5]));
         let mut lab = case.lab(&topology).await?;
+        expect_mac(&lab, "sw:br", Mac([2, 0, 0, 0, 0, 9])).await?;
+        lab.set_bridge("sw:p1", None).await?;
+        expect_mac(&lab, "sw:br", Mac([0; 6])).await?;
         for (port, joins, lowest) in
             [("sw:p1", true, 9), ("sw:p2", true, 5), ("sw:p2", false, 9), ("sw:p2", true, 5)]
         {
@@ -190,6 +195,49 @@ fn the_lowest_address_of_its_ports() {
 async fn expect_mac(lab: &CaseLab, link: &str, mac: Mac) -> Result<(), Stop> {
     let seen = lab.link(link).await?.mac;
     lab.claim(&format!("{link} has {mac}"), seen == mac, seen)
+}
+
+const IDENTITY: Rule = Rule {
+    id: "bridge.device.ports-tell-its-identifier",
+    promise: "while a bridge knows of no other, its ports tell its identifier as the root's and as the \
+              next bridge's towards it; another address of the bridge changes that at all, another \
+              priority at those that are up, and at others when they come up",
+    source: Source {
+        cite: "br_stp_change_bridge_id and br_stp_set_bridge_priority, net/bridge/br_stp_if.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// Holds which identifier a port tells.
+async fn expect_identifier(lab: &CaseLab, port: &str, id: (u16, Mac)) -> Result<(), Stop> {
+    for option in [port::ROOT_ID, port::BRIDGE_ID] {
+        lab.expect_option(port, option, number(id.0, id.1)).await?;
+    }
+    Ok(())
+}
+
+#[test]
+fn ports_tell_its_identifier() {
+    check(&IDENTITY, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        lab.set_up("sw:p3", false).await?;
+        let first = (0x8000, lab.mac("sw:br"));
+        for port in ["sw:p1", "sw:p2", "sw:p3"] {
+            expect_identifier(&lab, port, first).await?;
+        }
+        lab.set_mac("sw:br", NOBODY).await?;
+        for port in ["sw:p1", "sw:p2", "sw:p3"] {
+            expect_identifier(&lab, port, (0x8000, NOBODY)).await?;
+        }
+        lab.set_option("sw:br", bridge::PRIORITY, 0x7000).await?;
+        for (port, priority) in [("sw:p1", 0x7000), ("sw:p2", 0x7000), ("sw:p3", 0x8000)] {
+            expect_identifier(&lab, port, (priority, NOBODY)).await?;
+        }
+        lab.set_up("sw:p3", true).await?;
+        expect_identifier(&lab, "sw:p3", (0x7000, NOBODY)).await
+    });
 }
 
 const CARRIER: Rule = Rule {

@@ -19,7 +19,8 @@ use rstest::rstest;
 
 use super::querier::{MARKER, group, to};
 
-pub(crate) const RULES: &[Rule] = &[BY_HAND, ALONE, OFF, ASKS, SWITCHED, NOWHERE];
+pub(crate) const RULES: &[Rule] =
+    &[BY_HAND, ALONE, OFF, ASKS, JOINS, ROUTER, LEAVES, SWITCHED, NOWHERE];
 
 const BY_HAND: Rule = Rule {
     id: "bridge.followed.by-hand-in-one-vlan-or-in-all",
@@ -233,6 +234,112 @@ fn asks_in_the_vlan_that_is_told_to() {
             lab.expect_asked(ear.next(), &format!("{} in VLAN 20", asked(200)))?;
         }
         Ok(())
+    });
+}
+
+const JOINS: Rule = Rule {
+    id: "bridge.followed.a-port-that-joins-is-asked",
+    promise: "a port that comes into a VLAN in which the bridge asks is asked in it at once, and other \
+              ports are not asked again for that",
+    source: Source {
+        cite: "br_multicast_toggle_one_vlan, net/bridge/br_multicast.c, since 5.15",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_port_that_joins_is_asked() {
+    check(&JOINS, async |case| {
+        let mut lab = by_vlan(case).await?;
+        lab.delete_vlan("sw:p1", 10).await?;
+        for id in [10, 20] {
+            lab.set_vlan_option("sw:br", id, vlan_option::MCAST_QUERY_RESPONSE_INTERVAL, id.into())
+                .await?;
+        }
+        let (a, b) = (lab.listen("a", Family::V4).await?, lab.listen("b", Family::V4).await?);
+        let ten = "IGMPv2 to 224.0.0.1 for all within 100 ms in VLAN 10";
+        let twenty = "IGMPv2 to 224.0.0.1 for all within 200 ms in VLAN 20";
+        lab.set_vlan_option("sw:br", 10, vlan_option::MCAST_QUERIER, 1).await?;
+        lab.expect_asked(b.next(), ten)?;
+        lab.add_vlan("sw:p1", PortVlan::tagged(10)).await?;
+        lab.expect_asked(a.next(), ten)?;
+        lab.set_vlan_option("sw:br", 20, vlan_option::MCAST_QUERIER, 1).await?;
+        for ear in [&a, &b] {
+            lab.expect_asked(ear.next(), twenty)?;
+        }
+        Ok(())
+    });
+}
+
+const ROUTER: Rule = Rule {
+    id: "bridge.followed.a-router-for-good-stays-one",
+    promise: "a port that is told to have a router in a VLAN has it also when memberships were not \
+              followed there for a time, and in no other VLAN; told otherwise it has none",
+    source: Source {
+        cite: "bridge(8), vlan mcast_router; __br_multicast_enable_port_ctx, since 5.15",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_router_for_good_stays_one(#[case] family: Family) {
+    check(&ROUTER, async |case| {
+        let mut lab = by_vlan(case).await?;
+        let unknown = group(family, 2);
+        lab.set_vlan_option("sw:p2", 10, vlan_option::MCAST_ROUTER, 2).await?;
+        for _ in 0..2 {
+            ask_in(&mut lab, 10, family).await?;
+            expect_datagram(&mut lab, unknown, 10, &["a", "b"]).await?;
+            for on in [0, 1] {
+                lab.set_vlan_option("sw:br", 10, vlan_option::MCAST_SNOOPING, on).await?;
+            }
+        }
+        for id in [10, 20] {
+            ask_in(&mut lab, id, family).await?;
+        }
+        expect_datagram(&mut lab, unknown, 10, &["a", "b"]).await?;
+        expect_datagram(&mut lab, unknown, 20, &["a"]).await?;
+        lab.set_vlan_option("sw:p2", 10, vlan_option::MCAST_ROUTER, 0).await?;
+        expect_datagram(&mut lab, unknown, 10, &["a"]).await
+    });
+}
+
+const LEAVES: Rule = Rule {
+    id: "bridge.followed.memberships-end-with-the-vlan",
+    promise: "where memberships are a matter of each VLAN, those of a port that were reported in a VLAN \
+              end when it leaves that; those in others, of others, and those by hand stay",
+    source: Source {
+        cite: "__vlan_del and __br_multicast_disable_port_ctx, since 5.15",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn memberships_end_with_the_vlan(#[case] family: Family) {
+    check(&LEAVES, async |case| {
+        let mut lab = by_vlan(case).await?;
+        let (known, by_hand) = (group(family, 1), group(family, 2));
+        for host in ["b", "c"] {
+            for id in [10, 20] {
+                say(&mut lab, host, id, &Message::report(known)).await?;
+            }
+        }
+        lab.add_mdb("sw:br", "sw:p2", &by_hand.to_string(), Some(10)).await?;
+        let all = ["p2 10", "p2 20", "p3 10", "p3 20"];
+        expect_members(&lab, &known.to_string(), &all).await?;
+        lab.delete_vlan("sw:p2", 10).await?;
+        expect_members(&lab, &known.to_string(), &all[1..]).await?;
+        expect_members(&lab, &by_hand.to_string(), &["p2 10"]).await
     });
 }
 

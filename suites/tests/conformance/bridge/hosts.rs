@@ -168,8 +168,9 @@ fn no_more_than_allowed(#[case] family: Family) {
     check(&LIMIT, async |case| {
         let mut lab = believing(case).await?;
         lab.expect_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, 512).await?;
-        for limit in [257, 1] {
-            lab.set_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, limit).await?;
+        for limit in [512 << 8, 257, 1] {
+            let done = lab.set_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, limit).await;
+            lab.expect_done(&format!("{limit} as the limit"), done)?;
             lab.expect_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, limit).await?;
         }
         let done = lab.set_option("sw:p2", port::MCAST_EHT_HOSTS_LIMIT, 0).await;

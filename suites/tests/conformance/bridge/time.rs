@@ -88,6 +88,9 @@ fn each_frame_begins_the_time_anew() {
         let ages = lab.silence("sw", ROAMER).await?;
         let is = ages.is_some_and(|(from, to)| from > long && to < short);
         lab.claim("none of its own for long, one to it just now", is, format!("{ages:?}"))?;
+        let age = lab.older_age("sw:br", ROAMER)?;
+        let is = age.is_some_and(|age| age > long);
+        lab.claim("the older call tells how old its own is", is, format!("{age:?}"))?;
         let again = lab.now();
         lab.shoot("a", &Shot::broadcast().from(ROAMER)).await?;
         let ages = lab.silence("sw", ROAMER).await?;

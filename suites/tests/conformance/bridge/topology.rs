@@ -119,7 +119,7 @@ fn the_roots_word_is_passed_on() {
 }
 
 /// A bridge's number, its priority and its address: bytes of the wire, read as the machine's own.
-fn number(priority: u16, Mac(mac): Mac) -> u64 {
+pub(super) fn number(priority: u16, Mac(mac): Mac) -> u64 {
     let number = mac.iter().fold(priority.into(), |number, byte| number << 8 | u64::from(*byte));
     u64::from_be(number)
 }

@@ -15,7 +15,7 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
-pub(crate) const RULES: &[Rule] = &[TOLD, NOTICES, REFUSED, LEAVE, GONE];
+pub(crate) const RULES: &[Rule] = &[TOLD, MANY, NOTICES, REFUSED, LEAVE, GONE];
 
 const NEEDS: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering, Need::Since(5, 8)];
@@ -114,6 +114,39 @@ fn told_in_ranges(#[case] way: Way) {
         unmap(&mut lab, way, (13, 13)).await?;
         expect_mapped(&lab, "one is", &["10 to 1000", "14 to 1004"]).await?;
         lab.expect_lines("another port", lab.tunnels("sw:p2").await?, &[])
+    });
+}
+
+const MANY: Rule = Rule {
+    id: "bridge.tunnels.many-are-told-whole",
+    promise: "a port with many tunnels, none of them beside another, is told whole, with its VLANs",
+    source: Source {
+        cite: "br_get_link_af_size_filtered, net/bridge/br_netlink.c; __get_num_vlan_tunnel_infos",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn many_are_told_whole() {
+    check(&MANY, async |case| {
+        let mut lab = mapping(case).await?;
+        let mut lines = Vec::new();
+        for id in (101..=299).step_by(2) {
+            lab.add_vlan("sw:p1", PortVlan::tagged(id)).await?;
+            let tunnel = 3000 + u32::from(id);
+            lab.add_tunnels("sw:p1", (id, id), (tunnel, tunnel)).await?;
+            lines.push(format!("{id} to {tunnel}"));
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        expect_mapped(&lab, "a hundred", &lines).await?;
+        // That the port has changed is told with all of them.
+        let notices = lab.notices("sw")?;
+        lab.set_option("sw:p1", port::LEARNING, 0).await?;
+        let told = lab.told_of(&notices)?;
+        let is = told.iter().any(|line| line == "port p1 state 3");
+        lab.claim("its change is told", is, format!("{told:?}"))
     });
 }
 
