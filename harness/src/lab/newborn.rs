@@ -8,7 +8,7 @@ use super::Lab;
 use super::options::{
     IFLA_LINKINFO, INFO_DATA, INFO_KIND, LINK_HEADER, LinkOption, Place, link_header, read, write,
 };
-use crate::attrs::Attrs;
+use crate::attrs::{Attrs, find};
 use crate::netlink::Refused;
 use crate::netlink::plain::{
     self, ACK, CREATE, EXCL, Question, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK,
@@ -28,6 +28,12 @@ pub struct Newborn {
 }
 
 impl Newborn {
+    /// The driver that it is told to be of.
+    pub fn driver(&self) -> Option<String> {
+        let kind = find(find(&self.attrs, IFLA_LINKINFO)?, INFO_KIND)?;
+        Some(String::from_utf8_lossy(kind).trim_end_matches('\0').to_owned())
+    }
+
     /// An option as the link was born with it; `None` if this kernel does not tell it.
     pub fn option(&self, option: LinkOption) -> Option<u64> {
         read(&self.attrs, option)
@@ -35,6 +41,13 @@ impl Newborn {
 }
 
 impl Lab {
+    /// What the kernel says of a link that was not made by the lab, by its name.
+    pub fn not_ours(&self, link: impl Into<LinkName>) -> Result<Newborn, Error> {
+        let link = link.into();
+        let seen = by_name(&self.node(&link.netns)?.ns, RTM_GETLINK, &link.link);
+        seen.map(|attrs| Newborn { attrs }).map_err(|refused| refused.error("show it", &link))
+    }
+
     /// Has the kernel make a link of that driver in a namespace, on a link of the same one if there
     /// is one, with these options; reads it, and deletes it. The error is the kernel's refusal.
     pub async fn newborn(
@@ -58,8 +71,8 @@ impl Lab {
         let asked = Question { kind: RTM_NEWLINK, flags: CREATE | EXCL, header: &header, attrs };
         self.command(&place, &asked, &format!("make a link of `{driver}`"))?;
         let ns = &self.node(netns)?.ns;
-        let seen = by_name(ns, RTM_GETLINK);
-        let gone = by_name(ns, RTM_DELLINK);
+        let seen = by_name(ns, RTM_GETLINK, NAME);
+        let gone = by_name(ns, RTM_DELLINK, NAME);
         gone.map_err(|refused| refused.error("delete a link again", &place))?;
         let attrs = seen.map_err(|refused| refused.error("show a link", &place))?;
         self.tell(|| format!("a link of {driver} was made in {netns}, and deleted"));
@@ -68,9 +81,9 @@ impl Lab {
 }
 
 /// Asks something of the link, which has an index of the kernel's own choice.
-fn by_name(ns: &Ns, kind: u16) -> Result<Vec<u8>, Refused> {
+fn by_name(ns: &Ns, kind: u16, name: &str) -> Result<Vec<u8>, Refused> {
     let header = link_header(0, 0, 0, 0);
-    let attrs = Attrs::new().text(IFLA_IFNAME, NAME);
+    let attrs = Attrs::new().text(IFLA_IFNAME, name);
     let answers = plain::ask(ns, &Question { kind, flags: ACK, header: &header, attrs })?;
     let body = answers.first().and_then(|(_, body)| body.get(LINK_HEADER..));
     Ok(body.unwrap_or_default().to_vec())

@@ -5,7 +5,8 @@
 //!   a:eth0 ---------- b:eth0
 //! ```
 
-use hairpin_harness::options::vlan::{FLAGS, REORDER_HEADER};
+use hairpin_harness::options::link;
+use hairpin_harness::options::vlan::{FLAGS, ID, PROTOCOL, REORDER_HEADER};
 use hairpin_harness::{
     CaseLab, Errno, Mac, Rule, Shot, Source, Stop, Strength, Vconfig, Way, check,
 };
@@ -59,7 +60,8 @@ fn named_as_was_said(#[case] kind: u32, #[case] name: &str, #[case] told: &str) 
 
 const BORN: Rule = Rule {
     id: "vlan.older.born-as-any-other",
-    promise: "a VLAN's link that is made by the older call hides its tags, as others do unless told",
+    promise: "a VLAN's link that is made by the older call is told as any other: of its driver, id and \
+              protocol, with the MTU of the link below, hiding its tags",
     source: Source { cite: "register_vlan_device, net/8021q/vlan.c", strength: Strength::Code },
     article: &[],
     needs: NEEDS,
@@ -69,7 +71,19 @@ const BORN: Rule = Rule {
 fn born_as_any_other() {
     check(&BORN, async |case| {
         let mut lab = case.lab(&tagging()).await?;
+        lab.set_mtu("a:eth0", 1400).await?;
         lab.vconfig("a:eth0", Vconfig::Add, 7, 0)?;
+        let born = lab.not_ours("a:eth0.7")?;
+        let driver = born.driver();
+        lab.claim(
+            "it is told as a VLAN",
+            driver.as_deref() == Some("vlan"),
+            format!("{driver:?}"),
+        )?;
+        for (option, wanted) in [(ID, 7), (PROTOCOL, 0x8100), (link::MTU, 1400)] {
+            let seen = born.option(option);
+            lab.claim(&format!("{option} {wanted}"), seen == Some(wanted), format!("{seen:?}"))?;
+        }
         for link in ["v5", "eth0.7"] {
             lab.expect_done(&format!("to read {link}'s file"), lab.vlan_file("a", link))?;
             let lines = lab.vlan_file("a", link)?;
