@@ -27,6 +27,7 @@ pub(crate) const RULES: &[Rule] = &[
     LOWEST_ADDRESS,
     IDENTITY,
     CARRIER,
+    NONE_FORWARDS,
     COUNTED,
     BRIDGE_SETTINGS,
     PORT_SETTINGS,
@@ -263,6 +264,44 @@ fn carrier_by_its_ports() {
         lab.expect_to_settle("b:eth0", true).await?;
         let seen = lab.link("sw:br").await?.carrier;
         lab.claim("b up: carrier", seen, seen)
+    });
+}
+
+const NONE_FORWARDS: Rule = Rule {
+    id: "bridge.device.no-carrier-where-no-port-forwards",
+    promise: "a bridge none of whose ports forwards, as they were told by hand, has no carrier; where no \
+              tree is spoken, a port that is told to block forwards again at once",
+    source: Source {
+        cite: "br_set_port_state and br_port_state_selection",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn no_carrier_where_no_port_forwards() {
+    check(&NONE_FORWARDS, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        for (port, state, carrier) in [
+            ("sw:p1", 2, true),
+            ("sw:p2", 1, true),
+            ("sw:p3", 2, false),
+            ("sw:p2", 3, true),
+            ("sw:p2", 0, false),
+            ("sw:p2", 3, true),
+        ] {
+            lab.set_option(port, port::STATE, state).await?;
+            lab.expect_option(port, port::STATE, state).await?;
+            let seen = lab.link("sw:br").await?.carrier;
+            lab.claim(
+                &format!("{port} in state {state}: carrier {carrier}"),
+                seen == carrier,
+                seen,
+            )?;
+        }
+        lab.set_option("sw:p1", port::STATE, 4).await?;
+        lab.expect_option("sw:p1", port::STATE, 3).await
     });
 }
 

@@ -19,7 +19,7 @@ use rstest::rstest;
 use super::querier::{group, snooping, speak_newest, wants};
 use super::senders::expect_heard;
 
-pub(crate) const RULES: &[Rule] = &[LAST, LEAVES, CHOICE, LIMIT];
+pub(crate) const RULES: &[Rule] = &[LAST, LEAVES, CHOICE, MANY, LIMIT];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 12)];
 
@@ -146,6 +146,41 @@ fn another_choice_holds_at_once(#[case] family: Family) {
         lab.set_option("sw:p2", port::FAST_LEAVE, 0).await?;
         want(&mut lab, (family, 1), ToInclude, &[4]).await?;
         expect_wanted(&lab, family, &[2, 3, 4], 2).await
+    });
+}
+
+const MANY: Rule = Rule {
+    id: "bridge.hosts.each-of-many-is-known-again",
+    promise: "where leaves are believed at once, each of many hosts that want many senders is counted \
+              once, however often it speaks and in whatever order; all senders are handed on until the \
+              last has left",
+    source: Source { cite: CITE, strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn each_of_many_is_known_again(#[case] family: Family) {
+    const SEVEN: [u8; 7] = [1, 2, 3, 4, 5, 6, 7];
+    check(&MANY, async |case| {
+        let mut lab = believing(case).await?;
+        let (come, go) = ([1, 2, 3, 7, 6, 5, 4], [4, 1, 7, 2, 6, 3, 5]);
+        for (host, counted) in come.into_iter().zip(1..) {
+            want(&mut lab, (family, host), ToInclude, &come).await?;
+            expect_wanted(&lab, family, &SEVEN, counted).await?;
+        }
+        for host in SEVEN {
+            want(&mut lab, (family, host), ToInclude, &go).await?;
+            expect_wanted(&lab, family, &SEVEN, 7).await?;
+        }
+        for (host, left) in go.into_iter().zip((0..7).rev()) {
+            want(&mut lab, (family, host), Block, &SEVEN).await?;
+            let wanted = if left > 0 { &SEVEN[..] } else { &[] };
+            expect_wanted(&lab, family, wanted, left).await?;
+        }
+        Ok(())
     });
 }
 
