@@ -33,9 +33,9 @@ pub mod program;
 mod report;
 pub mod sandbox;
 mod snmp;
-mod stamps;
 mod sys;
 pub mod sysctl;
+mod together;
 mod version;
 
 pub use case::{Case, CaseLab, Since, Stop, check};
@@ -54,6 +54,7 @@ pub use observe::{
     Hearing, Joined, Message, Noted, Passage, Pieces, Received, Record, RegistrarEar, Registration,
     Said, Shot, Tag, Taken,
 };
+pub use together::close_together;
 pub use version::Kernel;
 
 pub use hairpin_model::event::Quantity;

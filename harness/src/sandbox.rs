@@ -14,7 +14,6 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getgid, getuid};
 
 use crate::ns::Ns;
-use crate::stamps;
 
 static STATUS: OnceLock<Result<(), Error>> = OnceLock::new();
 
@@ -29,7 +28,6 @@ const USUAL: usize = 6;
 pub fn enter() {
     hairpin_guest::init_if_pid1();
     STATUS.get_or_init(try_enter);
-    stamps::keep();
     if hairpin_guest::is_guest() {
         crate::drops::watch();
         // Where that fails, the first lab is told why.

@@ -15,6 +15,7 @@ use super::Endpoint;
 use super::decode::{ETHERTYPE, frame};
 use super::ping::Pings;
 use super::trace;
+use crate::close_together;
 use crate::lab::{EAR_BYTES, Lab, Node};
 use crate::sys::{ALL, PacketSocket};
 
@@ -81,16 +82,9 @@ impl Listeners {
 }
 
 impl Drop for Listeners {
-    /// Closing a packet socket waits for a grace period of the kernel (some 10 ms). Threads that
-    /// wait side by side share theirs.
     fn drop(&mut self) {
         let datagrams = std::mem::take(&mut self.datagrams).into_values().flatten();
-        let sockets = self.frames.drain(..).chain(self.taps.drain(..)).chain(datagrams);
-        let closers: Vec<_> =
-            sockets.map(|socket| std::thread::spawn(move || drop(socket))).collect();
-        for closer in closers {
-            closer.join().expect("closing a socket does not panic");
-        }
+        close_together(self.frames.drain(..).chain(self.taps.drain(..)).chain(datagrams));
     }
 }
 

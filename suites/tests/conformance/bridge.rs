@@ -57,3 +57,6 @@ use hairpin_harness::Need;
 
 /// What every case here needs.
 pub(crate) const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge")];
+
+/// What a case needs whose bridge filters VLANs.
+const VLANS: &[Need] = &[NEEDS[0], NEEDS[1], Need::VlanFiltering];

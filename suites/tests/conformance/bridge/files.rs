@@ -9,14 +9,12 @@
 
 use hairpin_fixtures::switch::{switch, switch_with};
 use hairpin_harness::options::bridge;
-use hairpin_harness::{Bridge, CaseLab, Errno, Need, Rule, Source, Stop, Strength, check};
+use hairpin_harness::{Bridge, CaseLab, Errno, Rule, Source, Stop, Strength, check};
 use rstest::rstest;
 
-use super::NEEDS;
+use super::{NEEDS, VLANS};
 
 pub(crate) const RULES: &[Rule] = &[RIGHTS, DEFAULT, PER_PORT, RESERVED, DEPTH, NAMES];
-
-const VLANS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering];
 
 /// Holds what a file of the bridge tells.
 fn expect_text(lab: &CaseLab, file: &str, text: &str) -> Result<(), Stop> {

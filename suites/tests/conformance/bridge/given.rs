@@ -14,11 +14,10 @@ use hairpin_harness::{
     Topology, check, vlan_option,
 };
 
+use super::VLANS as NEEDS;
 use super::tagged::of_vlan;
 
 pub(crate) const RULES: &[Rule] = &[DEFAULT, GROUP, PROMISC, COUNTED, RESERVED];
-
-const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering];
 
 fn filtering() -> Topology {
     switch_with(Bridge::default().mcast_snooping(false).vlan_filtering())

@@ -10,15 +10,13 @@
 use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::{bridge, port};
 use hairpin_harness::{
-    Bridge, BridgeEar, Case, CaseLab, Config, HeardBpdu, Mac, Need, Rule, Source, Stop, Strength,
-    check,
+    Bridge, BridgeEar, Case, CaseLab, Config, HeardBpdu, Mac, Rule, Source, Stop, Strength, check,
 };
 
-use super::topology::{COST, ROOT, hears, root, says};
+use super::VLANS as NEEDS;
+use super::topology::{COST, ROOT, hears, root, says, speak};
 
 pub(crate) const RULES: &[Rule] = &[OWN, THROUGH];
-
-const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering];
 
 const CUSTOMERS: Mac = Mac([0x01, 0x80, 0xc2, 0, 0, 0]);
 const PROVIDERS: Mac = Mac([0x01, 0x80, 0xc2, 0, 0, 0x08]);
@@ -31,12 +29,8 @@ const OF_PROVIDERS: u64 = 0x88a8;
 async fn speaking(case: &mut Case) -> Result<CaseLab, Stop> {
     let settings = Bridge::default().mcast_snooping(false).vlan_filtering();
     let mut lab = case.lab(&switch_with(settings)).await?;
-    let settings =
-        [(bridge::HELLO_TIME, 100), (bridge::MAX_AGE, 600), (bridge::FORWARD_DELAY, 200)];
-    lab.set_options("sw:br", &settings).await?;
-    lab.set_option("sw:p1", port::COST, COST.into()).await?;
     lab.set_option("sw:br", bridge::VLAN_PROTOCOL, OF_PROVIDERS).await?;
-    lab.set_option("sw:br", bridge::STP, 1).await?;
+    speak(&mut lab).await?;
     for port in ["sw:p1", "sw:p2", "sw:p3"] {
         lab.expect_to_become(port, port::STATE, 3).await?;
     }

@@ -213,7 +213,7 @@ const TOLD: Rule = Rule {
 };
 
 /// Holds what is told of `b`: the kernel itself (2) knows it from `b`.
-async fn expect_wish(lab: &CaseLab, family: Family, wish: &str) -> Result<(), Stop> {
+pub(super) async fn expect_wish(lab: &CaseLab, family: Family, wish: &str) -> Result<(), Stop> {
     let own = format!("{} p2 ", group(family, 1));
     let told = lab.wishes("sw").await?.into_iter().map(|wish| wish.to_string());
     lab.expect_lines("what is told of b", told.filter(|line| line.starts_with(&own)), &[wish])

@@ -14,12 +14,10 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
-use super::NEEDS;
+use super::{NEEDS, VLANS};
 
 pub(crate) const RULES: &[Rule] =
     &[BRIDGES, FILTERING, PORTS, RANGES, STATES, PORT_RANGES, BACKUP, NUMBERS, NEW, FLUSH, DEAF];
-
-const VLANS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering];
 
 const BRIDGES: Rule = Rule {
     id: "bridge.settings.a-bridges-are-changed-one-at-a-time",

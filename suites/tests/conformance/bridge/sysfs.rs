@@ -10,16 +10,14 @@
 use hairpin_fixtures::switch::{switch, switch_with};
 use hairpin_harness::options::{LinkOption, bridge, port};
 use hairpin_harness::{
-    Bpdu, Bridge, CaseLab, Config, Errno, Error, Fdb, Mac, Need, Rule, Said, Source, Stop,
-    Strength, check,
+    Bpdu, Bridge, CaseLab, Config, Errno, Error, Fdb, Mac, Rule, Said, Source, Stop, Strength,
+    check,
 };
 use rstest::rstest;
 
-use super::NEEDS;
+use super::{NEEDS, VLANS};
 
 pub(crate) const RULES: &[Rule] = &[BRIDGES, FILTERING, PORTS, RANGES, BACKUP, FLUSH, TREE, TABLE];
-
-const VLANS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering];
 
 /// A number as a file tells it: `200`, `0x4000`, an Ethernet address.
 fn number(text: &str) -> Result<u64, Error> {

@@ -17,6 +17,8 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
+use super::VLANS as NEEDS;
+
 pub(crate) const RULES: &[Rule] = &[
     PROVIDER,
     RESERVED,
@@ -30,8 +32,6 @@ pub(crate) const RULES: &[Rule] = &[
     PROMISCUOUS,
     REFUSED,
 ];
-
-const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering];
 
 /// An address that no link of the topology has.
 const NOBODY: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x14]);

@@ -34,12 +34,17 @@ pub(super) const COST: u32 = 100;
 /// The bridge, with the spanning tree, and its ears.
 pub(super) async fn speaking(case: &mut Case) -> Result<CaseLab, Stop> {
     let mut lab = case.lab(&switch()).await?;
+    speak(&mut lab).await?;
+    Ok(lab)
+}
+
+/// Has the bridge speak of the tree, with times that are short.
+pub(super) async fn speak(lab: &mut CaseLab) -> Result<(), Stop> {
     let settings =
         [(bridge::HELLO_TIME, 100), (bridge::MAX_AGE, 600), (bridge::FORWARD_DELAY, 200)];
     lab.set_options("sw:br", &settings).await?;
     lab.set_option("sw:p1", port::COST, COST.into()).await?;
-    lab.set_option("sw:br", bridge::STP, 1).await?;
-    Ok(lab)
+    Ok(lab.set_option("sw:br", bridge::STP, 1).await?)
 }
 
 /// The word of the root, from which all times are taken.

@@ -15,6 +15,8 @@ use hairpin_harness::{
 };
 use rstest::rstest;
 
+use super::whole::expect_change_told;
+
 pub(crate) const RULES: &[Rule] = &[TOLD, MANY, NOTICES, REFUSED, LEAVE, GONE];
 
 const NEEDS: &[Need] =
@@ -142,11 +144,7 @@ fn many_are_told_whole() {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         expect_mapped(&lab, "a hundred", &lines).await?;
         // That the port has changed is told with all of them.
-        let notices = lab.notices("sw")?;
-        lab.set_option("sw:p1", port::LEARNING, 0).await?;
-        let told = lab.told_of(&notices)?;
-        let is = told.iter().any(|line| line == "port p1 state 3");
-        lab.claim("its change is told", is, format!("{told:?}"))
+        expect_change_told(&mut lab).await
     });
 }
 

@@ -11,11 +11,12 @@
 use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::bridge;
 use hairpin_harness::{
-    Bridge, Errno, Fdb, Mac, Need, PortVlan, Rule, Shot, Source, Strength, Tag, Topology, check,
+    Bridge, Errno, Fdb, Mac, PortVlan, Rule, Shot, Source, Strength, Tag, Topology, check,
     vlan_option,
 };
 use rstest::rstest;
 
+use super::VLANS as NEEDS;
 use super::tagged::entries_of;
 
 pub(crate) const RULES: &[Rule] = &[
@@ -31,8 +32,6 @@ pub(crate) const RULES: &[Rule] = &[
     REFUSED,
     PINNED,
 ];
-
-const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering];
 
 /// An address that no link of the topology has.
 const NOBODY: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x13]);

@@ -9,7 +9,7 @@
 
 use hairpin_fixtures::switch::switch;
 use hairpin_harness::options::{bridge, port};
-use hairpin_harness::{Config, Mac, Rule, Said, Source, Strength, check};
+use hairpin_harness::{CaseLab, Config, Mac, Rule, Said, Source, Stop, Strength, check};
 use rstest::rstest;
 
 use super::NEEDS;
@@ -97,6 +97,13 @@ const DESIGNATED: Rule = Rule {
     needs: NEEDS,
 };
 
+/// Holds that a port listens, learns or forwards.
+async fn expect_open(lab: &CaseLab, port: &str) -> Result<(), Stop> {
+    let state = lab.option(port, port::STATE).await?;
+    let open = state.is_some_and(|state| (1..=3).contains(&state));
+    lab.claim(&format!("{port} does not block"), open, format!("{state:?}"))
+}
+
 #[test]
 fn of_two_as_far_the_lower_speaks() {
     check(&DESIGNATED, async |case| {
@@ -109,9 +116,7 @@ fn of_two_as_far_the_lower_speaks() {
         hears(&lab, &ear, "an answer", |config| config.cost == COST)?;
         lab.say_as_bridge("b", &[says(as_far(0x1000))]).await?;
         lab.expect_to_become("sw:p2", port::STATE, 4).await?;
-        let state = lab.option("sw:p3", port::STATE).await?;
-        let open = state.is_some_and(|state| (1..=3).contains(&state));
-        lab.claim("p3 does not block", open, format!("{state:?}"))
+        expect_open(&lab, "sw:p3").await
     });
 }
 
@@ -144,9 +149,7 @@ fn of_two_own_ports_on_a_wire_the_lower_speaks() {
         lab.expect_option("sw:p2", port::DESIGNATED_PORT, 0x8001).await?;
         lab.set_option("sw:p2", port::PRIORITY, 16).await?;
         lab.expect_option("sw:p2", port::DESIGNATED_PORT, 0x4002).await?;
-        let state = lab.option("sw:p2", port::STATE).await?;
-        let open = state.is_some_and(|state| (1..=3).contains(&state));
-        lab.claim("p2 blocks no longer", open, format!("{state:?}"))
+        expect_open(&lab, "sw:p2").await
     });
 }
 

@@ -48,6 +48,15 @@ async fn expect_all_set(
     Ok(())
 }
 
+/// Holds that p1, with all that is to be told of it, tells that it has changed.
+pub(super) async fn expect_change_told(lab: &mut CaseLab) -> Result<(), Stop> {
+    let notices = lab.notices("sw")?;
+    lab.set_option("sw:p1", port::LEARNING, 0).await?;
+    let told = lab.told_of(&notices)?;
+    let is = told.iter().any(|line| line == "port p1 state 3");
+    lab.claim("the port's change is told", is, format!("{told:?}"))
+}
+
 const SETTINGS: Rule = Rule {
     id: "bridge.whole.many-settings-in-one-request",
     promise: "a request that bears many settings of a bridge sets each of them",
@@ -166,10 +175,6 @@ fn many_vlans_are_told_whole() {
             let done = lab.delete_vlan(link, 101).await;
             lab.expect_done("it leaves one", done)?;
         }
-        let notices = lab.notices("sw")?;
-        lab.set_option("sw:p1", port::LEARNING, 0).await?;
-        let told = lab.told_of(&notices)?;
-        let is = told.iter().any(|line| line == "port p1 state 3");
-        lab.claim("the port's change is told", is, format!("{told:?}"))
+        expect_change_told(&mut lab).await
     });
 }

@@ -16,6 +16,7 @@ use hairpin_harness::{CaseLab, Family, Need, Record, Rule, Shot, Source, Stop, S
 use rstest::rstest;
 
 use super::querier::{group, sender, snooping, speak_newest, wants};
+use super::senders::expect_wish;
 
 pub(crate) const RULES: &[Rule] = &[ONLY, ALL_BUT];
 
@@ -56,10 +57,8 @@ async fn expect_told(
     let each =
         senders.iter().map(|(number, rest)| format!("{} for {rest}", sender(family, *number)));
     let each = each.collect::<Vec<_>>().join(", ");
-    let own = format!("{} p2 ", group(family, 1));
-    let wanted = format!("{own}{mode} by 2 for {rest}: {each}");
-    let told = lab.wishes("sw").await?.into_iter().map(|wish| wish.to_string());
-    lab.expect_lines("what is told of b", told.filter(|line| line.starts_with(&own)), &[&wanted])
+    let group = group(family, 1);
+    expect_wish(lab, family, &format!("{group} p2 {mode} by 2 for {rest}: {each}")).await
 }
 
 const ONLY: Rule = Rule {

@@ -16,6 +16,8 @@ use hairpin_harness::{
     CaseLab, Errno, Need, Queue, Rule, Shot, Source, Stop, Strength, Topology, check,
 };
 
+use crate::macvtap::limits::drain;
+
 pub(crate) const RULES: &[Rule] = &[INSTEAD, APART, ROOM, TOO_SHORT, GONE];
 
 const NEEDS: &[Need] = &[
@@ -128,12 +130,6 @@ const ROOM: Rule = Rule {
     article: &[],
     needs: NEEDS,
 };
-
-/// Reads until there is nothing more: how many frames there were.
-fn drain(queue: &Queue) -> Result<usize, Stop> {
-    let all = std::iter::from_fn(|| queue.read(2000).transpose());
-    Ok(all.collect::<Result<Vec<_>, _>>()?.len())
-}
 
 /// How many datagrams come out, and how many are counted as dropped, of so many from e.
 async fn overfill(lab: &CaseLab, queue: &Queue, times: usize) -> Result<(usize, u64), Stop> {

@@ -1,12 +1,12 @@
 //! How much a macvtap link's queue holds, and what becomes of the rest.
 
-use std::{iter, thread};
+use std::iter;
 
 use hairpin_fixtures::lan::{macvtap_lan, quiet};
 use hairpin_harness::options::link;
 use hairpin_harness::queue::{PLAIN, VNET_HEADER};
 use hairpin_harness::{
-    CaseLab, Errno, Mode, Queue, Rule, Shot, Source, Stop, Strength, Tag, check,
+    CaseLab, Errno, Mode, Queue, Rule, Shot, Source, Stop, Strength, Tag, check, close_together,
 };
 use rstest::rstest;
 
@@ -29,7 +29,7 @@ const FULL: Rule = Rule {
 const ROOM: usize = 3;
 
 /// Reads until there is nothing more: how many frames there were.
-fn drain(queue: &Queue) -> Result<usize, Stop> {
+pub(crate) fn drain(queue: &Queue) -> Result<usize, Stop> {
     let all = std::iter::from_fn(|| queue.read(2000).transpose());
     Ok(all.collect::<Result<Vec<_>, _>>()?.len())
 }
@@ -117,17 +117,12 @@ const MANY: Rule = Rule {
     needs: NEEDS,
 };
 
-/// Many queues of one link. Each that is closed waits until all processors have been quiet: closed one after another, 256
-/// take half a minute of a busy machine, and side by side no longer than a few.
+/// Many queues of one link. Closed one after another, 256 take half a minute of a busy machine.
 struct Crowd(Vec<Queue>);
 
 impl Drop for Crowd {
     fn drop(&mut self) {
-        thread::scope(|scope| {
-            for queue in self.0.drain(..) {
-                scope.spawn(|| drop(queue));
-            }
-        });
+        close_together(self.0.drain(..));
     }
 }
 
