@@ -14,4 +14,5 @@ mod waiting;
 pub mod wire;
 
 pub use init::{init_if_pid1, is_guest};
+pub use sys::loopback_up;
 pub use waiting::await_args;

@@ -70,8 +70,8 @@ pub(crate) fn seat(command: &mut Command) {
     unsafe { command.pre_exec(prepare) };
 }
 
-/// Takes the loopback link up.
-pub(crate) fn loopback_up() -> io::Result<()> {
+/// Takes the loopback link of the network namespace that the process is in up.
+pub fn loopback_up() -> io::Result<()> {
     let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     // SAFETY: `ifreq` is plain data, for which all zeroes is a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };

@@ -49,6 +49,7 @@ mod registrar;
 mod session;
 mod shot;
 mod solicitation;
+mod stamps;
 mod trace;
 
 use hairpin_model::grid::{Cell, Grid};
@@ -89,6 +90,7 @@ pub(crate) use recording::Recording;
 pub(crate) use registrar::hear_registrations;
 pub use registrar::{Declared, RegistrarEar, Registration};
 pub use shot::{Fate, Hearing, Shot, Tag, Taken};
+pub(crate) use stamps::{await_begun as await_stamps, keep as keep_stamps};
 
 /// A host as the probes see it.
 #[derive(Clone, Debug)]

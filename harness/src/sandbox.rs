@@ -14,6 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getgid, getuid};
 
 use crate::ns::Ns;
+use crate::observe::{await_stamps, keep_stamps};
 
 static STATUS: OnceLock<Result<(), Error>> = OnceLock::new();
 
@@ -27,11 +28,14 @@ const USUAL: usize = 6;
 /// for its job, which is to start itself again.
 pub fn enter() {
     hairpin_guest::init_if_pid1();
-    STATUS.get_or_init(try_enter);
+    if STATUS.get_or_init(try_enter).is_ok() {
+        keep_stamps();
+    }
     if hairpin_guest::is_guest() {
         crate::drops::watch();
-        // Where that fails, the first lab is told why.
+        // Where these fail, the first lab is told why.
         Ns::reserve(USUAL).ok();
+        await_stamps().ok();
     }
     // A guest's suite program is in its sandbox before it knows which case it will run.
     hairpin_guest::await_args();

@@ -26,8 +26,9 @@ pub(crate) struct Arrival {
     pub(crate) ifindex: u32,
     /// For whom it was: one of `PACKET_HOST`, `PACKET_BROADCAST` ….
     pub(crate) kind: Kind,
-    /// When the kernel first saw it, in nanoseconds of the real-time clock.
-    pub(crate) at: u64,
+    /// When the kernel first saw it, in nanoseconds of the real-time clock; none if it did not yet stamp
+    /// frames then (see `observe::stamps`).
+    pub(crate) at: Option<u64>,
     /// How many bytes it has; the buffer holds as many of them as fit.
     pub(crate) len: usize,
     /// The VLAN tag that the kernel keeps beside the frame: ethertype and tag control information.
@@ -73,7 +74,9 @@ impl PacketSocket {
         };
         let fd = owned(fd)?;
         let socket = Self(fd);
-        socket.option(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+        // To be told the stamps that there are; that there are any is not asked for here, but by `observe::stamps`.
+        let told = libc::SOF_TIMESTAMPING_SOFTWARE as libc::c_int;
+        socket.option(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, told)?;
         socket.option(libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
         let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
         socket.option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes).or_else(|_| {
@@ -322,8 +325,8 @@ fn kind(pkttype: u8) -> Kind {
 
 /// What a message's control data tells: the time stamp, the VLAN tag if there is one, and where the
 /// network header is.
-fn beside(header: &libc::msghdr) -> (u64, Option<(u16, u16)>, u16) {
-    let (mut at, mut tag, mut network) = (0, None, 0);
+fn beside(header: &libc::msghdr) -> (Option<u64>, Option<(u16, u16)>, u16) {
+    let (mut at, mut tag, mut network) = (None, None, 0);
     // SAFETY: recvmsg has filled the header; the CMSG macros walk within its control buffer, and
     // the kernel puts behind each kind the structure that is read.
     unsafe {
@@ -331,9 +334,9 @@ fn beside(header: &libc::msghdr) -> (u64, Option<(u16, u16)>, u16) {
         while !control.is_null() {
             let data = libc::CMSG_DATA(control);
             match ((*control).cmsg_level, (*control).cmsg_type) {
-                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
-                    let time = data.cast::<libc::timespec>().read_unaligned();
-                    at = time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64;
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => {
+                    let [time, ..] = data.cast::<[libc::timespec; 3]>().read_unaligned();
+                    at = Some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64);
                 }
                 (libc::SOL_PACKET, libc::PACKET_AUXDATA) => {
                     let aux = data.cast::<libc::tpacket_auxdata>().read_unaligned();

@@ -82,9 +82,9 @@ impl Asking {
     }
 
     fn next_of(&self, is: impl Fn(&Asked) -> bool) -> Result<Asked, Error> {
-        let asked = |frame: &[u8], arrival: &Arrival| {
+        let asked = |frame: &[u8], arrival: &Arrival, at: Duration| {
             let vlan = arrival.tag.map(|(_, control)| control & 0xfff);
-            let asked = read(frame, Duration::from_nanos(arrival.at))?;
+            let asked = read(frame, at)?;
             let of_family = asked.to.is_ipv4() == (self.1 == Family::V4);
             Some(Asked { vlan, ..asked }).filter(|asked| of_family && is(asked))
         };

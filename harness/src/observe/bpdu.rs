@@ -256,8 +256,7 @@ impl BridgeEar {
     }
 }
 
-fn heard(frame: &[u8], arrival: &Arrival) -> Option<HeardBpdu> {
-    let at = Duration::from_nanos(arrival.at);
+fn heard(frame: &[u8], _: &Arrival, at: Duration) -> Option<HeardBpdu> {
     let to = Mac(*frame.first_chunk()?);
     read(frame).map(|said| HeardBpdu { said, to, at })
 }

@@ -2,12 +2,12 @@
 //!
 //! Knows nothing of what it hears: `asked` and `bpdu` read that.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hairpin_model::Error;
 
 use super::ears::{broken, wait_readable};
-use super::{endpoints, place};
+use super::{endpoints, place, stamps};
 use crate::lab::Lab;
 use crate::sys::{Arrival, Kind, PacketSocket};
 
@@ -33,16 +33,17 @@ impl Ear {
     ) -> Result<Self, Error> {
         let hosts = endpoints(lab).await?;
         let at = &hosts[place(lab, &hosts, host)?];
+        stamps::await_begun()?;
         let opened = lab.nodes()[at.node].ns.enter(|| PacketSocket::open(ethertype, BYTES));
         let socket = opened.map_err(|error| broken(&format!("listen for {what}"), &error))?;
         Ok(Self { host: host.to_owned(), index: at.index, socket, what })
     }
 
     /// The first thing, of those that have come, that `read` makes out. It is given a frame that came
-    /// over the host's link, and what the kernel says about it.
+    /// over the host's link, what the kernel says about it, and when it came.
     pub(super) fn take<T>(
         &self,
-        read: impl Fn(&[u8], &Arrival) -> Option<T>,
+        read: impl Fn(&[u8], &Arrival, Duration) -> Option<T>,
     ) -> Result<Option<T>, Error> {
         let mut buffer = [0; 2048];
         loop {
@@ -53,7 +54,8 @@ impl Ear {
                 continue;
             }
             let frame = &buffer[..arrival.len.min(buffer.len())];
-            if let Some(made_out) = read(frame, &arrival) {
+            let at = Duration::from_nanos(stamps::of(&arrival)?);
+            if let Some(made_out) = read(frame, &arrival, at) {
                 return Ok(Some(made_out));
             }
         }
@@ -63,7 +65,7 @@ impl Ear {
     pub(super) fn wait<T>(
         &self,
         until: Instant,
-        read: impl Fn(&[u8], &Arrival) -> Option<T>,
+        read: impl Fn(&[u8], &Arrival, Duration) -> Option<T>,
     ) -> Result<Option<T>, Error> {
         while Instant::now() < until {
             if let Some(made_out) = self.take(&read)? {

@@ -6,15 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use hairpin_model::{Error, Mac};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Endpoint;
-use super::decode::{ETHERTYPE, frame};
+use super::decode::ETHERTYPE;
 use super::ping::Pings;
-use super::trace;
+use super::{stamps, trace};
 use crate::close_together;
 use crate::lab::{EAR_BYTES, Lab, Node};
 use crate::sys::{ALL, PacketSocket};
@@ -66,9 +66,9 @@ impl Listeners {
     /// Opens the taps, if they are not open yet and the lab is traced.
     pub(super) fn open_taps(&mut self, lab: &Lab) -> Result<(), Error> {
         if self.taps.is_empty() && lab.is_traced() {
+            stamps::await_begun()?;
             let open = |node| open(node, ALL, EAR_BYTES);
             self.taps = lab.nodes().iter().map(open).collect::<Result<_, _>>()?;
-            self.taps.first().map_or(Ok(()), await_stamps)?;
         }
         Ok(())
     }
@@ -97,37 +97,6 @@ fn open(node: &Node, protocol: u16, bytes: usize) -> Result<PacketSocket, Error>
         )
     })
 }
-
-/// Waits until the kernel stamps frames with the time at which they pass. It starts to do so, a
-/// little later, when the first socket asks for it; until then a frame bears the time at which it
-/// is read, and the order of a path would be that of our reading.
-fn await_stamps(tap: &PacketSocket) -> Result<(), Error> {
-    let until = Instant::now() + STAMPS;
-    let mut buffer = [0; 128];
-    while Instant::now() < until {
-        let sent = tap.send(LOOPBACK, &frame(Mac([0; 6]), Mac([0; 6]), 0));
-        sent.map_err(|error| broken("send a frame over a loopback", &error))?;
-        let after = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
-        std::thread::yield_now();
-        let mut stamped = true;
-        while let Some(arrival) =
-            tap.receive(&mut buffer).map_err(|error| broken("read from a tap", &error))?
-        {
-            stamped &= u128::from(arrival.at) <= after;
-        }
-        if stamped {
-            return Ok(());
-        }
-    }
-    Err(Error::new(
-        format!("the kernel did not begin to stamp frames within {} s", STAMPS.as_secs()),
-        "a tap of the lab",
-        "is the machine's clock being turned back? the order of a path needs it to run on",
-    ))
-}
-
-/// How long the kernel may take to begin stamping frames: it patches itself in a work queue.
-const STAMPS: Duration = Duration::from_secs(5);
 
 /// The index of `lo` in every namespace.
 pub(super) const LOOPBACK: u32 = 1;

@@ -65,7 +65,7 @@ impl Recording {
 /// A frame as it is told, except for its lab.
 pub(super) fn frame(
     link: &Link,
-    direction: Direction,
+    (direction, at): (Direction, u64),
     arrival: &Arrival,
     bytes: &[u8],
     heard: Option<&Heard>,
@@ -77,7 +77,7 @@ pub(super) fn frame(
         lab: 0,
         link: link.name.to_string(),
         direction,
-        ns: arrival.at,
+        ns: at,
         len: arrival.len + tag.map_or(0, |tag| tag.len()),
         bytes: hexadecimal(whole),
         probe: heard.map(ToString::to_string),
@@ -110,14 +110,15 @@ mod tests {
         let arrival = Arrival {
             ifindex: 10,
             kind: Kind::Host,
-            at: 5,
+            at: Some(5),
             len: 16,
             tag,
             ethertype: 0x0800,
             from: None,
             network: 14,
         };
-        frame(&topology.links[0], Direction::In, &arrival, &bytes, Some(&Heard::Frame(7)))
+        let passed = (Direction::In, 5);
+        frame(&topology.links[0], passed, &arrival, &bytes, Some(&Heard::Frame(7)))
     }
 
     #[test]

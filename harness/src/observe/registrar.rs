@@ -108,7 +108,7 @@ impl RegistrarEar {
     fn next(&mut self, until: Instant) -> Result<Option<Declared>, Error> {
         while self.heard.is_empty() {
             let protocol = self.protocol;
-            let Some(all) = self.ear.wait(until, |frame, _| read(protocol, frame))? else {
+            let Some(all) = self.ear.wait(until, |frame, _, _| read(protocol, frame))? else {
                 return Ok(None);
             };
             self.heard.extend(all);

@@ -8,7 +8,7 @@ use hairpin_model::topology::{Kind as LinkKind, Link};
 use super::decode::{Heard, hear};
 use super::ears::broken;
 use super::headers::headers;
-use super::recording;
+use super::{recording, stamps};
 use crate::lab::Lab;
 use crate::sys::{Kind, PacketSocket};
 
@@ -39,8 +39,8 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
             let Some(link) = lab.topology().link_at(&node.name, arrival.ifindex) else { continue };
             let out = arrival.kind == Kind::Outgoing;
             let direction = if out { Direction::Out } else { Direction::In };
-            let heard = hear(bytes);
-            lab.record(|| recording::frame(link, direction, &arrival, bytes, heard.as_ref()));
+            let (heard, at) = (hear(bytes), stamps::of(&arrival)?);
+            lab.record(|| recording::frame(link, (direction, at), &arrival, bytes, heard.as_ref()));
             let Some(heard) = heard else { continue };
             let tag = arrival.tag.or_else(|| in_band(bytes));
             let what = heard.what().into();
@@ -48,7 +48,7 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
             let sighting = Sighting { link: link.name.to_string(), direction, what, headers };
             let height = height(lab.topology(), link);
             let to_group = bytes.first().is_some_and(|first| first & 1 != 0);
-            seen.push(Seen { heard, sighting, tag, to_group, at: arrival.at, height });
+            seen.push(Seen { heard, sighting, tag, to_group, at, height });
         }
         all_read(tap, &node.name)?;
     }
