@@ -46,8 +46,8 @@ pub use prohibition::Selector;
 pub use queue::Queue;
 pub use stranger::Plea;
 pub use tables::{
-    Counters, Fdb, FdbEntry, Flush, MdbEntry, MessageCount, Notices, PortVlan, Quality, Standing,
-    StpCounters, Tiding, VlanCounters, VlanOption, VlanRange, Way, Wish, vlan_option,
+    Counters, Fdb, FdbEntry, Flush, MdbEntry, MdbWords, MessageCount, Notices, PortVlan, Quality,
+    Standing, StpCounters, Tiding, VlanCounters, VlanOption, VlanRange, Way, Wish, vlan_option,
 };
 pub use vconfig::Vconfig;
 pub use xdp::Xdp;

@@ -41,9 +41,9 @@ mod version;
 pub use case::{Case, CaseLab, Since, Stop, check};
 pub use lab::{
     Brctl, BridgeInfo, Channels, Counters, Fdb, FdbEntry, Filter, Flush, Lab, Marks, MdbEntry,
-    MessageCount, Newborn, Notices, Offload, Plea, PortInfo, PortVlan, Quality, Queue, Selector,
-    Sights, Standing, StpCounters, Tiding, Vconfig, VlanCounters, VlanOption, VlanRange, Way, Wish,
-    Xdp, options, queue, vlan_option,
+    MdbWords, MessageCount, Newborn, Notices, Offload, Plea, PortInfo, PortVlan, Quality, Queue,
+    Selector, Sights, Standing, StpCounters, Tiding, Vconfig, VlanCounters, VlanOption, VlanRange,
+    Way, Wish, Xdp, options, queue, vlan_option,
 };
 pub use netlink::LinkState;
 pub use nft::Watch;

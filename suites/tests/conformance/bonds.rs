@@ -37,8 +37,17 @@ pub(crate) async fn join(lab: &mut CaseLab, port: &str) -> Result<(), Stop> {
     lab.expect_to_become(port, link::OPERSTATE, UP).await
 }
 
-/// Holds that a link is told when the bond that it stands on uses another of its links.
+/// Holds that a link is told all that there is to tell when the bond that it stands on uses another of its links.
 pub(crate) async fn expect_told(lab: &mut CaseLab, above: &str) -> Result<(), Stop> {
+    expect_told_of(lab, above, &[Tiding::Failover, Tiding::Neighbours, Tiding::Memberships]).await
+}
+
+/// Holds that it is told so much.
+pub(crate) async fn expect_told_of(
+    lab: &mut CaseLab,
+    above: &str,
+    all: &[Tiding],
+) -> Result<(), Stop> {
     for port in PORTS {
         join(lab, port).await?;
     }
@@ -48,8 +57,7 @@ pub(crate) async fn expect_told(lab: &mut CaseLab, above: &str) -> Result<(), St
         let notices = lab.notices(&LinkName::from(above).netns)?;
         let other = index(lab, port);
         lab.set_option("p:bond0", bond::ACTIVE, other).await?;
-        let all = [Tiding::Failover, Tiding::Neighbours, Tiding::Memberships];
-        lab.expect_tidings(&notices, above, &all).await?;
+        lab.expect_tidings(&notices, above, all).await?;
     }
     Ok(())
 }
@@ -69,12 +77,21 @@ pub(crate) async fn expect_larger_segments(lab: &mut CaseLab, above: &str) -> Re
 /// Holds that the bond cannot become what the loopback is, which is no Ethernet, while a link stands on
 /// it, and that it can once that link is gone: it was the last one that was made. Then it takes none.
 pub(crate) async fn expect_to_stay_ethernet(lab: &mut CaseLab, kind: &str) -> Result<(), Stop> {
-    let bond = LinkName::from("p:bond0");
-    let joined = lab.set_bond_of_loopback(&bond).await;
-    lab.expect_refusal("the loopback as the first of its links", joined, Errno::EBUSY)?;
+    expect_no_other_kind(lab).await?;
     lab.delete_last().await?;
-    let joined = lab.set_bond_of_loopback(&bond).await;
-    lab.expect_done("with nothing above it", joined)?;
+    expect_other_kind(lab).await?;
     let born = lab.newborn(kind, "p", Some("bond0"), &[]).await;
     lab.expect_refusal(&format!("a {kind} on what is no Ethernet"), born, Errno::EINVAL)
+}
+
+/// Holds that the bond cannot become what the loopback is.
+pub(crate) async fn expect_no_other_kind(lab: &mut CaseLab) -> Result<(), Stop> {
+    let joined = lab.set_bond_of_loopback(&LinkName::from("p:bond0")).await;
+    lab.expect_refusal("the loopback as the first of its links", joined, Errno::EBUSY)
+}
+
+/// Holds that it can: nothing is above it.
+pub(crate) async fn expect_other_kind(lab: &mut CaseLab) -> Result<(), Stop> {
+    let joined = lab.set_bond_of_loopback(&LinkName::from("p:bond0")).await;
+    lab.expect_done("with nothing above it", joined)
 }

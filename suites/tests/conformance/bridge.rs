@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod answers;
 pub(crate) mod asking;
 pub(crate) mod binding;
+pub(crate) mod bonded;
 pub(crate) mod byhand;
 pub(crate) mod byvlan;
 pub(crate) mod device;

@@ -39,6 +39,7 @@ hairpin_harness::suite!(
     bridge::answers::RULES,
     bridge::asking::RULES,
     bridge::binding::RULES,
+    bridge::bonded::RULES,
     bridge::byhand::RULES,
     bridge::byvlan::RULES,
     bridge::device::RULES,

@@ -9,6 +9,7 @@ use hairpin_model::{Error, Family, Mac};
 
 use super::super::Lab;
 use super::super::options::driver_data;
+use super::mdb_words::{MDB_PERMANENT, MdbWords};
 use super::{u16_at, u32_at};
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{
@@ -67,57 +68,11 @@ const MDBA_ROUTER_PORT: u16 = 1;
 const IFLA_BR_MCAST_QUERIER_STATE: u16 = 47;
 const MDBA_MDB_ENTRY: u16 = 1;
 const MDBA_MDB_ENTRY_INFO: u16 = 1;
-const MDBA_SET_ENTRY: u16 = 1;
-const MDBA_SET_ENTRY_ATTRS: u16 = 2;
-const MDBE_ATTR_SOURCE: u16 = 1;
 const MDBA_MDB_EATTR_SOURCE: u16 = 4;
-const MDB_PERMANENT: u8 = 1;
 const MDB_FLAGS_BLOCKED: u8 = 1 << 3;
 
 /// How long a report, or the end of a membership that is not reported again, may take.
 const REPORTED: Duration = Duration::from_secs(20);
-
-/// What tells a membership of a port, of a group or of one sender of it: `239.1.2.3 from 192.0.2.1`.
-fn membership(port: u32, group: &str, vlan: Option<u16>, state: u8) -> Option<Attrs> {
-    let (group, sender) = match group.split_once(" from ") {
-        Some((group, sender)) => (group, Some(sender.parse().ok()?)),
-        None => (group, None),
-    };
-    let entry = mdb_entry(port, group, vlan.unwrap_or(0), state)?;
-    let attrs = Attrs::new().bytes(MDBA_SET_ENTRY, &entry);
-    Some(sender.into_iter().fold(attrs, |attrs, sender| {
-        let sender = match sender {
-            IpAddr::V4(ip) => Attrs::new().bytes(MDBE_ATTR_SOURCE, &ip.octets()),
-            IpAddr::V6(ip) => Attrs::new().bytes(MDBE_ATTR_SOURCE, &ip.octets()),
-        };
-        attrs.nest(MDBA_SET_ENTRY_ATTRS, &sender)
-    }))
-}
-
-/// `br_mdb_entry`: 28 bytes.
-fn mdb_entry(port: u32, group: &str, vlan: u16, state: u8) -> Option<[u8; 28]> {
-    let mut entry = [0; 28];
-    entry[..4].copy_from_slice(&port.to_ne_bytes());
-    entry[4] = state;
-    entry[6..8].copy_from_slice(&vlan.to_ne_bytes());
-    let protocol: u16 = match (group.parse(), group.parse::<Mac>()) {
-        (Ok(IpAddr::V4(ip)), _) => {
-            entry[8..12].copy_from_slice(&ip.octets());
-            0x0800
-        }
-        (Ok(IpAddr::V6(ip)), _) => {
-            entry[8..24].copy_from_slice(&ip.octets());
-            0x86dd
-        }
-        (_, Ok(mac)) => {
-            entry[8..14].copy_from_slice(&mac.0);
-            0
-        }
-        _ => return None,
-    };
-    entry[24..26].copy_from_slice(&protocol.to_be_bytes());
-    Some(entry)
-}
 
 /// An address of IPv4 or IPv6.
 pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
@@ -309,9 +264,8 @@ impl Lab {
         group: &str,
         vlan: Option<u16>,
     ) -> Result<(), Error> {
-        let mut header = vec![AF_BRIDGE, 0, 0, 0];
-        header.extend(self.index(bridge)?.to_ne_bytes());
-        let attrs = membership(self.index(port)?, group, vlan, state).ok_or_else(|| {
+        let links = (self.index(bridge)?, self.index(port)?);
+        let words = MdbWords::of(links, group, vlan.unwrap_or(0), state).ok_or_else(|| {
             Error::new(
                 format!("`{group}` is no group"),
                 port.to_string(),
@@ -320,7 +274,8 @@ impl Lab {
         })?;
         let create = if kind == RTM_NEWMDB { CREATE | EXCL } else { 0 };
         let verb = if kind == RTM_NEWMDB { "add" } else { "end" };
-        let asked = Question { kind, flags: create, header: &header, attrs };
+        let header = words.header();
+        let asked = Question { kind, flags: create, header: &header, attrs: words.attrs() };
         self.command(port, &asked, &format!("{verb} its membership of {group}"))?;
         self.tell(|| format!("{port} {verb} member of {group}"));
         Ok(())

@@ -83,6 +83,27 @@ impl Lab {
         self.ranges(&bridge.into(), DUMP_GLOBAL)
     }
 
+    /// The VLANs of all bridges and ports of a namespace, as they are told at once, each behind the name of its link.
+    pub fn all_vlan_ranges(&self, netns: &str) -> Result<Vec<String>, Error> {
+        self.all_ranges(netns, 0)
+    }
+
+    /// The same of what is of whole bridges, since 5.15.
+    pub fn all_global_vlan_ranges(&self, netns: &str) -> Result<Vec<String>, Error> {
+        self.all_ranges(netns, DUMP_GLOBAL)
+    }
+
+    fn all_ranges(&self, netns: &str, flags: u32) -> Result<Vec<String>, Error> {
+        let messages = self.vlan_messages(netns, 0, flags)?;
+        let lines = messages.iter().flat_map(|(index, entries)| {
+            let link = self.topology().link_at(netns, *index);
+            let link = link.map_or_else(|| format!("link {index}"), |link| link.name.link.clone());
+            let ranges = parse(entries).filter_map(|(kind, entry)| VlanRange::read(kind, entry));
+            ranges.map(move |range| format!("{link} {range}")).collect::<Vec<_>>()
+        });
+        Ok(lines.collect())
+    }
+
     fn ranges(&self, link: &LinkName, flags: u32) -> Result<Vec<VlanRange>, Error> {
         let entries = self.vlan_entries(link, flags)?;
         Ok(entries.iter().filter_map(|(kind, entry)| VlanRange::read(*kind, entry)).collect())

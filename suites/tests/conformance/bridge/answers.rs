@@ -12,14 +12,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::port;
 use hairpin_harness::{
-    Bridge, Family, Fdb, Mac, Need, PortVlan, Rule, Shot, Source, Strength, Tag, Topology, check,
+    Bridge, Family, Fdb, Mac, Mode, Need, PortVlan, Rule, Shot, Source, Strength, Tag, Topology,
+    check,
 };
 use rstest::rstest;
 
 use super::NEEDS;
 use super::access::{known, wish};
 
-pub(crate) const RULES: &[Rule] = &[IN_VLAN, BY_BRIDGE];
+pub(crate) const RULES: &[Rule] = &[IN_VLAN, BY_BRIDGE, TO_BRIDGE];
 
 /// The neighbour's address, which no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x32]);
@@ -37,16 +38,16 @@ const IN_VLAN: Rule = Rule {
     needs: &[NEEDS[0], NEEDS[1], Need::Driver("vlan"), Need::VlanFiltering],
 };
 
+fn with_ipv6(lan: Topology, netns: &str) -> Topology {
+    ["all", "default"]
+        .iter()
+        .fold(lan, |lan, of| lan.sysctl(netns, &format!("ipv6.conf.{of}.disable_ipv6"), "0"))
+}
+
 /// A switch that keeps VLANs apart, with links of its own and of `a`'s in VLAN 10 and in the PVID.
 fn in_vlans() -> Topology {
     let lan = switch_with(Bridge::default().mcast_snooping(false).vlan_filtering());
-    let lan = ["a", "sw"].iter().fold(lan, |lan, netns| {
-        lan.sysctl(netns, "ipv6.conf.all.disable_ipv6", "0").sysctl(
-            netns,
-            "ipv6.conf.default.disable_ipv6",
-            "0",
-        )
-    });
+    let lan = ["a", "sw"].iter().fold(lan, |lan, netns| with_ipv6(lan, netns));
     lan.vlan("sw:br1", "sw:br", 1).vlan("sw:br10", "sw:br", 10).vlan("a:v10", "a:eth0", 10)
 }
 
@@ -116,5 +117,48 @@ fn what_the_bridge_asks_is_kept_away_too() {
         lab.expect_shot("sw", &asks(77), spared).await?;
         lab.expect_shot("sw", &asks(78), all).await?;
         Ok(())
+    });
+}
+
+const TO_BRIDGE: Rule = Rule {
+    id: "bridge.answers.who-sits-on-the-bridge-is-answered-by-it",
+    promise: "the question of one whose link stands on the bridge's own, in a VLAN or without tag, is \
+              answered towards the bridge's own stack: the asker has its answer, though nobody who \
+              was asked has that address",
+    source: Source {
+        cite: "br_arp_send and br_nd_send without a port, net/bridge/br_arp_nd_proxy.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[
+        NEEDS[0],
+        NEEDS[1],
+        Need::Driver("vlan"),
+        Need::VlanFiltering,
+        Need::Driver("macvlan"),
+    ],
+};
+
+#[rstest]
+#[case::tagged("sw:br10", "sw:br10", 10)]
+#[case::pvid("sw:br", "sw:br1", 1)]
+fn who_sits_on_the_bridge_is_answered_by_it(
+    #[case] below: &str,
+    #[case] knows: &str,
+    #[case] id: u16,
+    #[values(Family::V4, Family::V6)] family: Family,
+) {
+    check(&TO_BRIDGE, async |case| {
+        let own = if family == Family::V4 { "192.0.2.1/24" } else { "2001:db8::1/64" };
+        let lan = with_ipv6(in_vlans().host("m"), "m").macvlan("m:eth0", below, Mode::Bridge);
+        let mut lab = case.lab(&lan.address("m:eth0", own)).await?;
+        for link in ["sw:p1", "sw:p2", "sw:p3", "sw:br"] {
+            lab.add_vlan(link, PortVlan::tagged(10)).await?;
+        }
+        lab.add_fdb("sw:p2", ROAMER, Fdb::STATIC.vlan(id)).await?;
+        lab.add_neighbour(knows, known(family), ROAMER).await?;
+        lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 1).await?;
+        wish(&lab, "m", known(family))?;
+        lab.expect_neighbour("m", known(family), ROAMER).await
     });
 }

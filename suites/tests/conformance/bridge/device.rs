@@ -10,8 +10,8 @@
 use hairpin_fixtures::switch::{switch, switch_with};
 use hairpin_harness::options::{bridge, link, port};
 use hairpin_harness::{
-    Bridge, CaseLab, Errno, Fdb, LinkName, Mac, Rule, Shot, Source, Stop, Strength, Topology,
-    check, options::LinkOption,
+    Bridge, CaseLab, Errno, Fdb, LinkName, Mac, Offload, Rule, Shot, Source, Stop, Strength,
+    Topology, check, options::LinkOption,
 };
 use rstest::rstest;
 
@@ -34,6 +34,7 @@ pub(crate) const RULES: &[Rule] = &[
     REFUSED_PORTS,
     BY_CALL,
     LEAVING,
+    SCATTERED,
 ];
 
 /// An address that no link of the topology has.
@@ -491,5 +492,49 @@ fn a_link_that_leaves_is_its_own() {
         lab.set_bridge("sw:p1", Some("br")).await?;
         lab.expect_shot("b", &Shot::broadcast(), "a broadcast, c broadcast, sw broadcast").await?;
         Ok(())
+    });
+}
+
+const SCATTERED: Rule = Rule {
+    id: "bridge.device.takes-pieces-while-a-port-does",
+    promise: "a bridge takes frames in pieces, and segments uncut, while one of its ports takes pieces or \
+              it has none, and follows when a port comes, goes or changes",
+    source: Source {
+        cite: "br_features_recompute, net/bridge/br_if.c; br_device_event, NETDEV_FEAT_CHANGE",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+async fn expect_pieces(lab: &CaseLab, on: bool) -> Result<(), Stop> {
+    for offload in [Offload::Scatter, Offload::Tso, Offload::Gso] {
+        lab.expect_offload("sw:br", offload, on).await?;
+    }
+    Ok(())
+}
+
+#[test]
+fn takes_pieces_while_a_port_does() {
+    check(&SCATTERED, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        let ports = ["sw:p1", "sw:p2", "sw:p3"];
+        expect_pieces(&lab, true).await?;
+        for port in ports {
+            lab.set_offload(port, Offload::Scatter, false)?;
+        }
+        expect_pieces(&lab, false).await?;
+        lab.set_offload("sw:p2", Offload::Scatter, true)?;
+        expect_pieces(&lab, true).await?;
+        lab.set_bridge("sw:p2", None).await?;
+        expect_pieces(&lab, false).await?;
+        lab.set_bridge("sw:p2", Some("br")).await?;
+        expect_pieces(&lab, true).await?;
+        lab.set_offload("sw:p2", Offload::Scatter, false)?;
+        expect_pieces(&lab, false).await?;
+        for port in ports {
+            lab.set_bridge(port, None).await?;
+        }
+        expect_pieces(&lab, true).await
     });
 }

@@ -11,11 +11,13 @@
 use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::{bridge, port};
 use hairpin_harness::{
-    Bridge, CaseLab, Errno, Mac, Need, Rule, Shot, Source, Stop, Strength, Topology, check,
+    Bridge, CaseLab, Errno, Kernel, Mac, MdbWords, Need, Rule, Shot, Source, Stop, Strength,
+    Topology, check,
 };
+use rstest::rstest;
 
 pub(crate) const RULES: &[Rule] =
-    &[MEMBERS, ROUTERS, TABLE, REFUSED, SWITCHED_OFF, GONE, HOST, CARRIER, NOBODY_FOLLOWS];
+    &[MEMBERS, ROUTERS, TABLE, REFUSED, SWITCHED_OFF, GONE, HOST, CARRIER, NOBODY_FOLLOWS, WORDS];
 
 const NEEDS: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 13)];
 
@@ -302,4 +304,71 @@ fn none_while_nobody_follows() {
         let done = lab.add_mdb("sw:br", "sw:p2", NAME, None).await;
         lab.expect_done("a membership", done)
     });
+}
+
+const WORDS: Rule = Rule {
+    id: "bridge.groups.each-word-of-a-request-is-looked-at",
+    promise: "a request for a membership is refused if one of its words makes no sense, or is of another \
+              length than it has, and nothing is made; with all words right it is done",
+    source: Source {
+        cite: "br_mdb_parse, is_valid_mdb_entry and is_valid_mdb_source, net/bridge/br_mdb.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+/// An index that no link has.
+const NO_LINK: u32 = 9999;
+
+/// How an entry of too many bytes is refused: since 6.4 its length is looked at before the bridge is asked (cc7f5022f810).
+fn too_long() -> Errno {
+    if Kernel::running() >= Kernel::new(6, 4) { Errno::ERANGE } else { Errno::EINVAL }
+}
+
+#[rstest]
+#[case::no_bridge(|words: &mut MdbWords| words.bridge = 0, Errno::EINVAL)]
+#[case::a_bridge_that_is_none(|words: &mut MdbWords| words.bridge = words.port, Errno::EOPNOTSUPP)]
+#[case::a_bridge_that_is_not_there(|words: &mut MdbWords| words.bridge = NO_LINK, Errno::ENODEV)]
+#[case::no_port(|words: &mut MdbWords| words.port = 0, Errno::EINVAL)]
+#[case::a_port_that_is_not_there(|words: &mut MdbWords| words.port = NO_LINK, Errno::ENODEV)]
+#[case::an_unknown_state(|words: &mut MdbWords| words.state = 2, Errno::EINVAL)]
+#[case::an_unknown_protocol(|words: &mut MdbWords| words.protocol = 0x0806, Errno::EINVAL)]
+#[case::too_few_bytes(|words: &mut MdbWords| words.bytes = 24, Errno::EINVAL)]
+#[case::too_many_bytes(|words: &mut MdbWords| words.bytes = 32, too_long())]
+#[case::a_group_that_sends(|words: &mut MdbWords| sent_by(words, &[239, 9, 9, 9]), Errno::EINVAL)]
+#[case::a_sender_of_another_family(|words: &mut MdbWords| sent_by(words, &[9; 16]), Errno::EINVAL)]
+#[case::a_group_that_sends_v6(|words: &mut MdbWords| v6(words, &[0xff; 16]), Errno::EINVAL)]
+#[case::a_sender_of_another_family_v6(|words: &mut MdbWords| v6(words, &[9; 4]), Errno::EINVAL)]
+#[case::a_sender_to_an_ethernet_group(in_ethernet, Errno::EINVAL)]
+fn each_word_of_a_request_is_looked_at(#[case] garble: fn(&mut MdbWords), #[case] errno: Errno) {
+    check(&WORDS, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let right = lab.mdb_words("sw:br", "sw:p2")?;
+        let mut words = right.clone();
+        garble(&mut words);
+        let done = lab.ask_in_words("sw", &words);
+        lab.expect_refusal(&format!("{words:?}"), done, errno)?;
+        expect_table(&lab, "none was made", &[]).await?;
+        let done = lab.ask_in_words("sw", &right);
+        lab.expect_done(&format!("{right:?}"), done)?;
+        expect_table(&lab, "made", &["239.1.2.3 p2 permanent"]).await
+    });
+}
+
+fn sent_by(words: &mut MdbWords, sender: &[u8]) {
+    words.sender = Some(sender.to_vec());
+}
+
+/// A group of IPv6, and its sender.
+fn v6(words: &mut MdbWords, sender: &[u8]) {
+    words.protocol = 0x86dd;
+    words.group = vec![0xff, 0x0e, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
+    sent_by(words, sender);
+}
+
+fn in_ethernet(words: &mut MdbWords) {
+    words.protocol = 0;
+    words.group = GROUP.0.to_vec();
+    sent_by(words, &[192, 0, 2, 1]);
 }

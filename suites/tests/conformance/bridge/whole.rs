@@ -12,7 +12,7 @@ use hairpin_harness::{
     Bridge, CaseLab, Need, PortVlan, Rule, Source, Stop, Strength, Topology, check,
 };
 
-pub(crate) const RULES: &[Rule] = &[SETTINGS, PORT, VLANS];
+pub(crate) const RULES: &[Rule] = &[SETTINGS, PORT, VLANS, ALL];
 
 const NEEDS: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering, Need::Since(5, 10)];
@@ -177,4 +177,54 @@ fn many_vlans_are_told_whole() {
         }
         expect_change_told(&mut lab).await
     });
+}
+
+const ALL: Rule = Rule {
+    id: "bridge.whole.vlans-of-all-links-at-once",
+    promise: "who asks for the VLANs of all links is told those of each bridge and each port, whole, and \
+              of each bridge what is of it as a whole",
+    source: Source {
+        cite: "br_vlan_rtm_dump and br_vlan_dump_dev, net/bridge/br_vlan.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering, Need::Since(5, 15)],
+};
+
+#[test]
+fn vlans_of_all_links_at_once() {
+    check(&ALL, async |case| {
+        let other = Bridge::default().mcast_snooping(false).vlan_filtering();
+        let lan = filtering().bridge_with("sw:other", other).host("o").cable("sw:p4", "o:eth0");
+        let mut lab = case.lab(&lan.port("sw:p4", "other")).await?;
+        let ids: Vec<u16> = (101..=499).step_by(2).collect();
+        for link in ["sw:br", "sw:p1", "sw:p4"] {
+            for id in &ids {
+                lab.add_vlan(link, PortVlan::tagged(*id)).await?;
+            }
+        }
+        let many = |link: &'static str| ids.iter().map(move |id| format!("{link} {id}"));
+        let one = ["br", "p1", "p2", "p3", "other", "p4"];
+        let one = one.iter().map(|link| format!("{link} 1 pvid untagged"));
+        let each = one.chain(["br", "p1", "p4"].into_iter().flat_map(many)).collect();
+        expect_same(&lab, "VLANs", lab.all_vlan_ranges("sw")?, each)?;
+        let whole = ["br", "other"].into_iter().flat_map(|bridge| {
+            let all = ["1".to_owned()].into_iter().chain(ids.iter().map(u16::to_string));
+            all.map(move |id| format!("{bridge} {id} global"))
+        });
+        expect_same(&lab, "of bridges", lab.all_global_vlan_ranges("sw")?, whole.collect())
+    });
+}
+
+/// Holds that both are the same lines, in whatever order.
+fn expect_same(
+    lab: &CaseLab,
+    what: &str,
+    mut seen: Vec<String>,
+    mut wanted: Vec<String>,
+) -> Result<(), Stop> {
+    seen.sort_unstable();
+    wanted.sort_unstable();
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    lab.expect_lines(what, seen, &wanted)
 }
