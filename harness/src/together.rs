@@ -11,3 +11,24 @@ pub fn close_together<T: Send>(open: impl IntoIterator<Item = T>) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn all_are_closed_when_it_returns() {
+        static CLOSED: AtomicUsize = AtomicUsize::new(0);
+        struct Open;
+        impl Drop for Open {
+            fn drop(&mut self) {
+                CLOSED.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        close_together([Open, Open, Open]);
+        assert_eq!(CLOSED.load(Ordering::Relaxed), 3);
+    }
+}

@@ -10,7 +10,7 @@ mod live;
 
 use hairpin_harness::options::{link, macvlan};
 use hairpin_harness::{
-    Errno, Family, Lab, Mac, Offload, Received, Rule, Shot, Tag, Topology, suite,
+    Errno, Family, Lab, Mac, Offload, Plea, Received, Rule, Shot, Tag, Topology, suite,
 };
 
 use live::live;
@@ -135,6 +135,71 @@ fn what_is_sent_in_numbers_is_counted() {
         assert!(sent.tx_packets >= 20 && sent.tx_bytes >= 20_000, "{sent:?}");
         lab.delete("a:eth0").await?;
         lab.send_many("a:eth0", &Shot::broadcast(), 20)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_burst_leaves_together() {
+    live(async || {
+        let mut lab = Lab::build(&cable()).await?;
+        let to = "192.0.2.2:9".parse().expect("an address");
+        let b = lab.mac("b:eth0");
+        lab.add_neighbour("a:eth0", "192.0.2.2".parse().expect("an address"), b).await?;
+        let before = lab.counters("a:eth0").await?;
+        lab.send_burst("a", to, 40)?;
+        let sent = lab.counters("a:eth0").await? - before;
+        // A cable cuts nothing. Besides, a may answer questions.
+        assert!(sent.tx_bytes >= 4000 && sent.tx_packets < 40, "{sent:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn who_gave_up_rights_has_them_back() {
+    live(async || {
+        let mut lab = Lab::build(&cable()).await?;
+        let done = lab.without_rights(|lab| lab.set_offload("a:eth0", Offload::Tso, false))?;
+        assert_eq!(done.expect_err("one who may not").errno, Errno::EPERM as i32);
+        assert!(lab.offload("a:eth0", Offload::Tso)?);
+        lab.set_offload("a:eth0", Offload::Tso, false)?;
+        assert!(!lab.offload("a:eth0", Offload::Tso)?);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_stranger_rules_what_they_were_given_and_takes_it_away() {
+    live(async || {
+        let mut lab = Lab::build(&cable()).await?;
+        let pleas = [Plea::Up, Plea::Child("no-such-driver"), Plea::Child("macvlan")];
+        let answers = lab.ask_as_stranger("b:eth0", &pleas).await?;
+        assert_eq!(answers, [Ok(()), Err(Errno::EOPNOTSUPP as i32), Ok(())]);
+        assert!(!lab.exists("b:eth0")?);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_cable_has_no_transceiver() {
+    live(async || {
+        let lab = Lab::build(&cable()).await?;
+        for number in [None, Some(1)] {
+            let asked = lab.transceiver("a:eth0", number);
+            assert_eq!(asked.expect_err("there is none").errno, Errno::EOPNOTSUPP as i32);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_new_namespace_has_nothing_of_the_labs() {
+    live(async || {
+        let mut lab = Lab::build(&cable()).await?;
+        let before = lab.sysctl_at_birth("ipv4.ip_default_ttl")?;
+        lab.set_sysctl("a", "ipv4.ip_default_ttl", "7")?;
+        assert_eq!(lab.sysctl("a", "ipv4.ip_default_ttl")?, "7");
+        assert_eq!(lab.sysctl_at_birth("ipv4.ip_default_ttl")?, before);
         Ok(())
     });
 }

@@ -12,7 +12,8 @@ mod live;
 
 use hairpin_harness::options::{bridge, link, port};
 use hairpin_harness::{
-    Fdb, Lab, LinkName, Mac, Message, PortFlags, PortVlan, Rule, Shot, Tag, Topology, suite,
+    Errno, Error, Fdb, Lab, LinkName, Mac, MdbEntry, MdbWords, Message, PortFlags, PortVlan, Rule,
+    Shot, Tag, Topology, suite,
 };
 
 use live::live;
@@ -201,6 +202,30 @@ fn tables_tell_what_was_put_into_them() {
         let before = lab.counters("a:eth0").await?;
         lab.shoot("a", &Shot::to(NOBODY).bytes(1000)).await?;
         assert!((lab.counters("a:eth0").await? - before).tx_bytes >= 1000);
+        Ok(())
+    });
+}
+
+/// Whether p2 is a member of a group.
+async fn is_member(lab: &Lab, group: &str) -> Result<bool, Error> {
+    let is = |entry: &MdbEntry| entry.link == "p2" && entry.group == group;
+    Ok(lab.mdb("sw").await?.iter().any(is))
+}
+
+#[test]
+fn a_membership_is_asked_for_in_the_words_that_were_changed() {
+    live(async || {
+        let mut lab = Lab::build(&three()).await?;
+        let right = lab.mdb_words("sw:br", "sw:p2")?;
+        let none = MdbWords { port: 9999, ..right.clone() };
+        let refused = lab.ask_in_words("sw", &none);
+        assert_eq!(refused.expect_err("there is no such port").errno, Errno::ENODEV as i32);
+        assert!(!is_member(&lab, "239.1.2.3").await?);
+        let other = MdbWords { group: vec![239, 1, 2, 9], ..right.clone() };
+        lab.ask_in_words("sw", &other)?;
+        assert!(is_member(&lab, "239.1.2.9").await? && !is_member(&lab, "239.1.2.3").await?);
+        lab.ask_in_words("sw", &right)?;
+        assert!(is_member(&lab, "239.1.2.3").await?);
         Ok(())
     });
 }

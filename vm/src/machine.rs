@@ -344,7 +344,10 @@ impl Machine {
         // A QEMU that does not like its command line is gone by now; what it said comes up below.
         let greeted = guest.greet();
         match (greeted, guest.hear(begin + limit)) {
-            (Ok(()), Heard::Message(ToHost::Ready(ready))) if ready.version == VERSION => {
+            // It may be up all the same, with half of a program.
+            (Ok(()), Heard::Message(ToHost::Ready(ready)))
+                if ready.version == VERSION && !guest.has_given_up() =>
+            {
                 let memory_mib = line.memory_mib;
                 let took = begin.elapsed();
                 let booted = Booted { ready, accel, took, memory_mib, kept: false };
@@ -359,7 +362,10 @@ impl Machine {
 fn not_up(guest: Guest, heard: &Heard, line: &Line, limit: Duration) -> BootFailure {
     let words = guest.gone_words("it left no word");
     let console = guest.end();
-    let what = match (console.evidence().last(), heard) {
+    // What it said first is the cause of what came then.
+    let all = console.evidence();
+    let evidence = all.iter().find(|evidence| evidence.kind.is_fatal()).or(all.last());
+    let what = match (evidence, heard) {
         (Some(evidence), _) => format!("the guest's kernel gave up: {}", evidence.title),
         (None, Heard::Gone) => format!("the guest was gone before it was up: {words}"),
         (None, Heard::Nothing | Heard::Beside) => {
@@ -370,13 +376,13 @@ fn not_up(guest: Guest, heard: &Heard, line: &Line, limit: Duration) -> BootFail
     };
     let last = console.last_lines(5);
     // After a panic the console ends with what all tasks did, which hardly anybody asks.
-    let help = match console.evidence().last() {
+    let help = match evidence {
         Some(evidence) => {
             let lines: Vec<&str> = evidence.text.lines().take(PANIC_LINES).collect();
-            format!("give it more memory, or another kernel; its words:\n{}", lines.join("\n"))
+            format!("give it more memory (--memory), or another kernel; its words:\n{}", lines.join("\n"))
         }
         None if last.is_empty() => {
-            "its console is empty; give it more memory, another accelerator or another kernel"
+            "its console is empty; give it more memory (--memory), another accelerator or another kernel"
                 .into()
         }
         None => format!("its console ends with:\n{last}"),

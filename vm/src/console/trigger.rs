@@ -1,7 +1,8 @@
 //! The lines with which a kernel begins to complain of itself.
 //!
 //! From the kernel's own sources (5.10 to 7.3): lib/dump_stack, kernel/panic.c, kernel/watchdog.c,
-//! kernel/hung_task.c, kernel/rcu/tree_stall.h, kernel/locking/lockdep.c, mm/kasan, lib/ubsan.c, net/core/dev.c.
+//! kernel/hung_task.c, kernel/rcu/tree_stall.h, kernel/locking/lockdep.c, mm/kasan, lib/ubsan.c, net/core/dev.c,
+//! init/initramfs.c.
 
 /// What a kernel complains of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,7 +29,7 @@ pub enum Kind {
     Ubsan,
     /// A link cannot go away because something still holds it, or memory is lost.
     Leak,
-    /// Memory ran out and a program was killed.
+    /// Memory ran out: a program was killed, or the first files were not all unpacked.
     OutOfMemory,
 }
 
@@ -66,7 +67,7 @@ impl Kind {
 const SPEAKERS: [&str; 5] = ["watchdog: ", "NMI watchdog: ", "rcu: ", "traps: ", "x86/fault: "];
 
 /// (how the line begins, what else it holds, what that is); the first that fits is taken.
-const TRIGGERS: [(&str, &str, Kind); 41] = [
+const TRIGGERS: [(&str, &str, Kind); 42] = [
     ("Kernel panic - not syncing", "", Kind::Panic),
     ("BUG: KASAN:", "", Kind::Memory),
     ("BUG: KFENCE:", "", Kind::Memory),
@@ -108,6 +109,7 @@ const TRIGGERS: [(&str, &str, Kind); 41] = [
     ("unregister_netdevice: waiting for ", "", Kind::Leak),
     ("kmemleak: ", "new suspected memory leaks", Kind::Leak),
     ("Out of memory: Killed process ", "", Kind::OutOfMemory),
+    ("Initramfs unpacking failed: ", "", Kind::OutOfMemory),
 ];
 
 /// What a line of the console begins, and the line without its time and its speaker.

@@ -92,10 +92,10 @@ fn pack(spec: &BootSpec) -> Vec<u8> {
     initramfs::build(&spec.init.file.bytes, &files, &spec.modules)
 }
 
-/// While the kernel unpacks it, the archive is there twice.
+/// While the kernel unpacks it the archive is there twice, and the files may take half of what it leaves free.
 fn memory_for(archive: usize) -> u32 {
     let mib = u32::try_from(archive >> 20).unwrap_or(u32::MAX / 4);
-    (MEMORY_MIB + mib.saturating_sub(FILES_MIB) * 5 / 2).next_multiple_of(16)
+    (MEMORY_MIB + mib.saturating_sub(FILES_MIB) * 3).next_multiple_of(16)
 }
 
 impl Line {
@@ -124,5 +124,6 @@ mod tests {
         assert_eq!(memory_for(4 << 20), 128);
         assert_eq!(memory_for(12 << 20), 128);
         assert_eq!(memory_for(32 << 20), 192);
+        assert_eq!(memory_for(112 << 20), 432);
     }
 }

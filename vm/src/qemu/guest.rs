@@ -223,6 +223,11 @@ impl Guest {
         }
     }
 
+    /// Whether its kernel has said that it cannot be relied on any more.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.console.evidence().iter().any(|evidence| evidence.kind.is_fatal())
+    }
+
     /// The numbers of the next frames.
     pub(crate) fn due(&self) -> Due {
         Due { its: self.decoder.due(), ours: self.encoder.next() }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hairpin_model::event::Outcome;
 use hairpin_vm::console::Kind;
-use hairpin_vm::program::Program;
+use hairpin_vm::program::{Packed, Program};
 use hairpin_vm::{End, Guests, Machine};
 
 use crate::common::{GUESTS, SERIES, job, run, spec, stdout};
@@ -109,6 +109,18 @@ fn an_init_that_is_none_is_told_by_the_kernels_own_words() {
     let failure = Machine::boot(&spec).err().expect("`true` is no init");
     assert!(failure.error.what.contains("Attempted to kill init"), "{failure}");
     assert!(failure.console.evidence()[0].ended_machine);
+}
+
+#[test]
+fn a_guest_without_room_for_its_files_does_not_run_with_half_of_them() {
+    let mut spec = spec("6.1");
+    let file = |path: &str, bytes| Packed { path: path.into(), bytes };
+    spec.files = vec![file("/large", vec![7; 60 << 20])];
+    spec.memory_mib = Some(200);
+    let failure = Machine::boot(&spec).err().expect("the file does not fit");
+    assert!(failure.error.what.contains("Initramfs unpacking failed"), "{failure}");
+    spec.memory_mib = None;
+    Machine::boot(&spec).unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 #[test]
