@@ -28,6 +28,7 @@ mod netlink;
 pub mod nft;
 mod ns;
 mod observe;
+mod octets;
 #[doc(hidden)]
 pub mod program;
 mod report;

@@ -90,7 +90,7 @@ pub(crate) use recording::Recording;
 pub(crate) use registrar::hear_registrations;
 pub use registrar::{Declared, RegistrarEar, Registration};
 pub use shot::{Fate, Hearing, Shot, Tag, Taken};
-pub(crate) use stamps::{await_begun as await_stamps, keep as keep_stamps};
+pub(crate) use stamps::{await_begun as await_stamps, keep as keep_stamps, next_is_stamped};
 
 /// A host as the probes see it.
 #[derive(Clone, Debug)]

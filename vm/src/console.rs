@@ -53,6 +53,11 @@ impl Console {
         self.scanner.found()
     }
 
+    /// The first of it after which the kernel cannot be relied on: what came then may be its consequence.
+    pub fn fatal(&self) -> Option<&Evidence> {
+        self.evidence().iter().find(|evidence| evidence.kind.is_fatal())
+    }
+
     /// How often evidence was found that is not kept, for there was too much.
     pub fn evidence_dropped(&self) -> usize {
         self.scanner.dropped()

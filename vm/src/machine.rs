@@ -362,9 +362,7 @@ impl Machine {
 fn not_up(guest: Guest, heard: &Heard, line: &Line, limit: Duration) -> BootFailure {
     let words = guest.gone_words("it left no word");
     let console = guest.end();
-    // What it said first is the cause of what came then.
-    let all = console.evidence();
-    let evidence = all.iter().find(|evidence| evidence.kind.is_fatal()).or(all.last());
+    let evidence = console.fatal().or(console.evidence().last());
     let what = match (evidence, heard) {
         (Some(evidence), _) => format!("the guest's kernel gave up: {}", evidence.title),
         (None, Heard::Gone) => format!("the guest was gone before it was up: {words}"),

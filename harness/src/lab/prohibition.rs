@@ -12,6 +12,7 @@ use super::Lab;
 use crate::attrs::Attrs;
 use crate::netlink::Refused;
 use crate::netlink::plain::{self, ACK, CREATE, EXCL, Question};
+use crate::octets::octets;
 
 /// What a policy is for: all that the fields named here fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,11 +131,9 @@ fn header(family: Family, selector: &Selector) -> Vec<u8> {
 
 fn attrs(selector: &Selector) -> Attrs {
     let mut attrs = Attrs::new().bytes(FRA_PRIORITY, &PRIORITY.to_ne_bytes());
-    attrs = match selector.from {
-        Some(IpAddr::V4(from)) => attrs.bytes(FRA_SRC, &from.octets()),
-        Some(IpAddr::V6(from)) => attrs.bytes(FRA_SRC, &from.octets()),
-        None => attrs,
-    };
+    if let Some(from) = selector.from {
+        attrs = attrs.bytes(FRA_SRC, &octets(from));
+    }
     if let Some(mark) = selector.mark {
         attrs = attrs.bytes(FRA_FWMARK, &mark.to_ne_bytes());
     }

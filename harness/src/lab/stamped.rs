@@ -1,17 +1,14 @@
 //! Time stamps of what is sent: a socket that asked for them gets them back from its error queue.
 
-use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::io;
+use std::net::SocketAddr;
 
 use hairpin_model::Error;
-use nix::errno::Errno;
-use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, TimestampingFlag, Timestamps, recvmsg, setsockopt, sockopt,
-};
+use nix::sys::socket::{MsgFlags, TimestampingFlag, setsockopt, sockopt};
 
 use super::Lab;
 use super::process::{cannot_send, sender};
+use crate::observe::next_is_stamped;
 
 impl Lab {
     /// Has a process in this namespace send one UDP datagram, and tells whether its link has stamped
@@ -26,24 +23,9 @@ impl Lab {
                 setsockopt(&socket, sockopt::Timestamping, &flags)?;
             }
             socket.send_to(&[0x68; 100], to)?;
-            stamp(&socket)
+            // The error queue is filled while one sends.
+            next_is_stamped(&socket, MsgFlags::MSG_ERRQUEUE)
         };
         self.inside(netns, send)?.map_err(|error| cannot_send(netns, to, &error))
-    }
-}
-
-/// Whether there is a stamp in the error queue, which is filled while one sends.
-fn stamp(socket: &UdpSocket) -> io::Result<bool> {
-    let mut bytes = [0; 2048];
-    let mut parts = [IoSliceMut::new(&mut bytes)];
-    let mut control = nix::cmsg_space!(Timestamps, [u8; 256]);
-    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-    match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags) {
-        Err(Errno::EAGAIN) => Ok(false),
-        Err(error) => Err(error.into()),
-        Ok(message) => {
-            let stamped = |one| matches!(one, ControlMessageOwned::ScmTimestampsns(_));
-            Ok(message.cmsgs()?.any(stamped))
-        }
     }
 }

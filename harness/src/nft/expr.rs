@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::message::Attrs;
+use crate::octets::octets;
 
 /// An element of a list of expressions: `NFTA_LIST_ELEM`.
 const LIST_ELEM: u16 = 1;
@@ -265,13 +266,6 @@ fn value(bytes: &[u8]) -> Attrs {
 
 fn length_of(length: usize) -> u32 {
     u32::try_from(length).expect("a register has 16 bytes")
-}
-
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    }
 }
 
 /// The whole field, so that `eth1` is not taken for the start of `eth10`.

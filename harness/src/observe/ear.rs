@@ -54,7 +54,7 @@ impl Ear {
                 continue;
             }
             let frame = &buffer[..arrival.len.min(buffer.len())];
-            let at = Duration::from_nanos(stamps::of(&arrival)?);
+            let at = Duration::from_nanos(stamps::of(arrival.at)?);
             if let Some(made_out) = read(frame, &arrival, at) {
                 return Ok(Some(made_out));
             }

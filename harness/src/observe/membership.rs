@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use etherparse::checksum::Sum16BitWords;
 use hairpin_model::{Family, Mac};
 
+use crate::octets::octets;
+
 /// What a member says of the senders that it wants to hear (RFC 3376, 4.2.12; RFC 3810, 5.2.12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
@@ -223,13 +225,6 @@ impl Message {
 fn checksum(sum: Sum16BitWords) -> [u8; 2] {
     // The words were summed as this machine reads them.
     sum.ones_complement().to_ne_bytes()
-}
-
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
-    }
 }
 
 /// The Ethernet group that an IP group is mapped to (RFC 1112, 6.4; RFC 2464, 7).

@@ -19,8 +19,6 @@ use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, TimestampingFlag, Timestamps, recvmsg, setsockopt, sockopt,
 };
 
-use crate::sys::Arrival;
-
 /// The socket that asks: of the sandbox, and connected to itself.
 static ASKS: OnceLock<Result<UdpSocket, Error>> = OnceLock::new();
 
@@ -71,11 +69,16 @@ fn begun() -> Result<(), Error> {
 /// Whether a datagram that passes the loopback now is stamped. One that is still on its way is taken out another time.
 fn is_stamped(socket: &UdpSocket) -> io::Result<bool> {
     socket.send(&[0])?;
-    let mut byte = [0];
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    let mut control = nix::cmsg_space!(Timestamps);
-    match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::MSG_DONTWAIT)
-    {
+    next_is_stamped(socket, MsgFlags::empty())
+}
+
+/// Whether there is a next message, in the queue that the flags name, and it is stamped.
+pub(crate) fn next_is_stamped(socket: &UdpSocket, flags: MsgFlags) -> io::Result<bool> {
+    let mut bytes = [0; 2048];
+    let mut parts = [IoSliceMut::new(&mut bytes)];
+    let mut control = nix::cmsg_space!(Timestamps, [u8; 256]);
+    let flags = flags | MsgFlags::MSG_DONTWAIT;
+    match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags) {
         Err(Errno::EAGAIN) => Ok(false),
         Err(error) => Err(error.into()),
         Ok(message) => {
@@ -85,9 +88,9 @@ fn is_stamped(socket: &UdpSocket) -> io::Result<bool> {
     }
 }
 
-/// When a frame passed.
-pub(crate) fn of(arrival: &Arrival) -> Result<u64, Error> {
-    arrival.at.ok_or_else(|| none("a frame bears none"))
+/// When a frame passed, by the stamp that it bears.
+pub(super) fn of(at: Option<u64>) -> Result<u64, Error> {
+    at.ok_or_else(|| none("a frame bears none"))
 }
 
 fn none(what: &str) -> Error {
@@ -102,22 +105,11 @@ fn none(what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::Kind;
 
     #[test]
     fn a_frame_without_a_stamp_is_an_error() {
-        let arrival = |at| Arrival {
-            ifindex: 2,
-            kind: Kind::Host,
-            at,
-            len: 60,
-            tag: None,
-            ethertype: 0x0800,
-            from: None,
-            network: 14,
-        };
-        assert_eq!(of(&arrival(Some(7))).ok(), Some(7));
-        let told = of(&arrival(None)).map_err(|error| error.to_string());
+        assert_eq!(of(Some(7)).ok(), Some(7));
+        let told = of(None).map_err(|error| error.to_string());
         assert!(told.is_err_and(|told| told.contains("a frame bears none")));
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
             let Some(link) = lab.topology().link_at(&node.name, arrival.ifindex) else { continue };
             let out = arrival.kind == Kind::Outgoing;
             let direction = if out { Direction::Out } else { Direction::In };
-            let (heard, at) = (hear(bytes), stamps::of(&arrival)?);
+            let (heard, at) = (hear(bytes), stamps::of(arrival.at)?);
             lab.record(|| recording::frame(link, (direction, at), &arrival, bytes, heard.as_ref()));
             let Some(heard) = heard else { continue };
             let tag = arrival.tag.or_else(|| in_band(bytes));

@@ -225,7 +225,7 @@ impl Guest {
 
     /// Whether its kernel has said that it cannot be relied on any more.
     pub(crate) fn has_given_up(&self) -> bool {
-        self.console.evidence().iter().any(|evidence| evidence.kind.is_fatal())
+        self.console.fatal().is_some()
     }
 
     /// The numbers of the next frames.

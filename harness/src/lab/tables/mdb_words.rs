@@ -8,6 +8,7 @@ use hairpin_model::{Error, Mac};
 use super::super::Lab;
 use crate::attrs::Attrs;
 use crate::netlink::plain::{ACK, AF_BRIDGE, CREATE, EXCL, Question, RTM_NEWMDB};
+use crate::octets::octets;
 
 const MDBA_SET_ENTRY: u16 = 1;
 const MDBA_SET_ENTRY_ATTRS: u16 = 2;
@@ -16,7 +17,7 @@ const MDBE_ATTR_SOURCE: u16 = 1;
 /// How many bytes a `br_mdb_entry` has.
 const ENTRY_BYTES: usize = 28;
 
-/// The same states as of an entry that a dump tells.
+/// The state of a membership that lasts, as it is asked for and as it is told.
 pub(super) const MDB_PERMANENT: u8 = 1;
 
 /// What a request for a membership says, word by word (`struct br_port_msg` and `br_mdb_entry`).
@@ -80,13 +81,6 @@ impl MdbWords {
         entry[24..26].copy_from_slice(&self.protocol.to_be_bytes());
         entry.resize(self.bytes, 0);
         entry
-    }
-}
-
-fn octets(ip: IpAddr) -> Vec<u8> {
-    match ip {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
     }
 }
 

@@ -7,9 +7,9 @@ use hairpin_model::topology::LinkName;
 
 use super::super::Lab;
 use super::super::options::{decode, encode};
-use super::{u16_at, u32_at};
+use super::u16_at;
 use crate::attrs::{Attrs, find, parse};
-use crate::netlink::plain::{AF_BRIDGE, DUMP, Question, RTM_GETVLAN, RTM_NEWVLAN};
+use crate::netlink::plain::{AF_BRIDGE, Answer, DUMP, Question, RTM_GETVLAN, RTM_NEWVLAN};
 
 /// An option of a VLAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,29 +138,25 @@ impl Lab {
         link: &LinkName,
         flags: u32,
     ) -> Result<Vec<(u16, Vec<u8>)>, Error> {
-        let messages = self.vlan_messages(&link.netns, self.index(link)?, flags)?;
-        let bodies = messages.iter().map(|(_, entries)| parse(entries));
-        Ok(bodies.flatten().map(|(kind, entry)| (kind, entry.to_vec())).collect())
+        let index = self.index(link)?;
+        let answers = self.vlan_messages(&link.netns, index, flags, link)?;
+        let bodies = answers.iter().filter_map(|(_, body)| body.get(vlan_header(index).len()..));
+        Ok(bodies.flat_map(parse).map(|(kind, entry)| (kind, entry.to_vec())).collect())
     }
 
-    /// What is told of the VLANs of the link of that index, or of all if that is 0: by messages, of which link each
-    /// is, and its entries.
+    /// The messages that tell of the VLANs of the link of that index, or of all if that is 0; `place` is where that
+    /// is, for an error.
     pub(super) fn vlan_messages(
         &self,
         netns: &str,
         index: u32,
         flags: u32,
-    ) -> Result<Vec<(u32, Vec<u8>)>, Error> {
+        place: impl fmt::Display,
+    ) -> Result<Vec<Answer>, Error> {
         let header = vlan_header(index);
         let attrs = Attrs::new().bytes(DUMP_FLAGS, &flags.to_ne_bytes());
         let asked = Question { kind: RTM_GETVLAN, flags: DUMP, header: &header, attrs };
-        let answers = self.ask(netns, &asked)?;
-        let answers = answers.map_err(|refused| refused.error("show the VLANs", netns))?;
-        let told = answers.iter().filter_map(|(_, body)| {
-            let entries = body.get(header.len()..)?;
-            Some((u32_at(body, 4), entries.to_vec()))
-        });
-        Ok(told.collect())
+        self.ask(netns, &asked)?.map_err(|refused| refused.error("show the VLANs", place))
     }
 }
 

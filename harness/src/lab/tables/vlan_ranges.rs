@@ -13,7 +13,7 @@ use super::vlan_options::{
     vlan_option,
 };
 use super::vlans::{VLAN_PVID, VLAN_UNTAGGED};
-use super::{PortVlan, u16_at};
+use super::{PortVlan, u16_at, u32_at};
 use crate::attrs::{Attrs, find, parse};
 use crate::netlink::plain::{Question, RTM_DELVLAN, RTM_NEWVLAN};
 
@@ -94,12 +94,12 @@ impl Lab {
     }
 
     fn all_ranges(&self, netns: &str, flags: u32) -> Result<Vec<String>, Error> {
-        let messages = self.vlan_messages(netns, 0, flags)?;
-        let lines = messages.iter().flat_map(|(index, entries)| {
-            let link = self.topology().link_at(netns, *index);
+        let messages = self.vlan_messages(netns, 0, flags, netns)?;
+        let lines = messages.iter().flat_map(|(_, body)| {
+            let index = u32_at(body, 4);
+            let link = self.topology().link_at(netns, index);
             let link = link.map_or_else(|| format!("link {index}"), |link| link.name.link.clone());
-            let ranges = parse(entries).filter_map(|(kind, entry)| VlanRange::read(kind, entry));
-            ranges.map(move |range| format!("{link} {range}")).collect::<Vec<_>>()
+            VlanRange::all(body).into_iter().map(move |range| format!("{link} {range}"))
         });
         Ok(lines.collect())
     }

@@ -12,8 +12,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use hairpin_fixtures::switch::switch_with;
 use hairpin_harness::options::port;
 use hairpin_harness::{
-    Bridge, Family, Fdb, Mac, Mode, Need, PortVlan, Rule, Shot, Source, Strength, Tag, Topology,
-    check,
+    Bridge, CaseLab, Family, Fdb, Mac, Mode, Need, PortVlan, Rule, Shot, Source, Stop, Strength,
+    Tag, Topology, check,
 };
 use rstest::rstest;
 
@@ -51,6 +51,34 @@ fn in_vlans() -> Topology {
     lan.vlan("sw:br1", "sw:br", 1).vlan("sw:br10", "sw:br", 10).vlan("a:v10", "a:eth0", 10)
 }
 
+/// The asker's address.
+const fn own(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "192.0.2.1/24",
+        Family::V6 => "2001:db8::1/64",
+    }
+}
+
+/// Has the bridge know the roamer in one VLAN by a link of its own, behind p2, which is spared, and holds that one who
+/// asks is answered.
+async fn expect_answered(
+    lab: &mut CaseLab,
+    asker: &str,
+    (knows, id): (&str, u16),
+    family: Family,
+) -> Result<(), Stop> {
+    for link in ["sw:p1", "sw:p2", "sw:p3", "sw:br"] {
+        for id in [10, 20] {
+            lab.add_vlan(link, PortVlan::tagged(id)).await?;
+        }
+    }
+    lab.add_fdb("sw:p2", ROAMER, Fdb::STATIC.vlan(id)).await?;
+    lab.add_neighbour(knows, known(family), ROAMER).await?;
+    lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 1).await?;
+    wish(lab, asker, known(family))?;
+    lab.expect_neighbour(asker, known(family), ROAMER).await
+}
+
 #[rstest]
 #[case::tagged("a:v10", "sw:br10", 10)]
 #[case::pvid("a:eth0", "sw:br1", 1)]
@@ -61,18 +89,8 @@ fn in_the_vlan_of_the_question(
     #[values(Family::V4, Family::V6)] family: Family,
 ) {
     check(&IN_VLAN, async |case| {
-        let own = if family == Family::V4 { "192.0.2.1/24" } else { "2001:db8::1/64" };
-        let mut lab = case.lab(&in_vlans().address(asks, own)).await?;
-        for link in ["sw:p1", "sw:p2", "sw:p3", "sw:br"] {
-            for id in [10, 20] {
-                lab.add_vlan(link, PortVlan::tagged(id)).await?;
-            }
-        }
-        lab.add_fdb("sw:p2", ROAMER, Fdb::STATIC.vlan(id)).await?;
-        lab.add_neighbour(knows, known(family), ROAMER).await?;
-        lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 1).await?;
-        wish(&lab, "a", known(family))?;
-        lab.expect_neighbour("a", known(family), ROAMER).await?;
+        let mut lab = case.lab(&in_vlans().address(asks, own(family))).await?;
+        expect_answered(&mut lab, "a", (knows, id), family).await?;
         if let IpAddr::V4(target) = known(family) {
             for (id, leaves) in [(10, id == 1), (20, true)] {
                 let asked = Shot::arp(1, Ipv4Addr::new(192, 0, 2, 5), target).tag(Tag::vlan(id));
@@ -149,16 +167,8 @@ fn who_sits_on_the_bridge_is_answered_by_it(
     #[values(Family::V4, Family::V6)] family: Family,
 ) {
     check(&TO_BRIDGE, async |case| {
-        let own = if family == Family::V4 { "192.0.2.1/24" } else { "2001:db8::1/64" };
         let lan = with_ipv6(in_vlans().host("m"), "m").macvlan("m:eth0", below, Mode::Bridge);
-        let mut lab = case.lab(&lan.address("m:eth0", own)).await?;
-        for link in ["sw:p1", "sw:p2", "sw:p3", "sw:br"] {
-            lab.add_vlan(link, PortVlan::tagged(10)).await?;
-        }
-        lab.add_fdb("sw:p2", ROAMER, Fdb::STATIC.vlan(id)).await?;
-        lab.add_neighbour(knows, known(family), ROAMER).await?;
-        lab.set_option("sw:p2", port::NEIGH_SUPPRESS, 1).await?;
-        wish(&lab, "m", known(family))?;
-        lab.expect_neighbour("m", known(family), ROAMER).await
+        let mut lab = case.lab(&lan.address("m:eth0", own(family))).await?;
+        expect_answered(&mut lab, "m", (knows, id), family).await
     });
 }

@@ -155,16 +155,26 @@ const VLANS: Rule = Rule {
     needs: NEEDS,
 };
 
+/// Many VLANs, none of them beside another.
+fn apart() -> impl Iterator<Item = u16> {
+    (101..=499).step_by(2)
+}
+
+/// Makes a link a member of each of them.
+async fn join_apart(lab: &mut CaseLab, link: &str) -> Result<(), Stop> {
+    for id in apart() {
+        lab.add_vlan(link, PortVlan::tagged(id)).await?;
+    }
+    Ok(())
+}
+
 #[test]
 fn many_vlans_are_told_whole() {
     check(&VLANS, async |case| {
         let mut lab = case.lab(&filtering()).await?;
-        let ids: Vec<u16> = (101..=499).step_by(2).collect();
         for link in ["sw:br", "sw:p1"] {
-            for id in &ids {
-                lab.add_vlan(link, PortVlan::tagged(*id)).await?;
-            }
-            let lines: Vec<String> = ids.iter().map(u16::to_string).collect();
+            join_apart(&mut lab, link).await?;
+            let lines: Vec<String> = apart().map(|id| id.to_string()).collect();
             let mut all = vec!["1 pvid untagged"];
             all.extend(lines.iter().map(String::as_str));
             lab.expect_lines(link, lab.vlans(link).await?, &all)?;
@@ -197,20 +207,16 @@ fn vlans_of_all_links_at_once() {
         let other = Bridge::default().mcast_snooping(false).vlan_filtering();
         let lan = filtering().bridge_with("sw:other", other).host("o").cable("sw:p4", "o:eth0");
         let mut lab = case.lab(&lan.port("sw:p4", "other")).await?;
-        let ids: Vec<u16> = (101..=499).step_by(2).collect();
         for link in ["sw:br", "sw:p1", "sw:p4"] {
-            for id in &ids {
-                lab.add_vlan(link, PortVlan::tagged(*id)).await?;
-            }
+            join_apart(&mut lab, link).await?;
         }
-        let many = |link: &'static str| ids.iter().map(move |id| format!("{link} {id}"));
+        let many = |link: &'static str| apart().map(move |id| format!("{link} {id}"));
         let one = ["br", "p1", "p2", "p3", "other", "p4"];
         let one = one.iter().map(|link| format!("{link} 1 pvid untagged"));
         let each = one.chain(["br", "p1", "p4"].into_iter().flat_map(many)).collect();
         expect_same(&lab, "VLANs", lab.all_vlan_ranges("sw")?, each)?;
         let whole = ["br", "other"].into_iter().flat_map(|bridge| {
-            let all = ["1".to_owned()].into_iter().chain(ids.iter().map(u16::to_string));
-            all.map(move |id| format!("{bridge} {id} global"))
+            [1].into_iter().chain(apart()).map(move |id| format!("{bridge} {id} global"))
         });
         expect_same(&lab, "of bridges", lab.all_global_vlan_ranges("sw")?, whole.collect())
     });
