@@ -71,7 +71,7 @@ pub use bpdu::{Bpdu, BridgeEar, Config, HeardBpdu, Said};
 pub(crate) use bpdu::{hear_bridges, say_as_bridge};
 pub use checksum::Received;
 pub(crate) use checksum::datagram;
-pub(crate) use cpus::on_each;
+pub(crate) use cpus::{on_each, run_empty};
 pub(crate) use ears::{Listeners, wait_readable};
 pub use flaw::Flaw;
 pub(crate) use flow::flow;

@@ -8,9 +8,12 @@
 #[path = "support/live.rs"]
 mod live;
 
+use std::net::SocketAddr;
+
 use hairpin_harness::options::{link, macvlan};
 use hairpin_harness::{
-    Errno, Family, Lab, Mac, Offload, Plea, Received, Rule, Shot, Tag, Topology, suite,
+    Errno, Error, Family, Lab, Mac, Marks, Offload, Plea, Received, Rule, Shot, Tag, Topology,
+    sandbox, suite,
 };
 
 use live::live;
@@ -151,6 +154,36 @@ fn a_burst_leaves_together() {
         let sent = lab.counters("a:eth0").await? - before;
         // A cable cuts nothing. Besides, a may answer questions.
         assert!(sent.tx_bytes >= 4000 && sent.tx_packets < 40, "{sent:?}");
+        Ok(())
+    });
+}
+
+/// Has all CPUs handle what comes to b, not only the sender's. An ordinary user may not say so.
+fn spread_out(lab: &mut Lab) -> Result<(), Error> {
+    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(31));
+    let all = format!("{:x}", (1_u32 << cpus) - 1);
+    match lab.set_sysfs("b:eth0", "queues/rx-0/rps_cpus", &all) {
+        Err(error) if sandbox::is_rootless() && error.errno == Errno::EPERM as i32 => Ok(()),
+        done => done,
+    }
+}
+
+#[test]
+fn datagrams_have_been_handled_when_they_are_sent() {
+    const TIMES: usize = 7;
+    live(async || {
+        let mut lab = Lab::build(&cable()).await?;
+        spread_out(&mut lab)?;
+        let to: SocketAddr = "192.0.2.2:9".parse().expect("an address");
+        let b = lab.mac("b:eth0");
+        lab.add_neighbour("a:eth0", to.ip(), b).await?;
+        for _ in 0..200 {
+            let before = lab.ip_counter("b", "InReceives")?;
+            lab.send_datagrams("a", to, 100, TIMES)?;
+            lab.send_marked("a", to, Marks::default(), (100, TIMES))?;
+            let came = lab.ip_counter("b", "InReceives")? - before;
+            assert_eq!(came, 2 * TIMES as u64);
+        }
         Ok(())
     });
 }

@@ -14,7 +14,7 @@ use hairpin_model::Error;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::Lab;
-use crate::observe::on_each;
+use crate::observe::{on_each, run_empty};
 use crate::sys::without_net_admin;
 
 /// What a process sees of the network.
@@ -70,7 +70,7 @@ impl Lab {
     }
 
     /// Has a process in this namespace send UDP datagrams that carry so many bytes, and asks nothing:
-    /// for what links count of them.
+    /// for what links count of them once they have been handled, and they have when this returns.
     pub fn send_datagrams(
         &self,
         netns: &str,
@@ -78,15 +78,14 @@ impl Lab {
         bytes: usize,
         times: usize,
     ) -> Result<(), Error> {
-        let send = || -> io::Result<()> {
-            let socket = sender(to)?;
+        self.send(netns, to, |socket| {
             (0..times).try_for_each(|_| socket.send_to(&vec![0x68; bytes], to).map(|_| ()))
-        };
-        self.inside(netns, send)?.map_err(|error| cannot_send(netns, to, &error))
+        })
     }
 
     /// Has a process in this namespace send UDP datagrams with these marks, so many bytes so many times,
-    /// and asks nothing: for what links count of them. Some kernels tell the process that a link has dropped one, others do not.
+    /// and asks nothing: for what links count of them. They have been handled when this returns. Some kernels tell the
+    /// process that a link has dropped one, others do not.
     pub fn send_marked(
         &self,
         netns: &str,
@@ -94,34 +93,44 @@ impl Lab {
         marks: Marks,
         (bytes, times): (usize, usize),
     ) -> Result<(), Error> {
-        let send = || -> io::Result<()> {
-            let socket = sender(to)?;
-            setsockopt(&socket, sockopt::Mark, &marks.mark)?;
+        self.send(netns, to, |socket| {
+            setsockopt(socket, sockopt::Mark, &marks.mark)?;
             if let Some(link) = marks.by {
-                setsockopt(&socket, sockopt::BindToDevice, &OsString::from(link))?;
+                setsockopt(socket, sockopt::BindToDevice, &OsString::from(link))?;
             }
             match to {
-                SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4Tos, &marks.tos.into())?,
-                SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6TClass, &marks.tos.into())?,
+                SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4Tos, &marks.tos.into())?,
+                SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6TClass, &marks.tos.into())?,
             }
             for _ in 0..times {
                 let _dropped = socket.send_to(&vec![0x68; bytes], to);
             }
             Ok(())
-        };
-        self.inside(netns, send)?.map_err(|error| cannot_send(netns, to, &error))
+        })
     }
 
     /// Has a process in this namespace send so many UDP datagrams of 100 bytes in one piece, which its
-    /// kernel cuts where the link does not: they leave together.
+    /// kernel cuts where the link does not: they leave together. They have been handled when this returns, but for what
+    /// a link polls.
     pub fn send_burst(&self, netns: &str, to: SocketAddr, times: usize) -> Result<(), Error> {
         const EACH: usize = 100;
-        let send = || -> io::Result<()> {
-            let socket = sender(to)?;
-            setsockopt(&socket, sockopt::UdpGsoSegment, &(EACH as i32))?;
+        self.send(netns, to, |socket| {
+            setsockopt(socket, sockopt::UdpGsoSegment, &(EACH as i32))?;
             socket.send_to(&vec![0x68; EACH * times], to).map(|_| ())
-        };
-        self.inside(netns, send)?.map_err(|error| cannot_send(netns, to, &error))
+        })
+    }
+
+    /// Has a process in this namespace send something, and lets the kernel handle it. That may wait in a receive queue:
+    /// older kernels leave all of it to a thread of theirs (`ksoftirqd`) for as long as that has something to do.
+    fn send(
+        &self,
+        netns: &str,
+        to: SocketAddr,
+        send: impl FnOnce(&UdpSocket) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let sent = self.inside(netns, || send(&sender(to)?))?;
+        sent.map_err(|error| cannot_send(netns, to, &error))?;
+        run_empty()
     }
 
     /// Has something sent from each CPU that this process may run on; gives how many those are.

@@ -87,7 +87,7 @@ pub(crate) fn on_each(mut work: impl FnMut() -> Result<(), Error>) -> Result<usi
 /// Waits until what was under way on any CPU has been handled. Ends where the thread was.
 ///
 /// A CPU that the process may not run on is only seen from outside.
-pub(super) fn run_empty() -> Result<(), Error> {
+pub(crate) fn run_empty() -> Result<(), Error> {
     let _before = Before::read();
     (0..ROUNDS).try_for_each(|_| run_each_empty())
 }
