@@ -17,6 +17,7 @@ mod prohibition;
 pub mod queue;
 mod senders;
 mod settle;
+mod sleeper;
 mod socket;
 mod stamped;
 mod stranger;
@@ -44,6 +45,7 @@ pub(crate) use process::sender;
 pub use process::{Marks, Sights};
 pub use prohibition::Selector;
 pub use queue::Queue;
+pub use sleeper::Sleeper;
 pub use stranger::Plea;
 pub use tables::{
     Counters, Fdb, FdbEntry, Flush, MdbEntry, MdbWords, MessageCount, Notices, PortVlan, Quality,

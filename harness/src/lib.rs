@@ -43,8 +43,8 @@ pub use case::{Case, CaseLab, Since, Stop, check};
 pub use lab::{
     Brctl, BridgeInfo, Channels, Counters, Fdb, FdbEntry, Filter, Flush, Lab, Marks, MdbEntry,
     MdbWords, MessageCount, Newborn, Notices, Offload, Plea, PortInfo, PortVlan, Quality, Queue,
-    Selector, Sights, Standing, StpCounters, Tiding, Vconfig, VlanCounters, VlanOption, VlanRange,
-    Way, Wish, Xdp, options, queue, vlan_option,
+    Selector, Sights, Sleeper, Standing, StpCounters, Tiding, Vconfig, VlanCounters, VlanOption,
+    VlanRange, Way, Wish, Xdp, options, queue, vlan_option,
 };
 pub use netlink::LinkState;
 pub use nft::Watch;

@@ -1,10 +1,11 @@
 //! The system calls that no safe wrapper covers: packet sockets, and code that runs before `main`.
 //!
-//! With `sys/ioctl.rs`, `sys/bpf.rs` and `sys/stranger.rs` the only file of the workspace's test side that holds
+//! With the files in `sys/` the only one of the workspace's test side that holds
 //! `unsafe`; everything it offers is safe.
 #![expect(unsafe_code, reason = "packet sockets and their addresses have no safe wrapper in nix")]
 
 pub(crate) mod bpf;
+pub(crate) mod interrupt;
 pub(crate) mod ioctl;
 pub(crate) mod stranger;
 

@@ -9,7 +9,7 @@
 #[path = "support/live.rs"]
 mod live;
 
-use hairpin_harness::{Error, Lab, Mode, Queue, Rule, Shot, Topology, sandbox, suite};
+use hairpin_harness::{Errno, Error, Lab, Mode, Queue, Rule, Shot, Topology, sandbox, suite};
 
 use live::live;
 
@@ -53,6 +53,37 @@ fn each_copy_is_told_with_its_queue_and_its_header() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn who_sleeps_in_a_read_is_woken_or_interrupted() {
+    live(async || {
+        let lab = Lab::build(&cable()).await?;
+        let Some(queue) = opened(&lab)? else { return Ok(()) };
+        let told = queue.sleep_in_read()?;
+        assert!(!told.slept(), "no queue blocks that was not told to");
+        assert_eq!(told.woken().expect_err("nothing is there").errno, Errno::EAGAIN as i32);
+        queue.set_blocking(true)?;
+        let sleeper = queue.sleep_in_read()?;
+        assert!(sleeper.slept());
+        lab.send_many("e:e0", &Shot::to(lab.mac("c1:c0")).bytes(99), 1)?;
+        assert_eq!(sleeper.woken()?.map(|frame| frame.len()), Some(10 + 99));
+        let sleeper = queue.sleep_in_read()?;
+        sleeper.interrupt()?;
+        assert_eq!(sleeper.woken().expect_err("it was interrupted").errno, Errno::EINTR as i32);
+        // One that nobody asks for any more does not stay.
+        let before = threads();
+        drop(queue.sleep_in_read()?);
+        assert_eq!(threads(), before);
+        Ok(())
+    });
+}
+
+/// How many threads of this process sleep in a read.
+fn threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("the threads are told");
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
+    tasks.flatten().filter_map(|task| name(task).ok()).filter(|name| name == "sleeper\n").count()
 }
 
 #[test]

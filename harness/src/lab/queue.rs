@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use hairpin_model::topology::LinkName;
 use hairpin_model::{Error, Mac};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
@@ -40,7 +41,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// The longest frame that any link takes, and what may stand before it.
 pub(crate) const LONGEST: usize = 65535 + 18 + 64;
 
-/// One opening of a macvtap link's character device. It never blocks.
+/// One opening of a macvtap link's character device. It blocks nobody but who wants it ([`set_blocking`](Self::set_blocking)).
 #[derive(Debug)]
 pub struct Queue {
     file: File,
@@ -73,6 +74,20 @@ impl Queue {
     /// The link that it is a queue of.
     pub const fn link(&self) -> &LinkName {
         &self.link
+    }
+
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Whether who reads sleeps until there is something, or is told that there is nothing.
+    pub fn set_blocking(&self, blocks: bool) -> Result<(), Error> {
+        let asked = || -> nix::Result<()> {
+            let mut flags = OFlag::from_bits_retain(fcntl(self, FcntlArg::F_GETFL)?);
+            flags.set(OFlag::O_NONBLOCK, !blocks);
+            fcntl(self, FcntlArg::F_SETFL(flags)).map(|_| ())
+        };
+        asked().map_err(|errno| self.refused("set whether it blocks", &errno.into()))
     }
 
     /// Takes what comes next, its header included, if there is something; at most so many bytes.

@@ -143,7 +143,7 @@ struct Asked {
     number: u32,
     pending: Pending,
     answer: Option<Answer>,
-    seen: Vec<Sighting>,
+    seen: Vec<trace::Seen>,
     /// The request's TTL when it was seen entering the receiver.
     ttl: Option<u8>,
 }
@@ -212,7 +212,8 @@ impl Asking<'_> {
             Verdict::Delivered => Vec::new(),
             _ => self.dropped(&asked, since),
         };
-        Ok(Cell { verdict, proof, seen: asked.seen, dropped, overheard: Vec::new(), ttl })
+        let seen = asked.seen.into_iter().map(|seen| seen.sighting).collect();
+        Ok(Cell { verdict, proof, seen, dropped, overheard: Vec::new(), ttl })
     }
 
     /// Sends an echo request, and gives its number and what its answer will be.
@@ -274,6 +275,7 @@ impl Asking<'_> {
             }
             self.seen.push(seen);
         }
+        trace::in_order(&mut asked.seen);
         Ok(())
     }
 
@@ -343,7 +345,7 @@ impl Asking<'_> {
         let own = self.hosts[from].link.to_string();
         let sender = match controls.out {
             Some(z) => Sender::Reached(vec![z]),
-            None => match asked.seen.iter().rfind(|s| s.link != own && is_question(&s.what)) {
+            None => match asked.sightings().rfind(|s| s.link != own && is_question(&s.what)) {
                 Some(sighting) => Sender::SeenOn(sighting.link.clone()),
                 None if !self.hosts[from].running => {
                     Sender::Mute(format!("`{own}` has no carrier"))
@@ -379,7 +381,11 @@ impl Asked {
         {
             self.ttl = Some(ttl);
         }
-        self.seen.push(seen.sighting.clone());
+        self.seen.push(seen.clone());
+    }
+
+    fn sightings(&self) -> impl DoubleEndedIterator<Item = &Sighting> {
+        self.seen.iter().map(|seen| &seen.sighting)
     }
 }
 

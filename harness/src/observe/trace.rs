@@ -52,9 +52,15 @@ pub(super) fn read(lab: &Lab, taps: &[PacketSocket]) -> Result<Vec<Seen>, Error>
         }
         all_read(tap, &node.name)?;
     }
+    in_order(&mut seen);
+    Ok(seen)
+}
+
+/// Sorts what was seen by its time. What several reads gave is to be sorted as one: a frame that waits in a receive queue
+/// is read later than the ones that it came before.
+pub(super) fn in_order(seen: &mut [Seen]) {
     // A frame that is handed up within a namespace keeps its stamp: lower links come first.
     seen.sort_by_key(|seen| (seen.at, seen.height));
-    Ok(seen)
 }
 
 /// The tag that a frame bears among its bytes, where the kernel does not keep it beside them.
@@ -83,5 +89,25 @@ fn height(topology: &Topology, link: &Link) -> usize {
         (LinkKind::Bridge(_), _) => topology.links.len(),
         (_, Some(parent)) => 1 + topology.link(parent).map_or(0, |parent| height(topology, parent)),
         (_, None) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(link: &str, at: u64, height: usize) -> Seen {
+        let (link, what) = (link.to_owned(), "echo request".into());
+        let sighting = Sighting { link, direction: Direction::In, what, headers: None };
+        Seen { heard: Heard::Frame(0), sighting, tag: None, to_group: false, at, height }
+    }
+
+    #[test]
+    fn what_was_read_late_stands_where_it_came() {
+        let mut seen = vec![on("c1:i0", 1, 1), on("p:p0", 3, 0)];
+        seen.extend([on("c2:i0", 2, 1), on("sw:br0", 4, 9), on("sw:s0", 4, 0)]);
+        in_order(&mut seen);
+        let links: Vec<&str> = seen.iter().map(|seen| seen.sighting.link.as_str()).collect();
+        assert_eq!(links, ["c1:i0", "c2:i0", "p:p0", "sw:s0", "sw:br0"]);
     }
 }

@@ -6,6 +6,7 @@
 //!             p0 --- s0 [br0] s1 --- e
 //! ```
 
+pub(crate) mod asleep;
 pub(crate) mod bonded;
 pub(crate) mod limits;
 pub(crate) mod noted;

@@ -136,6 +136,7 @@ hairpin_harness::suite!(
     macvlan::source::RULES,
     macvlan::vepa::RULES,
     macvtap::RULES,
+    macvtap::asleep::RULES,
     macvtap::bonded::RULES,
     macvtap::limits::RULES,
     macvtap::noted::RULES,

@@ -25,6 +25,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("harness/src/sys.rs", "system calls without a safe wrapper"),
     ("harness/src/sys/ioctl.rs", "requests to the kernel without a safe wrapper"),
     ("harness/src/sys/stranger.rs", "a process with one thread, in a user namespace of its own"),
+    ("harness/src/sys/interrupt.rs", "a signal that does nothing but interrupt, to one thread"),
     ("harness/src/sys/bpf.rs", "bpf(2), which has no safe wrapper"),
     ("harness/src/program.rs", "the attribute that has code run before main"),
     ("guest/src/sys.rs", "requests to the kernel without a safe wrapper"),
