@@ -15,7 +15,7 @@ use crate::results::{self, Run};
 /// What stands at the head of the file.
 const HEAD: &str = "\
 # Which kernels have shown which rule; docs/rules.md tells it. Made from event files, never by hand:
-#     hairpin report RUN... --format observed -o fixtures/observed.toml
+#     hairpin report RUN... --format observed -o fixtures/observed.toml    (with --onto, of new runs alone)
 # A column a kernel:  + shown   k broken as is known   ! broken   s skipped   - not run
 ";
 
@@ -97,6 +97,42 @@ impl Observed {
         };
         let rules = found.iter().map(|(rule, cells)| ((*rule).to_owned(), row(cells))).collect();
         Self { kernels, rules }
+    }
+
+    /// The same with what was observed before, where this says nothing of a rule on a kernel. Of a kernel that was
+    /// another build then, nothing of before is kept.
+    pub(crate) fn onto(mut self, before: &Self) -> Self {
+        for kernel in &before.kernels {
+            if self.kernels.iter().all(|ours| ours.name != kernel.name) {
+                self.kernels.push(kernel.clone());
+                self.rules.values_mut().for_each(|row| row.push(Shown::NotRun.symbol()));
+            }
+        }
+        for (rule, then) in &before.rules {
+            let ours = self.rules.entry(rule.clone()).or_default();
+            let now: Vec<char> = ours.chars().collect();
+            let cell = |(column, kernel): (usize, &Kernel)| {
+                let now = now.get(column).copied().filter(|now| *now != Shown::NotRun.symbol());
+                let place = before.kernels.iter().position(|then| then == kernel);
+                let then = place.and_then(|place| then.chars().nth(place));
+                now.or(then).unwrap_or(Shown::NotRun.symbol())
+            };
+            *ours = self.kernels.iter().enumerate().map(cell).collect();
+        }
+        self.rules.retain(|_, row| row.chars().any(|cell| cell != Shown::NotRun.symbol()));
+        self.in_order()
+    }
+
+    /// The same with the kernels in the order of their versions.
+    fn in_order(self) -> Self {
+        let mut order: Vec<usize> = (0..self.kernels.len()).collect();
+        order.sort_by_key(|column| results::version(&self.kernels[*column].name));
+        let row =
+            |row: &String| order.iter().filter_map(|column| row.chars().nth(*column)).collect();
+        Self {
+            kernels: order.iter().map(|column| self.kernels[*column].clone()).collect(),
+            rules: self.rules.iter().map(|(rule, cells)| (rule.clone(), row(cells))).collect(),
+        }
     }
 
     /// The file.
@@ -186,6 +222,27 @@ mod tests {
         "a.b.c" = "+!"
         "a.b.d" = "s-"
         "a.b.e" = "-k"
+        "#);
+    }
+
+    #[test]
+    fn a_few_runs_change_what_they_held_and_leave_the_rest() {
+        let more = [("a.b.d", "a.b.d", Outcome::Pass), ("a.b.f", "a.b.f", Outcome::Pass)];
+        let mut rebuilt = run("6.1", &more);
+        rebuilt.kernel = "6.1.2".into();
+        let few = Observed::of(&[run("10.0", &more), run("5.10", &more), rebuilt]);
+        insta::assert_snapshot!(few.onto(&observed()).text().replace(HEAD, "HEAD"), @r#"
+        HEAD
+        kernels = [
+            { name = "5.10", release = "5.10.1" },
+            { name = "6.1", release = "6.1.2" },
+            { name = "10.0", release = "10.0.1" },
+        ]
+
+        [rules]
+        "a.b.c" = "+--"
+        "a.b.d" = "+++"
+        "a.b.f" = "+++"
         "#);
     }
 

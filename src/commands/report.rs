@@ -9,7 +9,7 @@ mod merge;
 mod page;
 mod tap;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -32,6 +32,7 @@ Examples:
   hairpin report runs/before runs/today --format html -o page.html    and what changed
   hairpin report runs/today costs.jsonl --format html -o page.html    and what `hairpin measure` wrote
   hairpin report shard-1 shard-2 --merge -o runs/today    one run of a distributed one
+  hairpin report new.jsonl --format observed --onto observed.toml -o observed.toml    as CI's page of rules has it
 
 RUN is an event file (check --events, measure --events) or the folder of a `hairpin matrix`. The exit code is 0
 whatever the cases came to: this only tells. Of files that hold broken lines it tells what can be
@@ -51,6 +52,9 @@ pub(crate) struct Args {
     /// that several have counts as repeated.
     #[arg(long, conflicts_with = "format", requires = "output")]
     merge: bool,
+    /// What `--format observed` wrote before: what the runs say nothing of is taken from there.
+    #[arg(long, value_name = "FILE")]
+    onto: Option<PathBuf>,
     /// Where to write [default: standard output].
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -81,23 +85,43 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Error> {
         return Ok(Exit::Fine);
     }
     let format = args.format.expect("clap asks for it");
-    if format == Format::Html {
-        return page(args);
+    match (format, &args.onto) {
+        (Format::Observed, _) => return observed(args),
+        (_, Some(file)) => return Err(only_observed(file)),
+        (Format::Html, None) => return page(args),
+        _ => {}
     }
-    // What is kept beside the source must not miss anything.
-    let (runs, unread) = if format == Format::Observed {
-        (results::read(&args.runs)?, Vec::new())
-    } else {
-        let files = results::event_files(&args.runs)?;
-        let (mut runs, unread) = results::read_all_leniently(&files)?;
-        runs.sort_by_key(|run| results::version(&run.name));
-        (runs, unread)
-    };
+    let files = results::event_files(&args.runs)?;
+    let (mut runs, unread) = results::read_all_leniently(&files)?;
+    runs.sort_by_key(|run| results::version(&run.name));
+    note_cut(&runs);
+    write(args, &tell(runs, format)?)?;
+    Ok(show::unread(&unread, Exit::Fine))
+}
+
+fn note_cut(runs: &[Run]) {
     for run in runs.iter().filter(|run| run.unread == 0 && !run.is_whole) {
         note(&format!("the run on {} was cut short; what it holds is told", run.name));
     }
-    write(args, &tell(runs, format)?)?;
-    Ok(show::unread(&unread, Exit::Fine))
+}
+
+/// What is kept beside the source must not miss anything: a line that cannot be read is an error here.
+fn observed(args: &Args) -> Result<Exit, Error> {
+    let before = args.onto.as_deref().map(Observed::read).transpose()?;
+    let runs = results::read(&args.runs)?;
+    note_cut(&runs);
+    let observed = Observed::of(&runs);
+    let observed = match &before {
+        Some(before) => observed.onto(before),
+        None => observed,
+    };
+    write(args, &observed.text())?;
+    Ok(Exit::Fine)
+}
+
+fn only_observed(file: &Path) -> Error {
+    let help = "say --format observed, or leave --onto out";
+    Error::new("only what was observed goes onto a file of it", file.display().to_string(), help)
 }
 
 /// The page, with what could be read; what could not is told there and here.

@@ -87,6 +87,12 @@ fn what_was_observed_must_be_readable() {
 }
 
 #[test]
+fn only_what_was_observed_goes_onto_a_file_of_it() {
+    let asked = ["report", "/nowhere", "--format", "json", "--onto", "observed.toml"];
+    insta::assert_snapshot!(printed(&asked));
+}
+
+#[test]
 fn help_has_examples_and_exit_codes() {
     insta::assert_snapshot!(printed(&["--help"]));
 }
