@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use hairpin_model::Error;
 
 use super::cache::{self, Cache, disk};
+use super::version::compare;
 use super::{Part, deb};
 
 /// Part of every key: a change of the folder's layout makes new folders.
@@ -26,6 +27,9 @@ pub struct Kit {
 }
 
 /// The packages of a kernel's kit among those of its suites, the headers of the kernel itself first.
+///
+/// All are of the kernel's version but the build tools: the headers ask for them as new or newer, and an archive that is
+/// being filled has those of its next kernel already.
 pub(crate) fn pick(
     all: &[Part],
     release: &str,
@@ -33,8 +37,13 @@ pub(crate) fn pick(
     version: &str,
 ) -> Result<Vec<Part>, Error> {
     let find = |name: &str| {
-        let mut same = all.iter().filter(|part| part.name == name && part.version == version);
-        same.next().cloned().ok_or_else(|| {
+        let named = all.iter().filter(|part| part.name == name);
+        let same = named.clone().find(|part| part.version == version);
+        let newer = || {
+            let tools = name.starts_with("linux-kbuild-");
+            named.clone().find(|part| tools && compare(&part.version, version).is_gt())
+        };
+        same.or_else(newer).cloned().ok_or_else(|| {
             Error::new(
                 format!("the mirror does not have `{name}` {version}"),
                 format!("headers and sources of {release}"),
@@ -160,5 +169,19 @@ mod tests {
             names,
             ["linux-headers-6.1.0-9-x", "linux-headers-6.1.0-9-common", "linux-source-6.1"]
         );
+    }
+
+    #[test]
+    fn build_tools_may_be_newer_and_not_older() {
+        let older = part("linux-kbuild-6.1", "6.1.8-1", &[]);
+        let mut all = vec![
+            part("linux-headers-6.1.0-9-x", "6.1.9-1", &["linux-kbuild-6.1"]),
+            part("linux-source-6.1", "6.1.9-1", &[]),
+            older,
+        ];
+        let error = pick(&all, "6.1.0-9-x", "6.1", "6.1.9-1").unwrap_err();
+        assert_eq!(error.what, "the mirror does not have `linux-kbuild-6.1` 6.1.9-1");
+        all.push(part("linux-kbuild-6.1", "6.1.10-1", &[]));
+        assert_eq!(pick(&all, "6.1.0-9-x", "6.1", "6.1.9-1").unwrap()[1].version, "6.1.10-1");
     }
 }
