@@ -49,7 +49,8 @@ impl Lab {
     }
 
     /// Has the kernel make a link of that driver in a namespace, on a link of the same one if there
-    /// is one, with these options; reads it, and deletes it. The error is the kernel's refusal.
+    /// is one, with these options, and with nothing for the driver if none of them is the driver's;
+    /// reads it, and deletes it. The error is the kernel's refusal.
     pub async fn newborn(
         &self,
         driver: &str,
@@ -60,7 +61,10 @@ impl Lab {
         let place = LinkName::new(netns, NAME);
         let of = |place| options.iter().copied().filter(move |(o, _)| o.place() == place);
         let data = of(Place::Driver).fold(Attrs::new(), write);
-        let info = Attrs::new().text(INFO_KIND, driver).nest(INFO_DATA, &data);
+        let mut info = Attrs::new().text(INFO_KIND, driver);
+        if of(Place::Driver).next().is_some() {
+            info = info.nest(INFO_DATA, &data);
+        }
         let mut attrs = of(Place::Link).fold(Attrs::new().text(IFLA_IFNAME, NAME), write);
         if let Some(below) = below {
             let index = self.index(&LinkName::new(netns, below))?;

@@ -166,6 +166,8 @@ pub mod link {
         OPERSTATE = 16, 1;
         /// Hardware address.
         ADDRESS = 1, 6;
+        /// The address that stands for all.
+        BROADCAST = 2, 6;
         /// A name of one letter, by its number.
         LETTER = 3, 1;
         /// The namespace of the link below, by a number of its own; not told if it is the same.
@@ -403,7 +405,15 @@ pub mod vlan {
         ID = 1, 2;
         /// Its flags, and above them (32 bits higher) which of them are meant: see [`flags`].
         FLAGS = 2, 8;
+        /// A map of priorities into the tag, of one entry with 4 bytes: see [`CUT`].
+        EGRESS_MAP = 3, 8;
+        /// A map of priorities out of the tag, of the same kind.
+        INGRESS_MAP = 4, 8;
     }
+
+    /// An entry of a map with only the first of its two numbers, 3, as somebody might send it.
+    pub const CUT: u64 =
+        if cfg!(target_endian = "big") { 0x0008_0001_0000_0003 } else { 0x0000_0003_0001_0008 };
 
     /// Frames are shown without their tag (`VLAN_FLAG_REORDER_HDR`).
     pub const REORDER_HEADER: u32 = 1;

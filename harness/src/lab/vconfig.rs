@@ -22,6 +22,10 @@ pub enum Vconfig {
     Ingress = 2,
     /// Gives what has the number as its priority that one in its tag.
     Egress = 3,
+    /// Asks which priority what comes with that one in its tag has. No kernel has ever answered.
+    AskIngress = 4,
+    /// Asks which priority what has the number as its own gets in its tag. Nor this.
+    AskEgress = 5,
     /// Says how those that are made from now on are named.
     NameType = 6,
     /// Sets the flag that the number is, or takes it away if the other is 0.

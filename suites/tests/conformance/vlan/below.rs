@@ -16,7 +16,8 @@ use rstest::rstest;
 use super::{NEEDS, NEW, cable};
 
 pub(crate) const RULES: &[Rule] = &[
-    ADDRESS, OFFLOADS, STAMPS, COMES_UP, LOST, STATE, LISTED, FILTERS, SENDER, GONE, LONGEST, SHUT,
+    ADDRESS, THROUGH, OFFLOADS, STAMPS, COMES_UP, LOST, STATE, LISTED, FILTERS, SENDER, GONE,
+    LONGEST, SHUT,
 ];
 
 const ADDRESS: Rule = Rule {
@@ -64,6 +65,39 @@ fn an_address_that_was_given_to_none_is_followed() {
         lab.set_mac("a:v5", THIRD).await?;
         lab.set_mac("a:eth0", own).await?;
         expect_address(&mut lab, THIRD).await
+    });
+}
+
+const THROUGH: Rule = Rule {
+    id: "vlan.below.an-address-is-followed-through-a-vlan",
+    promise: "a VLAN in a VLAN, neither given an address, follows the address of the lowest link at \
+              once; no longer when the one between them was given its own",
+    source: Source {
+        cite: "vlan_dev_inherit_address, which tells others, and vlan_sync_address, net/8021q",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn an_address_is_followed_through_a_vlan() {
+    const THIRD: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x34]);
+    check(&THROUGH, async |case| {
+        let lan = without_address().vlan("a:q7", "a:v5", 7).without_address("a:q7");
+        let mut lab = case.lab(&lan).await?;
+        let own = lab.mac("a:eth0");
+        for mac in [NEW, own] {
+            lab.set_mac("a:eth0", mac).await?;
+            let seen = lab.link("a:q7").await?.mac;
+            lab.claim(&format!("the inner has {mac}"), seen == mac, seen)?;
+            let both = Shot::to(mac).tag(Tag::vlan(7)).tag(Tag::vlan(5)).bytes(108);
+            lab.expect_shot("b", &both, "a:q7 host").await?;
+        }
+        lab.set_mac("a:v5", THIRD).await?;
+        lab.set_mac("a:eth0", NEW).await?;
+        let seen = lab.link("a:q7").await?.mac;
+        lab.claim("the inner has that of the outer", seen == THIRD, seen)
     });
 }
 

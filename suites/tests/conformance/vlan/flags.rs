@@ -7,7 +7,8 @@
 
 use hairpin_fixtures::lan::without_ipv6;
 use hairpin_harness::options::vlan::{
-    FLAGS, GVRP, ID, LOOSE_BINDING, MVRP, PROTOCOL, REORDER_HEADER, flags,
+    CUT, EGRESS_MAP, FLAGS, GVRP, ID, INGRESS_MAP, LOOSE_BINDING, MVRP, PROTOCOL, REORDER_HEADER,
+    flags,
 };
 use hairpin_harness::options::{LinkOption, link};
 use hairpin_harness::{
@@ -100,9 +101,9 @@ fn are_read_back_as_set(#[case] flag: u32) {
 
 const NONSENSE: Rule = Rule {
     id: "vlan.flags.nonsense-is-refused",
-    promise: "a VLAN without an id or a link below, beyond 4095, of an unknown protocol or with \
-              unknown flags, with a group's address or an MTU above is refused, and the kernel says \
-              which of that it is",
+    promise: "a VLAN without any property, an id or a link below, beyond 4095, of an unknown protocol \
+              or with unknown flags, with a map of priorities that ends too early, with a group's \
+              address or an MTU above is refused, and the kernel says which of that it is",
     source: Source {
         cite: "vlan_validate and vlan_newlink, net/8021q/vlan_netlink.c",
         strength: Strength::Code,
@@ -112,11 +113,14 @@ const NONSENSE: Rule = Rule {
 };
 
 #[rstest]
-#[case::no_id(&[], Errno::EINVAL, "")]
+#[case::no_properties(&[], Errno::EINVAL, "properties")]
+#[case::no_id(&[(PROTOCOL, 0x8100)], Errno::EINVAL, "VLAN id")]
 #[case::beyond(&[(ID, 4096)], Errno::ERANGE, "VLAN id")]
 #[case::unknown_protocol(&[(ID, 7), (PROTOCOL, 0x9100)], Errno::EPROTONOSUPPORT, "VLAN protocol")]
 #[case::unknown_flag(&[(ID, 7), (FLAGS, flags(32, 32))], Errno::EINVAL, "VLAN flags")]
 #[case::unknown_flag_meant(&[(ID, 7), (FLAGS, flags(32, 0))], Errno::EINVAL, "")]
+#[case::cut_map_in(&[(ID, 7), (INGRESS_MAP, CUT)], Errno::ERANGE, "ingress")]
+#[case::cut_map_out(&[(ID, 7), (EGRESS_MAP, CUT)], Errno::ERANGE, "egress")]
 #[case::group(&[(ID, 7), (link::ADDRESS, 0x0100_5e00_0001)], Errno::EADDRNOTAVAIL, "link address")]
 #[case::mtu_above(&[(ID, 7), (link::MTU, 1501)], Errno::EINVAL, "")]
 #[case::the_same_again(&[(ID, 5)], Errno::EEXIST, "already exists")]

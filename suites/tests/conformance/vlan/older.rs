@@ -97,7 +97,8 @@ fn born_as_any_other() {
 const UNTAKEN: Rule = Rule {
     id: "vlan.older.what-is-refused",
     promise: "the older calls make no VLAN of an id that is none or is taken, nor of a link that \
-              there is not; they ask and change nothing of a link that is no VLAN's",
+              there is not; they ask and change nothing of a link that is no VLAN's, and what no \
+              kernel has learnt to do is told to be so",
     source: Source {
         cite: "vlan_ioctl_handler and register_vlan_device, net/8021q/vlan.c",
         strength: Strength::Code,
@@ -109,7 +110,7 @@ const UNTAKEN: Rule = Rule {
 #[test]
 fn what_is_refused() {
     check(&UNTAKEN, async |case| {
-        use Vconfig::{Add, Delete, Egress, Flag, Ingress, NameType};
+        use Vconfig::{Add, AskEgress, AskIngress, Delete, Egress, Flag, Ingress, NameType};
         let mut lab = case.lab(&tagging()).await?;
         for (link, command, number, errno) in [
             ("a:eth0", Add, 4095, Errno::ERANGE),
@@ -123,6 +124,8 @@ fn what_is_refused() {
             ("a:eth0", Flag, REORDER_HEADER, Errno::EINVAL),
             ("a:v5", Flag, 0x100, Errno::EINVAL),
             ("a:eth0", NameType, 4, Errno::EINVAL),
+            ("a:v5", AskIngress, 1, Errno::EOPNOTSUPP),
+            ("a:v5", AskEgress, 1, Errno::EOPNOTSUPP),
         ] {
             let done = lab.vconfig(link, command, number, 1);
             lab.expect_refusal(&format!("{link} {command:?} {number}"), done, errno)?;

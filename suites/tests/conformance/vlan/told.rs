@@ -5,14 +5,14 @@
 //! ```
 
 use hairpin_fixtures::lan::without_ipv6;
-use hairpin_harness::options::link;
+use hairpin_harness::options::{link, vlan};
 use hairpin_harness::{Mac, Need, Offload, Rule, Shot, Source, Strength, Topology, check};
 
 use super::NEEDS;
 use super::priority::tagging;
 use crate::counted::{DROPPED, GROUPS, RECEIVED, SENT, expect_of_all_cpus};
 
-pub(crate) const RULES: &[Rule] = &[KIND, LIMITS, OFFLOADS, STAMPS, SUMMED, SENDER];
+pub(crate) const RULES: &[Rule] = &[KIND, LIMITS, BROADCAST, OFFLOADS, STAMPS, SUMMED, SENDER];
 
 const KIND: Rule = Rule {
     id: "vlan.told.what-kind-of-link-it-is",
@@ -54,6 +54,32 @@ fn mtus_that_it_takes() {
         let lab = case.lab(&tagging()).await?;
         lab.expect_option("a:v5", link::MIN_MTU, 0).await?;
         lab.expect_option("a:v5", link::MAX_MTU, 65535).await
+    });
+}
+
+const BROADCAST: Rule = Rule {
+    id: "vlan.told.the-address-that-stands-for-all",
+    promise: "a VLAN's link keeps the broadcast address that it is made with, and has that of the link \
+              below if it is made with zeros",
+    source: Source { cite: "vlan_dev_init, net/8021q/vlan_dev.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn the_address_that_stands_for_all() {
+    const ALL: u64 = 0xffff_ffff_ffff;
+    const OTHER: u64 = 0x0168_7000_0077;
+    check(&BROADCAST, async |case| {
+        let lab = case.lab(&tagging()).await?;
+        for (given, wanted) in [(Some(OTHER), OTHER), (Some(0), ALL), (None, ALL)] {
+            let mut options = vec![(vlan::ID, 7)];
+            options.extend(given.map(|given| (link::BROADCAST, given)));
+            let born = lab.newborn("vlan", "a", Some("eth0"), &options).await?;
+            let seen = born.option(link::BROADCAST);
+            lab.claim(&format!("{given:x?}"), seen == Some(wanted), format!("{seen:x?}"))?;
+        }
+        Ok(())
     });
 }
 
