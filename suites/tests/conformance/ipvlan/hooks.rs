@@ -24,7 +24,7 @@ fn inward(family: Family) -> Flow<'static> {
 const FOLLOW: Rule = Rule {
     id: "ipvlan.hooks.follow-their-parent",
     promise: "children in l3s mode are reached from outside, too, when their parent has moved to \
-              another namespace",
+              another namespace, and when it has come back",
     source: Source {
         cite: "ipvlan_migrate_l3s_hook, drivers/net/ipvlan/ipvlan_l3s.c",
         strength: Strength::Code,
@@ -46,9 +46,11 @@ fn follow_their_parent(#[case] family: Family) {
         let mut lab = case.lab(&lan).await?;
         told(&mut lab).await?;
         lab.expect_flow(&inward(family), '+').await?;
-        lab.move_link("p:p0", "other").await?;
-        lab.set_up("other:p0", true).await?;
-        lab.expect_flow(&inward(family), '+').await?;
+        for (from, to) in [("p", "other"), ("other", "p")] {
+            lab.move_link(format!("{from}:p0").as_str(), to).await?;
+            lab.set_up(format!("{to}:p0").as_str(), true).await?;
+            lab.expect_flow(&inward(family), '+').await?;
+        }
         Ok(())
     });
 }
