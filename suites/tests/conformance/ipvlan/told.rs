@@ -10,6 +10,7 @@ use std::net::Ipv6Addr;
 
 use hairpin_fixtures::ipvlan_lan;
 use hairpin_fixtures::lan::quiet;
+use hairpin_harness::options::ipvlan::MODE;
 use hairpin_harness::options::{LinkOption, link};
 use hairpin_harness::topology::{IpvlanFlag, IpvlanMode};
 use hairpin_harness::{
@@ -21,7 +22,7 @@ use rstest::rstest;
 use super::NEEDS;
 
 pub(crate) const RULES: &[Rule] =
-    &[ETHTOOL, LOG, INTERFACE_ID, FILTERS, OFFLOADS, NO_TAGS, FORGETS, UNSEEN];
+    &[ETHTOOL, LOG, INTERFACE_ID, FILTERS, OFFLOADS, NO_TAGS, FORGETS, UNSEEN, MODE_ONLY];
 
 const ETHTOOL: Rule = Rule {
     id: "ipvlan.told.as-fast-as-its-parent",
@@ -322,5 +323,41 @@ fn follows_a_carrier_that_changed_unseen() {
             lab.switch("p:s0", true).await?;
         }
         Ok(())
+    });
+}
+
+const MODE_ONLY: Rule = Rule {
+    id: "ipvlan.told.a-change-of-mode-leaves-each-as-it-was",
+    promise: "a change of their mode leaves each child up or down as it was, whatever their parent \
+              is: only whether it asks for addresses changes",
+    source: Source {
+        cite: "ipvlan_set_port_mode, drivers/net/ipvlan/ipvlan_main.c",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_change_of_mode_leaves_each_as_it_was() {
+    check(&MODE_ONLY, async |case| {
+        let lan = quiet(ipvlan_lan(IpvlanMode::L2, IpvlanFlag::Bridge));
+        let mut lab = case.lab(&lan).await?;
+        lab.set_up("c2:i0", false).await?;
+        for (mode, noarp) in [(1, true), (2, true), (0, false), (2, true), (1, true), (0, false)] {
+            lab.set_option("c1:i0", MODE, mode).await?;
+            for (link, up) in [("c1:i0", true), ("c2:i0", false), ("p:p0", true)] {
+                let seen = lab.link(link).await?;
+                let claim = format!("mode {mode}: {link} is up {up}");
+                lab.claim(&claim, seen.up == up, seen.up)?;
+                let asks = link == "p:p0" || !noarp;
+                let claim = format!("mode {mode}: {link} asks for addresses {asks}");
+                lab.claim(&claim, seen.noarp != asks, seen.noarp)?;
+            }
+        }
+        lab.set_up("p:p0", false).await?;
+        lab.set_option("c1:i0", MODE, 1).await?;
+        let up = lab.link("c1:i0").await?.up;
+        lab.claim("a child of a parent that is down is up", up, up)
     });
 }

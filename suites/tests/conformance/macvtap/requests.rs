@@ -465,7 +465,8 @@ fn numbers_are_given_back() {
         lab.claim("it has a number", own > 0, own)?;
         let mut numbers = Vec::new();
         for _ in 0..TIMES {
-            lab.grow(|lan| lan.macvtap("p:c9", "p:p0", Mode::Bridge)).await?;
+            let made = lab.grow(|lan| lan.macvtap("p:c9", "p:p0", Mode::Bridge)).await;
+            lab.expect_done("one more", made)?;
             numbers.push(number(&lab, "p:c9")?);
             lab.delete_last().await?;
         }
