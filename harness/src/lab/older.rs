@@ -18,6 +18,8 @@ pub enum Brctl {
     AddPort = 4,
     /// A port is one no more.
     RemovePort = 5,
+    /// The ports are listed, from that address on, as many as there is room for; sets nothing.
+    PortList = GET_PORT_LIST as isize,
     /// The forward delay, in hundredths of a second.
     ForwardDelay = 8,
     /// The hello time.

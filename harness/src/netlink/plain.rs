@@ -186,9 +186,12 @@ impl Kept {
     }
 
     /// The kernel says the same of messages that did not fit into our queue and of those that it could
-    /// not make. Only the former are counted; the latter were not told, and that is its own affair.
+    /// not make, and another word of those that were longer than it had thought. Only the first are
+    /// counted; the others were not told, and that is its own affair.
     fn unless_never_made(&self, error: io::Error) -> Result<(), Error> {
-        let is_lack = error.raw_os_error() == Some(nix::errno::Errno::ENOBUFS as i32);
+        use nix::errno::Errno::{EMSGSIZE, ENOBUFS};
+        let is_lack =
+            [ENOBUFS, EMSGSIZE].map(|word| Some(word as i32)).contains(&error.raw_os_error());
         match sys::dropped(self.0.socket_ref()) {
             Ok(0) if is_lack => Ok(()),
             _ => Err(deaf(&error)),

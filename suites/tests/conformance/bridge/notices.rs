@@ -10,12 +10,15 @@
 use hairpin_fixtures::switch::{switch, switch_with};
 use hairpin_harness::options::{bridge, port};
 use hairpin_harness::{
-    Bridge, CaseLab, Fdb, Mac, Message, Need, Notices, Rule, Shot, Source, Stop, Strength, check,
+    Bridge, CaseLab, Family, Fdb, Mac, Message, Need, Notices, Record, Rule, Shot, Source, Stop,
+    Strength, check,
 };
+use rstest::rstest;
 
 use super::NEEDS;
+use super::querier::{group, snooping, speak_newest, wants};
 
-pub(crate) const RULES: &[Rule] = &[LEARNED, BY_HAND, AGED, PORTS, MEMBERS, ENDED];
+pub(crate) const RULES: &[Rule] = &[LEARNED, BY_HAND, AGED, PORTS, MEMBERS, ENDED, MANY];
 
 /// An address that no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x0d]);
@@ -234,6 +237,40 @@ fn a_membership_that_was_learned() {
                 gone,
                 format!("{told:?}"),
             )?;
+        }
+        Ok(())
+    });
+}
+
+const MANY: Rule = Rule {
+    id: "bridge.notices.a-membership-of-many-senders",
+    promise: "a member that wants to hear as many senders as are kept of one is told when it is made \
+              and again with all of them, however long that becomes",
+    source: Source {
+        cite: "rtnl_mdb_nlmsg_size, net/bridge/br_mdb.c; PG_SRC_ENT_LIMIT",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 10)],
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_membership_of_many_senders(#[case] family: Family) {
+    check(&MANY, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        speak_newest(&mut lab).await?;
+        let numbers: Vec<u8> = (1..=32).collect();
+        for (number, many) in [(1, &numbers[..1]), (2, &numbers)] {
+            let notices = lab.notices("sw")?;
+            let message = wants(Record::ToInclude, (family, number), many);
+            lab.shoot("b", &Shot::message(&message)).await?;
+            let line = format!("new {} p2", group(family, number));
+            let mut told = lab.told_of(&notices)?;
+            told.retain(|told| *told == line);
+            let when = format!("{} senders", many.len());
+            lab.expect_lines(&when, told, &[line.as_str(), line.as_str()])?;
         }
         Ok(())
     });

@@ -17,7 +17,7 @@ use rstest::rstest;
 
 use super::NEEDS;
 
-pub(crate) const RULES: &[Rule] = &[NAMES, SAME, REFUSED, PORTS, TOLD, TABLE, SPEED];
+pub(crate) const RULES: &[Rule] = &[NAMES, SAME, REFUSED, RIGHTS, PORTS, TOLD, TABLE, SPEED];
 
 const NAMES: Rule = Rule {
     id: "bridge.older.made-and-taken-away-by-name",
@@ -106,8 +106,8 @@ fn set_by_number(
 
 const REFUSED: Rule = Rule {
     id: "bridge.older.refused-as-by-netlink",
-    promise: "a value out of range, a port that there is not, and a command that there is no longer \
-              are refused",
+    promise: "a value out of range, a port that there is not, less room than none, and a command \
+              that there is no longer are refused",
     source: Source {
         cite: "br_dev_siocdevprivate, net/bridge/br_ioctl.c",
         strength: Strength::Code,
@@ -131,11 +131,71 @@ fn refused_as_by_netlink() {
             (Brctl::PortPriority, (9, 7), Errno::EINVAL),
             (Brctl::GcInterval, (1, 0), Errno::EOPNOTSUPP),
             (Brctl::AddPort, (9999, 0), Errno::EINVAL),
+            (Brctl::PortList, (0, u64::MAX), Errno::EINVAL),
         ] {
             let done = lab.set_older("sw:br", command, numbers);
             lab.expect_refusal(&format!("{command:?} {numbers:?}"), done, errno)?;
         }
         lab.expect_refusal("a port 9", lab.older_port("sw:br", 9), Errno::EINVAL)
+    });
+}
+
+const RIGHTS: Rule = Rule {
+    id: "bridge.older.only-for-who-may-administer",
+    promise: "the older calls change nothing for whoever may not administer networks, and tell of a \
+              bridge and its ports to all",
+    source: Source {
+        cite: "br_dev_siocdevprivate and br_ioctl_stub, ns_capable, net/bridge/br_ioctl.c; \
+               capabilities(7), CAP_NET_ADMIN",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn only_for_who_may_administer() {
+    check(&RIGHTS, async |case| {
+        let mut lab = case.lab(&switch().cable("sw:p4", "a:eth1")).await?;
+        lab.set_option("sw:br", bridge::FORWARD_DELAY, 200).await?;
+        let p4 = u64::from(lab.topology().ifindex(&LinkName::new("sw", "p4")));
+        for (command, numbers) in [
+            (Brctl::AddPort, (p4, 0)),
+            (Brctl::RemovePort, (p4, 0)),
+            (Brctl::ForwardDelay, (400, 0)),
+            (Brctl::HelloTime, (300, 0)),
+            (Brctl::MaxAge, (1900, 0)),
+            (Brctl::AgeingTime, (12_300, 0)),
+            (Brctl::Stp, (1, 0)),
+            (Brctl::Priority, (0x1000, 0)),
+            (Brctl::PortPriority, (2, 7)),
+            (Brctl::PortCost, (2, 77)),
+        ] {
+            let before = lab.older_info("sw:br")?;
+            let ports = lab.older_ports("sw:br", 8)?;
+            let port = lab.older_port("sw:br", 2)?;
+            let what = format!("{command:?} {numbers:?}");
+            let done = lab.without_rights(|lab| lab.set_older("sw:br", command, numbers))?;
+            lab.expect_refusal(&what, done, Errno::EPERM)?;
+            let told = lab.without_rights(|lab| lab.older_info("sw:br"))??;
+            lab.claim(
+                &format!("{what}: the bridge is as it was"),
+                told == before,
+                format!("{told:?}"),
+            )?;
+            let told = lab.without_rights(|lab| lab.older_ports("sw:br", 8))??;
+            lab.claim(&format!("{what}: so are its ports"), told == ports, format!("{told:?}"))?;
+            let told = lab.without_rights(|lab| lab.older_port("sw:br", 2))??;
+            lab.claim(&format!("{what}: so is one"), told == port, format!("{told:?}"))?;
+            let done = lab.set_older("sw:br", command, numbers);
+            lab.expect_done(&what, done)?;
+        }
+        for made in [true, false] {
+            let done = lab.without_rights(|lab| lab.bridge_by_name("sw", "second", made))?;
+            lab.expect_refusal(&format!("by name: {made}"), done, Errno::EPERM)?;
+            lab.bridge_by_name("sw", "second", made)?;
+        }
+        Ok(())
     });
 }
 

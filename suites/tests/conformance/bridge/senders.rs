@@ -15,7 +15,7 @@ use rstest::rstest;
 
 use super::querier::{ask, group, sender, snooping, speak_newest};
 
-pub(crate) const RULES: &[Rule] = &[CHANGED, BLOCKED, AT_ONCE, OF_ALL, TOLD];
+pub(crate) const RULES: &[Rule] = &[CHANGED, BLOCKED, AT_ONCE, LET_IN, OF_ALL, TOLD];
 
 const CHANGED: Rule = Rule {
     id: "bridge.senders.a-member-changes-its-mind",
@@ -155,6 +155,42 @@ fn a_blocked_one_ends_at_once_where_told(#[case] family: Family) {
             hear_two(&mut lab, family).await?;
             block_one(&mut lab, family).await?;
             expect_heard(&lab, family, heard).await?;
+        }
+        Ok(())
+    });
+}
+
+const LET_IN: Rule = Rule {
+    id: "bridge.senders.one-let-in-again-is-forgotten-where-told",
+    promise: "where mcast_fast_leave is on and each host is followed, a sender that the only listener \
+              to all shut out and lets in again is one of all, and is not listed; elsewhere it is \
+              listed for the time of a membership",
+    source: Source {
+        cite: "br_multicast_eht_block and br_multicast_eht_allow, since 5.12; RFC 3376, 6.4.1",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 12)],
+};
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn one_let_in_again_is_forgotten_where_told(#[case] family: Family) {
+    check(&LET_IN, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        speak_newest(&mut lab).await?;
+        // The time of the last member is longer than any reading takes.
+        lab.set_option("sw:br", bridge::MCAST_LAST_MEMBER_INTERVAL, 1000).await?;
+        let (group, one) = (group(family, 1), sender(family, 1));
+        let all = format!("{group} p2 all but by 2 for 26");
+        for (fast, wish) in [(1, all.clone()), (0, format!("{all}: {one} for 26"))] {
+            lab.set_option("sw:p2", port::FAST_LEAVE, fast).await?;
+            for (record, senders) in [(ToExclude, &[][..]), (Block, &[one]), (Allow, &[one])] {
+                let message = Message::record(record, group, senders);
+                lab.shoot("b", &Shot::message(&message)).await?;
+            }
+            expect_wish(&lab, family, &wish).await?;
         }
         Ok(())
     });
