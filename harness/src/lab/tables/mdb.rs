@@ -138,14 +138,19 @@ impl Lab {
     pub async fn router_ports(&self, netns: &str) -> Result<Vec<String>, Error> {
         let mut found = Vec::new();
         for (_, body) in &self.group_tables(netns, "show the routers")? {
-            let all = find(body.get(8..).unwrap_or_default(), MDBA_ROUTER).unwrap_or_default();
-            let ports = parse(all).filter(|(kind, _)| *kind == MDBA_ROUTER_PORT);
-            let links = ports.filter_map(|(_, port)| self.topology.link_at(netns, u32_at(port, 0)));
-            found.extend(links.map(|link| link.name.link.clone()));
+            found.extend(self.routers(netns, body));
         }
         found.sort();
         found.dedup();
         Ok(found)
+    }
+
+    /// The ports of routers that a message of the kernel tells.
+    pub(super) fn routers(&self, netns: &str, body: &[u8]) -> Vec<String> {
+        let all = find(body.get(8..).unwrap_or_default(), MDBA_ROUTER).unwrap_or_default();
+        let ports = parse(all).filter(|(kind, _)| *kind == MDBA_ROUTER_PORT);
+        let links = ports.filter_map(|(_, port)| self.topology.link_at(netns, u32_at(port, 0)));
+        links.map(|link| link.name.link.clone()).collect()
     }
 
     /// Waits until a port is one behind which a router is, or is no more, woken by the kernel's own

@@ -85,7 +85,7 @@ impl Lab {
 
     /// What has been told since it was last asked for, oldest first, a line each: `new ENTRY` and
     /// `gone ENTRY` of the forwarding table and of memberships, `port p1 state 3` and `no port p1`;
-    /// `new p1 5-9` and `gone p1 5-9` of VLANs.
+    /// `new p1 5-9` and `gone p1 5-9` of VLANs; `new router p1` and `gone router p1`.
     /// Neighbours of the namespace itself and changes of links as such are left out.
     pub fn told_of(&self, notices: &Notices) -> Result<Vec<String>, Error> {
         let told = notices.kept.take()?;
@@ -142,8 +142,10 @@ impl Lab {
                 entry.map(|entry| format!("{verb} {entry}")).into_iter().collect()
             }
             RTM_NEWMDB | RTM_DELMDB => {
-                let entries = self.memberships(netns, body);
-                entries.into_iter().map(|entry| format!("{verb} {entry}")).collect()
+                let entries = self.memberships(netns, body).into_iter();
+                let entries = entries.map(|entry| format!("{verb} {entry}"));
+                let routers = self.routers(netns, body).into_iter();
+                entries.chain(routers.map(|port| format!("{verb} router {port}"))).collect()
             }
             RTM_NEWVLAN | RTM_DELVLAN => {
                 let Some(link) = self.topology.link_at(netns, u32_at(body, 4)) else {

@@ -27,6 +27,14 @@ impl fmt::Display for VlanOption {
     }
 }
 
+impl VlanOption {
+    /// The same in so many bytes, however many it should have.
+    #[must_use]
+    pub fn in_bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
+}
+
 /// What can be set of a VLAN.
 pub mod vlan_option {
     use super::VlanOption;

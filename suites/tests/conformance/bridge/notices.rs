@@ -16,9 +16,10 @@ use hairpin_harness::{
 use rstest::rstest;
 
 use super::NEEDS;
-use super::querier::{group, snooping, speak_newest, wants};
+use super::querier::{ask, group, snooping, speak_newest, wants};
 
-pub(crate) const RULES: &[Rule] = &[LEARNED, BY_HAND, AGED, PORTS, MEMBERS, ENDED, MANY];
+pub(crate) const RULES: &[Rule] =
+    &[LEARNED, BY_HAND, AGED, PORTS, MEMBERS, ENDED, MANY, ROUTERS, FILE];
 
 /// An address that no link of the topology has.
 const ROAMER: Mac = Mac([0x02, 0x68, 0x70, 0xff, 0x00, 0x0d]);
@@ -273,5 +274,74 @@ fn a_membership_of_many_senders(#[case] family: Family) {
             lab.expect_lines(&when, told, &[line.as_str(), line.as_str()])?;
         }
         Ok(())
+    });
+}
+
+const ROUTERS: Rule = Rule {
+    id: "bridge.notices.a-router-that-comes-or-goes",
+    promise: "a port that becomes one of routers, because it is said to or because one asks, is told \
+              once, and so is one that is no more",
+    source: Source {
+        cite: "br_rtr_notify, net/bridge/br_mdb.c; bridge(8), monitor mdb",
+        strength: Strength::Documented,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+fn expect_routers(
+    lab: &CaseLab,
+    notices: &Notices,
+    when: &str,
+    lines: &[&str],
+) -> Result<(), Stop> {
+    let told = lab.told_of(notices)?.into_iter();
+    lab.expect_lines(when, told.filter(|line| line.contains("router")), lines)
+}
+
+#[rstest]
+#[case::v4(Family::V4)]
+#[case::v6(Family::V6)]
+fn a_router_that_comes_or_goes(#[case] family: Family) {
+    check(&ROUTERS, async |case| {
+        let mut lab = case.lab(&snooping()).await?;
+        let notices = lab.notices("sw")?;
+        for (router, lines) in [
+            (2, &["new router p2"][..]),
+            (2, &[]),
+            (1, &["gone router p2"]),
+            (0, &[]),
+            (2, &["new router p2"]),
+        ] {
+            lab.set_option("sw:p2", port::MCAST_ROUTER, router).await?;
+            expect_routers(&lab, &notices, &format!("p2: {router}"), lines)?;
+        }
+        ask(&mut lab, family).await?;
+        expect_routers(&lab, &notices, "one asks at p1", &["new router p1"])?;
+        for (link, line) in [("sw:p1", "gone router p1"), ("sw:p2", "gone router p2")] {
+            lab.set_option(link, port::MCAST_ROUTER, 0).await?;
+            expect_routers(&lab, &notices, &format!("never at {link}"), &[line])?;
+        }
+        Ok(())
+    });
+}
+
+const FILE: Rule = Rule {
+    id: "bridge.notices.a-port-that-a-file-changes",
+    promise: "a setting of a port that is written to its file is told as one that is set by netlink",
+    source: Source { cite: "brport_store, net/bridge/br_sysfs_if.c", strength: Strength::Code },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[test]
+fn a_port_that_a_file_changes() {
+    check(&FILE, async |case| {
+        let mut lab = case.lab(&switch()).await?;
+        let notices = lab.notices("sw")?;
+        lab.set_option("sw:p1", port::COST, 77).await?;
+        expect_last(&lab, &notices, "by netlink", "port p1 state 3")?;
+        lab.set_sysfs("sw:p2", "brport/path_cost", "77")?;
+        expect_last(&lab, &notices, "by its file", "port p2 state 3")
     });
 }

@@ -12,9 +12,10 @@ use hairpin_harness::{
     Bridge, CaseLab, Errno, Need, Notices, PortVlan, Rule, Shot, Source, Stop, Strength, Topology,
     check, vlan_option,
 };
+use rstest::rstest;
 
 pub(crate) const RULES: &[Rule] =
-    &[ALIKE, PVID, ROUTERS, WHOLE, CHANGES, OPTIONS, COMING, DEFAULT, UNFIT, UNTAGGED];
+    &[ALIKE, PVID, ROUTERS, WHOLE, CHANGES, OPTIONS, COMING, DEFAULT, UNFIT, SHAPE, UNTAGGED];
 
 const NEEDS: &[Need] =
     &[Need::Driver("veth"), Need::Driver("bridge"), Need::VlanFiltering, Need::Since(5, 8)];
@@ -357,6 +358,34 @@ fn no_options_of_what_is_not_there() {
         lab.set_option("sw:br", bridge::STP, 1).await?;
         let done = lab.set_vlan_range("sw:p1", (5, 9), &[(vlan_option::STATE, 4)]).await;
         lab.expect_refusal("while it speaks the spanning tree", done, Errno::EBUSY)
+    });
+}
+
+const SHAPE: Rule = Rule {
+    id: "bridge.ranges.an-option-is-as-long-as-it-should-be",
+    promise: "an option of a VLAN in more bytes than it has is refused, also where its value would do, \
+              and nothing changes",
+    source: Source {
+        cite: "br_vlan_db_policy and nla_parse_nested, net/bridge/br_vlan.c, since 5.7",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: NEEDS,
+};
+
+#[rstest]
+fn an_option_is_as_long_as_it_should_be(#[values(2, 4, 8)] bytes: usize) {
+    check(&SHAPE, async |case| {
+        let mut lab = case.lab(&filtering()).await?;
+        lab.add_vlan_range("sw:p1", (5, 9), TAGGED, &[]).await?;
+        let lines = ["1 pvid untagged", "5-9"];
+        let long = [(vlan_option::STATE.in_bytes(bytes), 2)];
+        let done = lab.set_vlan_range("sw:p1", (5, 9), &long).await;
+        lab.expect_refusal("a state that is too long", done, Errno::EINVAL)?;
+        lab.expect_lines("nothing changed", lab.vlan_ranges("sw:p1").await?, &lines)?;
+        lab.set_vlan_range("sw:p1", (5, 9), &[(vlan_option::STATE, 2)]).await?;
+        let lines = ["1 pvid untagged", "5-9 state 2"];
+        lab.expect_lines("one that is not", lab.vlan_ranges("sw:p1").await?, &lines)
     });
 }
 

@@ -16,8 +16,20 @@ use rstest::rstest;
 
 use super::{NEEDS, VLANS};
 
-pub(crate) const RULES: &[Rule] =
-    &[BRIDGES, FILTERING, PORTS, RANGES, STATES, PORT_RANGES, BACKUP, NUMBERS, NEW, FLUSH, DEAF];
+pub(crate) const RULES: &[Rule] = &[
+    BRIDGES,
+    FILTERING,
+    PORTS,
+    RANGES,
+    INTERVALS,
+    STATES,
+    PORT_RANGES,
+    BACKUP,
+    NUMBERS,
+    NEW,
+    FLUSH,
+    DEAF,
+];
 
 const BRIDGES: Rule = Rule {
     id: "bridge.settings.a-bridges-are-changed-one-at-a-time",
@@ -195,6 +207,41 @@ async fn expect_range(
     }
     let changes = before.changes(&lab.told(link).await?);
     lab.expect_lines("what changed all the same", changes, &[])
+}
+
+const INTERVALS: Rule = Rule {
+    id: "bridge.settings.intervals-are-brought-into-range",
+    promise: "an interval between queries that is shorter than a second becomes a second, one longer \
+              than a day a day, set by netlink or in a file",
+    source: Source {
+        cite: "br_multicast_set_query_intvl and br_multicast_set_startup_query_intvl; since 5.16 and \
+               6.17, and in the long-term kernels of then",
+        strength: Strength::Code,
+    },
+    article: &[],
+    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 16)],
+};
+
+#[rstest]
+#[case::query(bridge::MCAST_QUERY_INTERVAL, "bridge/multicast_query_interval")]
+#[case::startup(bridge::MCAST_STARTUP_QUERY_INTERVAL, "bridge/multicast_startup_query_interval")]
+fn intervals_are_brought_into_range(#[case] option: LinkOption, #[case] file: &str) {
+    check(&INTERVALS, async |case| {
+        let mut lab = case.lab(&switch_with(Bridge::default())).await?;
+        const SECOND: u64 = 100;
+        const DAY: u64 = 24 * 60 * 60 * SECOND;
+        for (value, becomes) in
+            [(SECOND - 1, SECOND), (DAY, DAY), (SECOND, SECOND), (DAY + 1, DAY), (0, SECOND)]
+        {
+            lab.set_option("sw:br", option, 2_900).await?;
+            lab.set_option("sw:br", option, value).await?;
+            lab.expect_option("sw:br", option, becomes).await?;
+            lab.set_option("sw:br", option, 2_900).await?;
+            lab.set_sysfs("sw:br", file, &value.to_string())?;
+            lab.expect_option("sw:br", option, becomes).await?;
+        }
+        Ok(())
+    });
 }
 
 const PORT_RANGES: Rule = Rule {
