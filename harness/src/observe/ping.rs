@@ -143,7 +143,6 @@ struct Asked {
     number: u32,
     pending: Pending,
     answer: Option<Answer>,
-    seen: Vec<trace::Seen>,
     /// The request's TTL when it was seen entering the receiver.
     ttl: Option<u8>,
 }
@@ -192,8 +191,7 @@ impl Asking<'_> {
         trace::read(self.lab, self.taps)?;
         let since = dropped::now();
         let (number, pending) = self.ask(from, to);
-        let mut asked =
-            Asked { from, to, number, pending, answer: None, seen: Vec::new(), ttl: None };
+        let mut asked = Asked { from, to, number, pending, answer: None, ttl: None };
         let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let grace = GRACE + GRACE_FOR_EACH * hosts;
         asked.answer = within(grace, &mut asked.pending).await;
@@ -212,7 +210,7 @@ impl Asking<'_> {
             Verdict::Delivered => Vec::new(),
             _ => self.dropped(&asked, since),
         };
-        let seen = asked.seen.into_iter().map(|seen| seen.sighting).collect();
+        let seen = self.sightings(&asked).cloned().collect();
         Ok(Cell { verdict, proof, seen, dropped, overheard: Vec::new(), ttl })
     }
 
@@ -275,8 +273,13 @@ impl Asking<'_> {
             }
             self.seen.push(seen);
         }
-        trace::in_order(&mut asked.seen);
+        trace::in_order(&mut self.seen);
         Ok(())
+    }
+
+    /// Where the request's frames were seen, in order of time.
+    fn sightings(&self, asked: &Asked) -> impl DoubleEndedIterator<Item = &Sighting> {
+        self.seen.iter().filter(|seen| self.belongs(&seen.heard, asked)).map(|seen| &seen.sighting)
     }
 
     /// What was given up of a request, and of the questions for its ends, since it was asked: an
@@ -345,7 +348,7 @@ impl Asking<'_> {
         let own = self.hosts[from].link.to_string();
         let sender = match controls.out {
             Some(z) => Sender::Reached(vec![z]),
-            None => match asked.sightings().rfind(|s| s.link != own && is_question(&s.what)) {
+            None => match self.sightings(asked).rfind(|s| s.link != own && is_question(&s.what)) {
                 Some(sighting) => Sender::SeenOn(sighting.link.clone()),
                 None if !self.hosts[from].running => {
                     Sender::Mute(format!("`{own}` has no carrier"))
@@ -381,11 +384,6 @@ impl Asked {
         {
             self.ttl = Some(ttl);
         }
-        self.seen.push(seen.clone());
-    }
-
-    fn sightings(&self) -> impl DoubleEndedIterator<Item = &Sighting> {
-        self.seen.iter().map(|seen| &seen.sighting)
     }
 }
 

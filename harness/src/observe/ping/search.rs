@@ -119,7 +119,7 @@ impl Asking<'_> {
         let hosts = self.hosts;
         let good = |(_, z): (usize, usize)| !queued || hosts[z].parent == hosts[to].parent;
         let own = hosts[from].link.to_string();
-        let got_out = asked.sightings().any(|s| s.link != own && is_question(&s.what));
+        let got_out = self.sightings(asked).any(|s| s.link != own && is_question(&s.what));
         let at_most = if got_out && !queued { BRIEF } else { FIRST };
         Ok(self.first_control(asked, pairs, at_most, queued, good).await?.map(|(_, z)| z))
     }
