@@ -101,38 +101,28 @@ impl Observed {
 
     /// The same with what was observed before, where this says nothing of a rule on a kernel. Of a kernel that was
     /// another build then, nothing of before is kept.
-    pub(crate) fn onto(mut self, before: &Self) -> Self {
-        for kernel in &before.kernels {
-            if self.kernels.iter().all(|ours| ours.name != kernel.name) {
-                self.kernels.push(kernel.clone());
-                self.rules.values_mut().for_each(|row| row.push(Shown::NotRun.symbol()));
-            }
-        }
-        for (rule, then) in &before.rules {
-            let ours = self.rules.entry(rule.clone()).or_default();
-            let now: Vec<char> = ours.chars().collect();
-            let cell = |(column, kernel): (usize, &Kernel)| {
-                let now = now.get(column).copied().filter(|now| *now != Shown::NotRun.symbol());
-                let place = before.kernels.iter().position(|then| then == kernel);
-                let then = place.and_then(|place| then.chars().nth(place));
-                now.or(then).unwrap_or(Shown::NotRun.symbol())
-            };
-            *ours = self.kernels.iter().enumerate().map(cell).collect();
-        }
-        self.rules.retain(|_, row| row.chars().any(|cell| cell != Shown::NotRun.symbol()));
-        self.in_order()
+    pub(crate) fn onto(&self, before: &Self) -> Self {
+        let is_here = |kernel: &&Kernel| self.kernels.iter().any(|ours| ours.name == kernel.name);
+        let others = before.kernels.iter().filter(|kernel| !is_here(kernel));
+        let mut kernels: Vec<Kernel> = self.kernels.iter().chain(others).cloned().collect();
+        kernels.sort_by_key(|kernel| results::version(&kernel.name));
+        let row = |rule: &String| {
+            let cells = kernels
+                .iter()
+                .map(|kernel| self.symbol(rule, kernel).or_else(|| before.symbol(rule, kernel)));
+            let is_any = cells.clone().any(|cell| cell.is_some());
+            let row = cells.map(|cell| cell.unwrap_or(Shown::NotRun.symbol())).collect();
+            is_any.then(|| (rule.clone(), row))
+        };
+        let rules = self.rules.keys().chain(before.rules.keys()).filter_map(row).collect();
+        Self { kernels, rules }
     }
 
-    /// The same with the kernels in the order of their versions.
-    fn in_order(self) -> Self {
-        let mut order: Vec<usize> = (0..self.kernels.len()).collect();
-        order.sort_by_key(|column| results::version(&self.kernels[*column].name));
-        let row =
-            |row: &String| order.iter().filter_map(|column| row.chars().nth(*column)).collect();
-        Self {
-            kernels: order.iter().map(|column| self.kernels[*column].clone()).collect(),
-            rules: self.rules.iter().map(|(rule, cells)| (rule.clone(), row(cells))).collect(),
-        }
+    /// What became of a rule on that build of a kernel, if any of its cases was run.
+    fn symbol(&self, rule: &str, kernel: &Kernel) -> Option<char> {
+        let column = self.kernels.iter().position(|ours| ours == kernel)?;
+        let symbol = self.rules.get(rule)?.chars().nth(column)?;
+        (symbol != Shown::NotRun.symbol()).then_some(symbol)
     }
 
     /// The file.
