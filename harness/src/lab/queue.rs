@@ -36,7 +36,7 @@ pub const VNET_HEADER: u16 = libc::IFF_VNET_HDR as u16;
 pub const MULTI_QUEUE: u16 = libc::IFF_MULTI_QUEUE as u16;
 
 /// How long a frame may be under way. It takes microseconds.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The longest frame that any link takes, and what may stand before it.
 pub(crate) const LONGEST: usize = 65535 + 18 + 64;
@@ -295,7 +295,7 @@ impl Queue {
         ioctl::number(self.as_fd(), request, value).map_err(|error| self.refused(what, &error))
     }
 
-    fn refused(&self, what: &str, error: &io::Error) -> Error {
+    pub(super) fn refused(&self, what: &str, error: &io::Error) -> Error {
         Error {
             errno: error.raw_os_error().unwrap_or_default(),
             ..Error::new(
