@@ -17,6 +17,9 @@ use super::querier::{ask, group, sender, snooping, speak_newest};
 
 pub(crate) const RULES: &[Rule] = &[CHANGED, BLOCKED, AT_ONCE, LET_IN, OF_ALL, TOLD];
 
+/// Hosts are followed one by one.
+const FOLLOWED: &[Need] = &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 12)];
+
 const CHANGED: Rule = Rule {
     id: "bridge.senders.a-member-changes-its-mind",
     promise: "what a member says of senders is put together with what it said before: some are \
@@ -139,7 +142,7 @@ const AT_ONCE: Rule = Rule {
         strength: Strength::Code,
     },
     article: &[],
-    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 12)],
+    needs: FOLLOWED,
 };
 
 #[rstest]
@@ -170,7 +173,7 @@ const LET_IN: Rule = Rule {
         strength: Strength::Code,
     },
     article: &[],
-    needs: &[Need::Driver("veth"), Need::Driver("bridge"), Need::Since(5, 12)],
+    needs: FOLLOWED,
 };
 
 #[rstest]
